@@ -1,0 +1,71 @@
+//! Agents: reusable definitions that sessions run. <https://platform.claude.com/docs/en/api/beta/agents>
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::send::Call;
+use super::{Client, Error, Id, Page};
+
+/// What is read of an agent. `get_agent` shows the API's object itself.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Agent {
+    /// Opaque id.
+    pub id: String,
+    /// Display name; not unique.
+    pub name: String,
+    /// Grows with each update.
+    pub version: u64,
+    /// A string, or an object with an `id`.
+    pub model: Value,
+    /// One or two sentences, as the owner wrote them.
+    pub description: Option<String>,
+    /// Up to 16 pairs.
+    pub metadata: BTreeMap<String, String>,
+    /// RFC 3339; set once the agent is archived.
+    pub archived_at: Option<String>,
+}
+
+impl Agent {
+    /// The model's id, in either form the API has returned it.
+    pub fn model_id(&self) -> Option<&str> {
+        self.model
+            .as_str()
+            .or_else(|| self.model.get("id")?.as_str())
+    }
+}
+
+/// Which agents to list.
+#[derive(Debug, Clone, Default)]
+pub struct AgentFilter {
+    /// Archived ones too.
+    pub include_archived: bool,
+    /// Items on a page.
+    pub limit: Option<u32>,
+    /// Token of the page.
+    pub page: Option<String>,
+}
+
+impl Client {
+    /// `GET /v1/agents`
+    pub async fn list_agents(&self, filter: &AgentFilter) -> Result<Page<Agent>, Error> {
+        let call = Call::get(&["agents"])
+            .query_some("limit", filter.limit)
+            .query_some("page", filter.page.as_ref())
+            .query_some("include_archived", filter.include_archived.then_some(true));
+        self.send(call).await
+    }
+
+    /// `GET /v1/agents/{id}`, whole; an older version on request.
+    pub async fn get_agent(&self, id: &Id, version: Option<u64>) -> Result<Value, Error> {
+        self.send(Call::get(&["agents", id.as_str()]).query_some("version", version))
+            .await
+    }
+
+    /// `POST /v1/agents`. The answer is the agent, whole.
+    pub async fn create_agent(&self, body: Value) -> Result<Value, Error> {
+        self.send(Call::create(&["agents"], body)).await
+    }
+}

@@ -1,0 +1,48 @@
+//! Environments: the containers that sessions run in. <https://platform.claude.com/docs/en/api/beta/environments>
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::pace::Group;
+use super::send::Call;
+use super::{Client, Error, Page};
+
+/// What is read of an environment.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Environment {
+    /// Opaque id.
+    pub id: String,
+    /// Unique among the environments of a workspace.
+    pub name: String,
+    /// As the owner wrote it.
+    pub description: Option<String>,
+    /// `type`, `networking`, `packages`, as the API has them.
+    pub config: Value,
+    /// Up to 16 pairs.
+    pub metadata: BTreeMap<String, String>,
+    /// RFC 3339; set once the environment is archived.
+    pub archived_at: Option<String>,
+}
+
+impl Client {
+    /// `GET /v1/environments`, one page.
+    pub async fn list_environments(
+        &self,
+        limit: Option<u32>,
+        page: Option<&str>,
+    ) -> Result<Page<Environment>, Error> {
+        let call = Call::get(&["environments"])
+            .query_some("limit", limit)
+            .query_some("page", page);
+        self.send(call.in_group(Group::Environment)).await
+    }
+
+    /// `POST /v1/environments`. A taken name is refused with 409.
+    pub async fn create_environment(&self, body: Value) -> Result<Environment, Error> {
+        self.send(Call::create(&["environments"], body).in_group(Group::Environment))
+            .await
+    }
+}

@@ -1,0 +1,130 @@
+//! What the wire did when a call failed. What the user should do about it is decided in `server/present.rs`.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Why a call has no result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Error {
+    /// The API answered with a status other than 2xx.
+    Refused(Box<Refusal>),
+    /// No complete answer came.
+    Unreachable {
+        /// What failed, without any URL or secret.
+        reason: String,
+        /// Whether the request may have been acted on.
+        delivery: Delivery,
+    },
+    /// An answer came that is not what this endpoint returns.
+    Unreadable {
+        /// What was wrong with it, with a short excerpt.
+        reason: String,
+        /// Whether it was malformed or only too much.
+        fault: Fault,
+        /// The `request-id` header of the answer.
+        request_id: Option<String>,
+    },
+    /// There is no usable key; nothing was sent.
+    Keyless(String),
+}
+
+/// An answer with an error status, with the vendor's words kept whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// HTTP status.
+    pub status: u16,
+    /// The API's `error.type`, or `http_error` where the body had none.
+    pub kind: String,
+    /// The API's `error.message`, or the start of the body.
+    pub message: String,
+    /// The API's id of this request.
+    pub request_id: Option<String>,
+    /// How long the server asks to wait.
+    pub retry_after: Option<Duration>,
+    /// The server's own word on whether to try again (`x-should-retry`).
+    pub should_retry: Option<bool>,
+}
+
+/// What was wrong with an answer that could not be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It is not the JSON of this endpoint.
+    Malformed,
+    /// It is larger than what is read at most: ask for less.
+    TooLarge,
+}
+
+/// What is known about a request that got no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// The connection was never made: the request surely was not acted on.
+    NotSent,
+    /// The request left; whether it was acted on is not known.
+    Unknown,
+}
+
+impl Error {
+    /// The HTTP status, where there was one.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Error::Refused(refusal) => Some(refusal.status),
+            _ => None,
+        }
+    }
+
+    /// Whether the same request may succeed when it is made again.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Error::Refused(refusal) => refusal.should_retry.unwrap_or(matches!(
+                refusal.status,
+                408 | 429 | 500 | 502 | 503 | 504 | 529
+            )),
+            Error::Unreachable { .. } => true,
+            Error::Unreadable { .. } | Error::Keyless(_) => false,
+        }
+    }
+
+    /// Whether a write that ended so may have been acted on all the same.
+    pub fn is_ambiguous(&self) -> bool {
+        match self {
+            // A gateway may answer 503 or 529 for a request that went through: looking costs one call.
+            Error::Refused(refusal) => refusal.status == 408 || refusal.status >= 500,
+            Error::Unreachable { delivery, .. } => *delivery == Delivery::Unknown,
+            Error::Unreadable { .. } => true,
+            Error::Keyless(_) => false,
+        }
+    }
+
+    /// Whether asking again can never help: the key, the id or the request itself is wrong.
+    pub fn is_final(&self) -> bool {
+        match self {
+            Error::Refused(refusal) => {
+                (300..500).contains(&refusal.status) && !matches!(refusal.status, 408 | 409 | 429)
+            }
+            Error::Keyless(_) => true,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Refused(refusal) => {
+                let Refusal {
+                    status,
+                    kind,
+                    message,
+                    ..
+                } = refusal.as_ref();
+                write!(f, "{message} ({status} {kind})")
+            }
+            Error::Unreachable { reason, .. } | Error::Unreadable { reason, .. } => {
+                f.write_str(reason)
+            }
+            Error::Keyless(why) => f.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

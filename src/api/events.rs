@@ -1,0 +1,272 @@
+//! Events: the record of a session. <https://platform.claude.com/docs/en/api/beta/sessions/events>
+//!
+//! What they mean for a turn is decided in `session/`.
+
+use chrono::{DateTime, NaiveDateTime, Utc};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::send::Call;
+use super::{Client, Error, Id, Page};
+
+/// One event: the head that every reader needs, and the API's own JSON for the rest.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// Opaque; empty on some interrupts and on previews.
+    pub id: String,
+    /// The API's `type`, known to us or not.
+    pub kind: String,
+    /// When the agent took it in (`processed_at`).
+    pub at: Option<DateTime<Utc>>,
+    /// Sent but not yet taken in (`processed_at` is null): its place in the record is not final.
+    pub queued: bool,
+    raw: Box<RawValue>,
+}
+
+/// Why a session went idle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StopReason {
+    /// The API's `type`: `end_turn`, `requires_action`, … and others to come.
+    pub kind: String,
+    /// The tool events that wait for an answer.
+    pub event_ids: Vec<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Head {
+    id: Option<Value>,
+    #[serde(rename = "type")]
+    kind: Option<Value>,
+    #[serde(deserialize_with = "present")]
+    processed_at: Option<Value>,
+    created_at: Option<Value>,
+}
+
+/// Keeps null apart from absent: only null means queued.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
+impl Event {
+    /// Reads the head; whatever is missing or odd is left out, since the event itself must not be lost.
+    pub fn new(raw: Box<RawValue>) -> Event {
+        let head: Head = serde_json::from_str(raw.get()).unwrap_or_default();
+        let text =
+            |value: &Option<Value>| value.as_ref().and_then(Value::as_str).map(str::to_owned);
+        let at = text(&head.processed_at).or_else(|| text(&head.created_at));
+        Event {
+            id: text(&head.id).unwrap_or_default(),
+            kind: text(&head.kind).unwrap_or_else(|| "unknown".to_owned()),
+            at: at.as_deref().and_then(parse_time),
+            queued: head.processed_at == Some(Value::Null),
+            raw,
+        }
+    }
+
+    /// The API's JSON, untouched.
+    pub fn raw(&self) -> &str {
+        self.raw.get()
+    }
+
+    /// The API's JSON as a value.
+    pub fn value(&self) -> Value {
+        serde_json::from_str(self.raw.get()).unwrap_or_default()
+    }
+
+    /// The stop reason of a `session.status_idle`.
+    pub fn stop_reason(&self) -> Option<StopReason> {
+        let value = self.value();
+        let reason = value.get("stop_reason")?;
+        let kind = reason
+            .as_str()
+            .or_else(|| reason.get("type")?.as_str())?
+            .to_owned();
+        let ids = reason
+            .get("event_ids")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
+        Some(StopReason {
+            kind,
+            event_ids: ids.filter_map(Value::as_str).map(str::to_owned).collect(),
+        })
+    }
+
+    /// The id of the tool event that this event answers or results from.
+    pub fn answers(&self) -> Option<String> {
+        let value = self.value();
+        let id = ["tool_use_id", "custom_tool_use_id", "mcp_tool_use_id"]
+            .iter()
+            .find_map(|key| value.get(*key));
+        id.and_then(Value::as_str).map(str::to_owned)
+    }
+
+    /// The words in `content`: text blocks as they are, other blocks by name.
+    pub fn text(&self) -> String {
+        content_text(self.value().get("content").unwrap_or(&Value::Null))
+    }
+}
+
+impl<'de> Deserialize<'de> for Event {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Event, D::Error> {
+        Box::<RawValue>::deserialize(deserializer).map(Event::new)
+    }
+}
+
+/// The text of a `content` field, which is a string or a list of blocks.
+pub fn content_text(content: &Value) -> String {
+    let block_text =
+        |block: &Value| match (block.get("text").and_then(Value::as_str), block.as_str()) {
+            (Some(text), _) | (None, Some(text)) => text.to_owned(),
+            (None, None) => format!(
+                "[{}]",
+                block.get("type").and_then(Value::as_str).unwrap_or("block")
+            ),
+        };
+    match content {
+        Value::String(text) => text.clone(),
+        Value::Array(blocks) => blocks.iter().map(block_text).collect::<Vec<_>>().join("\n"),
+        _ => String::new(),
+    }
+}
+
+/// RFC 3339, or the same without a zone, which then is UTC.
+pub fn parse_time(text: &str) -> Option<DateTime<Utc>> {
+    let zoned = DateTime::parse_from_rfc3339(text).map(|time| time.to_utc());
+    let bare =
+        || NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").map(|time| time.and_utc());
+    zoned.or_else(|_| bare()).ok()
+}
+
+/// Which events to list.
+#[derive(Debug, Clone, Default)]
+pub struct EventFilter {
+    /// `true`: newest first. The API's default is oldest first.
+    pub newest_first: bool,
+    /// Only these types.
+    pub types: Vec<String>,
+    /// Taken in at or after, RFC 3339.
+    pub created_after: Option<String>,
+    /// Taken in at or before, RFC 3339.
+    pub created_before: Option<String>,
+    /// Only those of one thread.
+    pub thread_id: Option<Id>,
+    /// Items on a page, at most 1000.
+    pub limit: Option<u32>,
+    /// Token of the page.
+    pub page: Option<String>,
+}
+
+impl Client {
+    /// `GET /v1/sessions/{id}/events`, one page; `…/threads/{id}/events` when a thread is named.
+    pub async fn list_events(
+        &self,
+        session: &Id,
+        filter: &EventFilter,
+    ) -> Result<Page<Event>, Error> {
+        let path = match &filter.thread_id {
+            Some(thread) => vec![
+                "sessions",
+                session.as_str(),
+                "threads",
+                thread.as_str(),
+                "events",
+            ],
+            None => vec!["sessions", session.as_str(), "events"],
+        };
+        let mut call = Call::get(&path)
+            .query_some("order", filter.newest_first.then_some("desc"))
+            .query_some("created_at[gte]", filter.created_after.as_ref())
+            .query_some("created_at[lte]", filter.created_before.as_ref())
+            .query_some("limit", filter.limit)
+            .query_some("page", filter.page.as_ref());
+        for kind in &filter.types {
+            call = call.query("types[]", kind);
+        }
+        self.send(call).await
+    }
+
+    /// `POST /v1/sessions/{id}/events`. Returns the events as recorded; some servers return none.
+    pub async fn send_events(&self, session: &Id, events: &[Value]) -> Result<Vec<Event>, Error> {
+        let call = Call::create(
+            &["sessions", session.as_str(), "events"],
+            json!({ "events": events }),
+        );
+        Ok(self.send::<Page<Event>>(call).await?.data)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(json: &str) -> Event {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn an_event_that_lacks_everything_is_still_an_event() {
+        for odd in ["{}", "[]", "7", r#"{"id":3,"type":null,"processed_at":9}"#] {
+            let event = event(odd);
+            assert_eq!(
+                (event.id.as_str(), event.kind.as_str(), event.queued),
+                ("", "unknown", false),
+                "{odd}"
+            );
+            assert_eq!(event.raw(), odd);
+        }
+    }
+
+    #[test]
+    fn only_a_null_time_means_queued() {
+        assert!(event(r#"{"type":"user.message","processed_at":null}"#).queued);
+        assert!(!event(r#"{"type":"user.message"}"#).queued);
+        assert!(
+            !event(r#"{"type":"user.message","processed_at":"2026-11-01T10:00:00.123Z"}"#).queued
+        );
+    }
+
+    #[test]
+    fn times_without_a_zone_are_utc() {
+        assert_eq!(
+            parse_time("2026-11-01T10:00:00.5"),
+            parse_time("2026-11-01T10:00:00.500Z")
+        );
+        assert_eq!(
+            parse_time("2026-11-01T12:00:00+02:00"),
+            parse_time("2026-11-01T10:00:00Z")
+        );
+        assert_eq!(parse_time("yesterday"), None);
+    }
+
+    #[test]
+    fn content_is_read_as_string_and_as_blocks() {
+        let text = |json: &str| event(json).text();
+        assert_eq!(text(r#"{"content":"a"}"#), "a");
+        assert_eq!(
+            text(r#"{"content":[{"type":"text","text":"a"},{"type":"image"}]}"#),
+            "a\n[image]"
+        );
+        assert_eq!(text("{}"), "");
+    }
+
+    #[test]
+    fn a_stop_reason_is_read_as_object_and_as_word() {
+        let reason = |json: &str| event(json).stop_reason();
+        let expected = StopReason {
+            kind: "requires_action".into(),
+            event_ids: vec!["a".into()],
+        };
+        assert_eq!(
+            reason(r#"{"stop_reason":{"type":"requires_action","event_ids":["a"]}}"#),
+            Some(expected)
+        );
+        assert_eq!(
+            reason(r#"{"stop_reason":"end_turn"}"#).map(|reason| reason.kind),
+            Some("end_turn".into())
+        );
+        assert_eq!(reason("{}"), None);
+    }
+}

@@ -1,0 +1,486 @@
+//! One request: built, sent, repeated where that is safe, and its answer read within bounds.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use reqwest::{Method, Response, Url, header::HeaderMap};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::pace::Group;
+use super::{Client, Delivery, Error, Fault, Refusal};
+
+/// Attempts after the first.
+const MAX_RETRIES: u32 = 2;
+/// A longer `retry-after` is reported at once instead of waited for.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
+const LARGEST_BODY: usize = 16 * 1024 * 1024;
+const LARGEST_ERROR_BODY: usize = 64 * 1024;
+/// How much of an error body is shown.
+const SHOWN_OF_ERROR: usize = 1024;
+
+/// A request before it has an origin, a key or a deadline.
+pub(super) struct Call {
+    pub(super) method: Method,
+    /// Segments after the base URL; each is percent-encoded on its own.
+    pub(super) path: Vec<String>,
+    pub(super) query: Vec<(&'static str, String)>,
+    pub(super) body: Option<Value>,
+    pub(super) repeat: Repeat,
+    pub(super) group: Group,
+}
+
+/// When a call may be made again after a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Repeat {
+    /// Making it twice changes nothing.
+    Freely,
+    /// Only if the connection was never made: the API has no idempotency key.
+    IfNotSent,
+}
+
+impl Call {
+    pub(super) fn get(path: &[&str]) -> Call {
+        Call::new(Method::GET, path, Repeat::Freely, Group::Read)
+    }
+
+    pub(super) fn delete(path: &[&str]) -> Call {
+        Call::new(Method::DELETE, path, Repeat::Freely, Group::Read)
+    }
+
+    /// A POST that sets what is already set, when made again.
+    pub(super) fn set(path: &[&str], body: Value) -> Call {
+        let call = Call::new(Method::POST, path, Repeat::Freely, Group::Read);
+        Call {
+            body: Some(body),
+            ..call
+        }
+    }
+
+    /// A POST that would make a second one of what it makes.
+    pub(super) fn create(path: &[&str], body: Value) -> Call {
+        let call = Call::new(Method::POST, path, Repeat::IfNotSent, Group::Write);
+        Call {
+            body: Some(body),
+            ..call
+        }
+    }
+
+    fn new(method: Method, path: &[&str], repeat: Repeat, group: Group) -> Call {
+        let path = std::iter::once("v1")
+            .chain(path.iter().copied())
+            .map(str::to_owned)
+            .collect();
+        Call {
+            method,
+            path,
+            query: Vec::new(),
+            body: None,
+            repeat,
+            group,
+        }
+    }
+
+    pub(super) fn query(mut self, name: &'static str, value: impl ToString) -> Call {
+        self.query.push((name, value.to_string()));
+        self
+    }
+
+    pub(super) fn query_some(self, name: &'static str, value: Option<impl ToString>) -> Call {
+        match value {
+            Some(value) => self.query(name, value),
+            None => self,
+        }
+    }
+
+    pub(super) fn in_group(self, group: Group) -> Call {
+        Call { group, ..self }
+    }
+
+    fn url(&self, origin: &Url) -> Url {
+        let mut url = origin.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(&self.path);
+        }
+        if !self.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&self.query);
+        }
+        url
+    }
+
+    /// For logs: no query, which may hold what a user typed.
+    fn name(&self) -> String {
+        format!("{} /{}", self.method, self.path.join("/"))
+    }
+}
+
+impl Client {
+    /// Makes a call and decodes its answer.
+    pub(super) async fn send<T: DeserializeOwned>(&self, call: Call) -> Result<T, Error> {
+        let (body, request_id) = self.answer(call).await?;
+        serde_json::from_slice(&body).map_err(|error| Error::Unreadable {
+            reason: format!(
+                "the answer is not what this endpoint returns ({error}): {}",
+                excerpt(&body)
+            ),
+            fault: Fault::Malformed,
+            request_id,
+        })
+    }
+
+    /// Makes a call whose answer says nothing beyond its status.
+    pub(super) async fn send_for_status(&self, call: Call) -> Result<(), Error> {
+        self.answer(call).await.map(|_| ())
+    }
+
+    /// Opens a stream: one attempt, since reopening belongs to whoever follows it.
+    pub(super) async fn open(
+        &self,
+        call: Call,
+        headers_within: Duration,
+    ) -> Result<Response, Error> {
+        let deadline = self.deadline().min(Instant::now() + headers_within);
+        let http = &self.http()?.streams;
+        self.attempt(http, &call, deadline, Some("text/event-stream"))
+            .await
+    }
+
+    async fn answer(&self, call: Call) -> Result<(Vec<u8>, Option<String>), Error> {
+        let deadline = self.deadline();
+        let http = &self.http()?.calls;
+        let mut attempt = 0;
+        loop {
+            let error = match self.exchange(http, &call, deadline).await {
+                Ok(answer) => {
+                    self.shared.pace.succeeded();
+                    return Ok(answer);
+                }
+                Err(error) => error,
+            };
+            // The first attempt of a deletion arrived after all.
+            if attempt > 0 && call.method == Method::DELETE && error.status() == Some(404) {
+                return Ok((b"{}".to_vec(), None));
+            }
+            let Some(delay) = retry_delay(&call, &error, attempt) else {
+                return Err(error);
+            };
+            if Instant::now() + delay >= deadline || !self.shared.pace.may_retry() {
+                return Err(error);
+            }
+            attempt += 1;
+            tracing::info!(call = call.name(), attempt, ?delay, %error, "retrying");
+            sleep(delay).await;
+        }
+    }
+
+    async fn exchange(
+        &self,
+        http: &reqwest::Client,
+        call: &Call,
+        deadline: Instant,
+    ) -> Result<(Vec<u8>, Option<String>), Error> {
+        let response = self.attempt(http, call, deadline, None).await?;
+        let request_id = header(response.headers(), "request-id");
+        match timeout_at(deadline, read(response, LARGEST_BODY)).await {
+            Err(_) => Err(timed_out()),
+            Ok(Err(error)) => Err(error),
+            Ok(Ok(Body::Whole(body))) => Ok((body, request_id)),
+            Ok(Ok(Body::Cut(_))) => Err(Error::Unreadable {
+                reason: "the answer is larger than 16 MiB".to_owned(),
+                fault: Fault::TooLarge,
+                request_id,
+            }),
+        }
+    }
+
+    /// Sends once and returns an answer with a 2xx status.
+    async fn attempt(
+        &self,
+        http: &reqwest::Client,
+        call: &Call,
+        deadline: Instant,
+        accept: Option<&'static str>,
+    ) -> Result<Response, Error> {
+        let url = call.url(self.origin().await?);
+        let mut request = http
+            .request(call.method.clone(), url)
+            .headers(self.headers().await?.clone());
+        if let Some(accept) = accept {
+            request = request.header(reqwest::header::ACCEPT, accept);
+        }
+        if let Some(body) = &call.body {
+            request = request.json(body);
+        }
+        self.take_turn(call.group, deadline).await?;
+        let response = match timeout_at(deadline, request.send()).await {
+            Err(_) => return Err(timed_out()),
+            Ok(Err(error)) => return Err(unreachable(error)),
+            Ok(Ok(response)) => response,
+        };
+        tracing::debug!(
+            call = call.name(),
+            status = response.status().as_u16(),
+            request_id = header(response.headers(), "request-id"),
+            "answered"
+        );
+        if response.status().is_success() {
+            Ok(response)
+        } else {
+            Err(refusal(response, deadline).await)
+        }
+    }
+
+    async fn take_turn(&self, group: Group, deadline: Instant) -> Result<(), Error> {
+        let wait = self.shared.pace.reserve(group);
+        if Instant::now() + wait >= deadline {
+            return Err(Error::Unreachable {
+                reason: format!(
+                    "held back for {} s to stay within the API's rate limit",
+                    wait.as_secs().max(1)
+                ),
+                delivery: Delivery::NotSent,
+            });
+        }
+        if !wait.is_zero() {
+            sleep(wait).await;
+        }
+        Ok(())
+    }
+}
+
+/// How long to wait before making the call again; `None`: not again.
+fn retry_delay(call: &Call, error: &Error, attempt: u32) -> Option<Duration> {
+    let unsent = matches!(
+        error,
+        Error::Unreachable {
+            delivery: Delivery::NotSent,
+            ..
+        }
+    );
+    // A conflict of a read is a race inside the API; of a write it is an answer.
+    let raced = error.status() == Some(409) && call.method == Method::GET && attempt == 0;
+    let repeatable = unsent || (call.repeat == Repeat::Freely && (error.is_transient() || raced));
+    if attempt >= MAX_RETRIES || !repeatable {
+        return None;
+    }
+    match error {
+        Error::Refused(refusal) if refusal.retry_after.is_some() => refusal
+            .retry_after
+            .filter(|wait| *wait <= LONGEST_RETRY_AFTER),
+        _ => Some(backoff(attempt)),
+    }
+}
+
+/// 0.5 s doubled with each attempt up to 8 s, less up to a quarter at random.
+pub(crate) fn backoff(attempt: u32) -> Duration {
+    let full = (0.5 * f64::from(2_u32.saturating_pow(attempt.min(8)))).min(8.0);
+    Duration::from_secs_f64(full * (1.0 - 0.25 * fastrand::f64()))
+}
+
+enum Body {
+    Whole(Vec<u8>),
+    Cut(Vec<u8>),
+}
+
+async fn read(mut response: Response, limit: usize) -> Result<Body, Error> {
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(None) => return Ok(Body::Whole(body)),
+            Ok(Some(chunk)) if body.len() + chunk.len() > limit => {
+                let room = limit - body.len();
+                body.extend(chunk.iter().take(room));
+                return Ok(Body::Cut(body));
+            }
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Err(error) => return Err(unreachable(error)),
+        }
+    }
+}
+
+/// An error status, with as much of the vendor's envelope as there is.
+async fn refusal(response: Response, deadline: Instant) -> Error {
+    let status = response.status().as_u16();
+    let headers = response.headers().clone();
+    let body = match timeout_at(deadline, read(response, LARGEST_ERROR_BODY)).await {
+        Ok(Ok(Body::Whole(body) | Body::Cut(body))) => body,
+        _ => Vec::new(),
+    };
+    let envelope: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let text = |pointer: &str| {
+        envelope
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+    };
+    let fallback = || match header(&headers, "location") {
+        Some(_) if (300..400).contains(&status) => {
+            "the server redirects elsewhere, which is never followed".to_owned()
+        }
+        _ if body.is_empty() => "no explanation was given".to_owned(),
+        _ => excerpt(&body),
+    };
+    Error::Refused(Box::new(Refusal {
+        status,
+        kind: text("/error/type").unwrap_or_else(|| "http_error".to_owned()),
+        message: text("/error/message")
+            .map(|text| shorten(&text))
+            .unwrap_or_else(fallback),
+        request_id: header(&headers, "request-id").or_else(|| text("/request_id")),
+        retry_after: retry_after(&headers),
+        should_retry: header(&headers, "x-should-retry").and_then(|value| value.parse().ok()),
+    }))
+}
+
+/// `retry-after-ms`, or `retry-after` in seconds or as a date; nothing when it is not in the future.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let number = |name| header(headers, name).and_then(|value| value.trim().parse::<f64>().ok());
+    let seconds = number("retry-after-ms")
+        .map(|ms| ms / 1000.0)
+        .or_else(|| number("retry-after"))
+        .or_else(|| {
+            let date = DateTime::parse_from_rfc2822(&header(headers, "retry-after")?).ok()?;
+            Some((date.to_utc() - Utc::now()).as_seconds_f64())
+        })?;
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|wait| !wait.is_zero())
+}
+
+fn header(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers.get(name)?.to_str().ok().map(str::to_owned)
+}
+
+fn timed_out() -> Error {
+    Error::Unreachable {
+        reason: "no answer within the time allowed".to_owned(),
+        delivery: Delivery::Unknown,
+    }
+}
+
+pub(super) fn unreachable(error: reqwest::Error) -> Error {
+    let delivery = if error.is_connect() || error.is_builder() {
+        Delivery::NotSent
+    } else {
+        Delivery::Unknown
+    };
+    Error::Unreachable {
+        reason: reasons(&error.without_url()),
+        delivery,
+    }
+}
+
+/// The chain of causes on one line, each said once.
+pub(super) fn reasons(error: &reqwest::Error) -> String {
+    let mut reasons = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let reason = error.to_string();
+        if !reasons.iter().any(|said| said.contains(&reason)) {
+            reasons.push(reason);
+        }
+        cause = error.source();
+    }
+    reasons.join(": ")
+}
+
+/// The start of a body that is not what was expected, as one line.
+fn excerpt(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(
+        body.get(..body.len().min(4 * SHOWN_OF_ERROR))
+            .unwrap_or_default(),
+    );
+    shorten(&text.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+fn shorten(text: &str) -> String {
+    text.chars()
+        .filter(|c| !c.is_control())
+        .take(SHOWN_OF_ERROR)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url_of(base: &str, call: &Call) -> String {
+        call.url(&Url::parse(base).unwrap()).to_string()
+    }
+
+    #[test]
+    fn a_path_prefix_is_kept_and_segments_are_encoded() {
+        let call = Call::get(&["sessions", "a/b?c"]).query("types[]", "agent.message");
+        assert_eq!(
+            url_of("https://host/prefix/", &call),
+            "https://host/prefix/v1/sessions/a%2Fb%3Fc?types%5B%5D=agent.message"
+        );
+        assert_eq!(
+            url_of("https://host", &Call::get(&["agents"])),
+            "https://host/v1/agents"
+        );
+    }
+
+    #[test]
+    fn retry_after_is_read_in_each_form_and_ignored_when_past() {
+        let read = |name: &'static str, value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, value.parse().unwrap());
+            retry_after(&headers)
+        };
+        assert_eq!(
+            read("retry-after-ms", "1500"),
+            Some(Duration::from_millis(1500))
+        );
+        assert_eq!(
+            read("retry-after", "0.25"),
+            Some(Duration::from_millis(250))
+        );
+        assert_eq!(read("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT"), None);
+        assert_eq!(read("retry-after", "-3"), None);
+        assert_eq!(read("retry-after", "soon"), None);
+        let later = (Utc::now() + chrono::TimeDelta::seconds(30)).to_rfc2822();
+        assert!(read("retry-after", &later).is_some_and(|wait| wait <= Duration::from_secs(30)));
+    }
+
+    #[test]
+    fn a_write_is_repeated_only_when_it_was_not_sent() {
+        let refused = |status| {
+            Error::Refused(Box::new(Refusal {
+                status,
+                kind: String::new(),
+                message: String::new(),
+                request_id: None,
+                retry_after: None,
+                should_retry: None,
+            }))
+        };
+        let lost = |delivery| Error::Unreachable {
+            reason: String::new(),
+            delivery,
+        };
+        let write = Call::create(&["sessions"], Value::Null);
+        let read = Call::get(&["sessions"]);
+        for status in [429, 500, 503, 529] {
+            assert_eq!(retry_delay(&write, &refused(status), 0), None);
+            assert!(retry_delay(&read, &refused(status), 1).is_some());
+            assert_eq!(retry_delay(&read, &refused(status), 2), None);
+        }
+        assert!(retry_delay(&write, &lost(Delivery::NotSent), 0).is_some());
+        assert_eq!(retry_delay(&write, &lost(Delivery::Unknown), 0), None);
+        assert!(retry_delay(&read, &lost(Delivery::Unknown), 0).is_some());
+        assert_eq!(retry_delay(&read, &refused(404), 0), None);
+        assert!(retry_delay(&read, &refused(409), 0).is_some());
+        assert_eq!(retry_delay(&read, &refused(409), 1), None);
+        let asked_to_wait_long = Error::Refused(Box::new(Refusal {
+            retry_after: Some(Duration::from_secs(61)),
+            ..match refused(429) {
+                Error::Refused(refusal) => *refusal,
+                _ => unreachable!(),
+            }
+        }));
+        assert_eq!(retry_delay(&read, &asked_to_wait_long, 0), None);
+    }
+}

@@ -1,0 +1,249 @@
+//! A session's live events: SSE bytes → [`Event`]. The only file that names the SSE crate.
+//!
+//! The stream replays nothing; closing the gap after a cut belongs to `bridge/follow.rs`.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use sse_stream::SseByteStream;
+
+use super::events::Event;
+use super::send::{Call, unreachable};
+use super::{Client, Error, Fault, Id, Refusal};
+
+/// Bytes that may arrive without a finished frame.
+const LARGEST_FRAME: usize = 16 * 1024 * 1024;
+
+/// What came over the line.
+#[derive(Debug)]
+pub enum Frame {
+    /// An event of the session.
+    Event(Event),
+    /// The line is alive: a heartbeat, or a preview that is never stored.
+    Alive,
+}
+
+/// An open stream of frames. It ends with an error or with `None`; both mean a cut.
+pub struct EventStream {
+    frames: Pin<Box<dyn Stream<Item = Result<Frame, Error>> + Send>>,
+}
+
+impl EventStream {
+    /// The next frame. Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Option<Result<Frame, Error>> {
+        self.frames.next().await
+    }
+}
+
+impl Client {
+    /// `GET /v1/sessions/{id}/events/stream`. Delivers what is emitted after it opened.
+    pub async fn stream_events(
+        &self,
+        session: &Id,
+        open_within: Duration,
+    ) -> Result<EventStream, Error> {
+        let call = Call::get(&["sessions", session.as_str(), "events", "stream"]);
+        let response = self.open(call, open_within).await?;
+        let bytes = response
+            .bytes_stream()
+            .map(|chunk| chunk.map_err(unreachable));
+        Ok(EventStream {
+            frames: Box::pin(frames(bytes)),
+        })
+    }
+}
+
+/// Decodes bytes to frames; ends after the first error.
+fn frames<S>(bytes: S) -> impl Stream<Item = Result<Frame, Error>> + Send
+where
+    S: Stream<Item = Result<Bytes, Error>> + Send + 'static,
+{
+    let decoder = SseByteStream::new(Box::pin(capped(bytes)));
+    stream::unfold(Some(decoder), |decoder| async move {
+        let mut decoder = decoder?;
+        let frame = match decoder.next().await? {
+            Ok(sse) => decode(sse.event.as_deref(), sse.data.as_deref()),
+            Err(sse_stream::Error::Body(error)) => match error.downcast::<Error>() {
+                Ok(error) => Err(*error),
+                Err(error) => Err(malformed(&error.to_string())),
+            },
+            Err(error) => Err(malformed(&error.to_string())),
+        };
+        let rest = frame.is_ok().then_some(decoder);
+        Some((frame, rest))
+    })
+}
+
+/// Fails once more than [`LARGEST_FRAME`] bytes came without a blank line, so that no sender can fill the memory.
+fn capped<S>(bytes: S) -> impl Stream<Item = Result<Bytes, Error>> + Send
+where
+    S: Stream<Item = Result<Bytes, Error>> + Send + 'static,
+{
+    let mut pending = 0;
+    let (mut at_line_start, mut after_cr) = (false, false);
+    bytes.map(move |chunk| {
+        let chunk = chunk?;
+        for byte in &chunk {
+            let second_half_of_crlf = *byte == b'\n' && after_cr;
+            after_cr = *byte == b'\r';
+            if second_half_of_crlf {
+                pending += usize::from(pending > 0);
+                continue;
+            }
+            let newline = matches!(byte, b'\n' | b'\r');
+            pending = if newline && at_line_start {
+                0
+            } else {
+                pending + 1
+            };
+            at_line_start = newline;
+        }
+        if pending <= LARGEST_FRAME {
+            return Ok(chunk);
+        }
+        Err(Error::Unreadable {
+            reason: "an event of the stream is larger than 16 MiB".to_owned(),
+            fault: Fault::TooLarge,
+            request_id: None,
+        })
+    })
+}
+
+/// The type is read from the JSON, since some servers name every frame `message` or none at all.
+fn decode(name: Option<&str>, data: Option<&str>) -> Result<Frame, Error> {
+    let Some(data) = data.filter(|data| !data.trim().is_empty()) else {
+        return Ok(Frame::Alive);
+    };
+    if name == Some("ping") {
+        return Ok(Frame::Alive);
+    }
+    let raw: Box<RawValue> =
+        serde_json::from_str(data).map_err(|error| malformed(&error.to_string()))?;
+    let event = Event::new(raw);
+    match (name, event.kind.as_str()) {
+        (Some("error"), _) | (_, "error") => Err(reported(&event.value())),
+        (_, "ping" | "event_start" | "event_delta") => Ok(Frame::Alive),
+        _ => Ok(Frame::Event(event)),
+    }
+}
+
+/// The error envelope of an `error` frame, as the refusal that a call would have met.
+fn reported(envelope: &Value) -> Error {
+    let text = |pointer: &str| {
+        envelope
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+    };
+    let kind = text("/error/type").unwrap_or_else(|| "api_error".to_owned());
+    let status = match kind.as_str() {
+        "authentication_error" => 401,
+        "permission_error" => 403,
+        "not_found_error" => 404,
+        "rate_limit_error" => 429,
+        "overloaded_error" => 529,
+        _ => 500,
+    };
+    Error::Refused(Box::new(Refusal {
+        status,
+        kind,
+        message: text("/error/message")
+            .unwrap_or_else(|| "the stream reported an error".to_owned()),
+        request_id: text("/request_id"),
+        retry_after: None,
+        should_retry: None,
+    }))
+}
+
+fn malformed(reason: &str) -> Error {
+    Error::Unreadable {
+        reason: format!("the stream is not valid: {reason}"),
+        fault: Fault::Malformed,
+        request_id: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Feeds `text` in pieces and returns what came out: ids of events, `.` for a sign of life, `!` for an error.
+    fn outcome(text: &[u8], piece: usize) -> Vec<String> {
+        let chunks: Vec<_> = text
+            .chunks(piece.max(1))
+            .map(|chunk| Ok(Bytes::copy_from_slice(chunk)))
+            .collect();
+        let frames = frames(stream::iter(chunks)).map(|frame| match frame {
+            Ok(Frame::Event(event)) => event.id,
+            Ok(Frame::Alive) => ".".to_owned(),
+            Err(_) => "!".to_owned(),
+        });
+        futures_util::FutureExt::now_or_never(frames.collect::<Vec<_>>()).unwrap()
+    }
+
+    fn events(text: &str) -> Vec<String> {
+        outcome(text.as_bytes(), 1000)
+            .into_iter()
+            .filter(|id| id != ".")
+            .collect()
+    }
+
+    #[test]
+    fn each_dialect_of_the_stream_is_read() {
+        let data = r#"{"id":"a","type":"agent.message"}"#;
+        for frame in [
+            format!("event: agent.message\ndata: {data}\n\n"),
+            format!("event: message\ndata: {data}\n\n"),
+            format!("data: {data}\n\n"),
+            format!("id: 7\nretry: 3000\r\nevent: agent.message\r\ndata:{data}\r\n\r\n"),
+            format!("\u{feff}: hello\n\nevent: ping\ndata: {{}}\n\ndata: {data}\n\n"),
+        ] {
+            assert_eq!(events(&frame), ["a"], "{frame}");
+        }
+    }
+
+    #[test]
+    fn previews_and_heartbeats_are_signs_of_life_only() {
+        let text = "event: ping\ndata: {\"type\":\"ping\"}\n\ndata: {\"type\":\"event_delta\",\"event_id\":\"a\"}\n\n";
+        assert_eq!(outcome(text.as_bytes(), 9), [".", "."]);
+    }
+
+    #[test]
+    fn an_error_frame_and_a_broken_frame_end_the_stream() {
+        let good = "data: {\"id\":\"a\",\"type\":\"x\"}\n\n";
+        let error = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\"}}\n\n";
+        assert_eq!(events(&format!("{good}{error}{good}")), ["a", "!"]);
+        assert_eq!(events(&format!("{good}data: {{\"id\n\n{good}")), ["a", "!"]);
+        assert_eq!(outcome(b"data: {\"id\":\"\xff\"}\n\n", 1000), ["!"]);
+    }
+
+    #[test]
+    fn a_cut_frame_is_never_half_delivered() {
+        let text = "data: {\"id\":\"a\",\"type\":\"x\"}\n\n";
+        for cut in 0..text.len() {
+            assert!(outcome(&text.as_bytes()[..cut], 7).is_empty(), "{cut}");
+        }
+    }
+
+    #[test]
+    fn a_sender_without_end_is_stopped() {
+        for line in ["data: 0123456789\n", "data: 0123456789\r\n"] {
+            let endless = line.repeat(LARGEST_FRAME / line.len() + 1000);
+            assert_eq!(outcome(endless.as_bytes(), 65536), ["!"]);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_size_of_the_pieces_changes_nothing(ids in prop::collection::vec("[a-z]{1,8}", 0..20), piece in 1usize..64) {
+            let frame = |id: &String| format!("event: x\ndata: {{\"id\":\"{id}\",\ndata: \"type\":\"x\"}}\n\n");
+            let text: String = ids.iter().map(frame).collect();
+            prop_assert_eq!(outcome(text.as_bytes(), piece), ids);
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! Answers to what an agent waits for, messages and interrupts: everything that is sent into a running session.
+
+use std::collections::HashSet;
+
+use serde_json::{Value, json};
+
+use super::follow::Follow;
+use super::{Attention, Bridge, Failure, Patience};
+use crate::api::{Id, with};
+use crate::config::Approvals;
+use crate::session::report::{Pending, PendingKind, Report};
+use crate::session::turn::{Asked, State};
+
+/// One decision on one pending tool call.
+#[derive(Debug, Clone)]
+pub struct Decision {
+    /// The pending tool event.
+    pub event_id: String,
+    /// What was decided.
+    pub verdict: Verdict,
+}
+
+/// What was decided on a pending tool call.
+#[derive(Debug, Clone)]
+pub enum Verdict {
+    /// It may run.
+    Allow,
+    /// It may not, and why.
+    Deny(Option<String>),
+    /// The tool's result, run by the caller; an error if the flag says so.
+    Result {
+        /// What the tool returned.
+        text: String,
+        /// It failed.
+        is_error: bool,
+    },
+}
+
+impl Bridge {
+    /// Sends a message or an outcome, and waits for the turn that answers it.
+    pub async fn send(
+        &self,
+        session: &Id,
+        question: Value,
+        interrupt_first: bool,
+        patience: &Patience,
+        attention: &Attention,
+    ) -> Result<Report, Failure> {
+        let doing = "send the message";
+        let interrupt = interrupt_first.then(|| json!({"type": "user.interrupt"}));
+        let events: Vec<Value> = interrupt.into_iter().chain([question]).collect();
+        let ids = self
+            .deliver(session, &events, doing, patience.deadline)
+            .await?;
+        let answered = self.asked(session).answered;
+        // The interrupt's own event may have no id and never be taken in.
+        let asked = Asked {
+            ids: ids.into_iter().next_back().into_iter().collect(),
+            answered,
+            ..Asked::default()
+        };
+        self.follow(session, asked, patience, attention, doing)
+            .await
+    }
+
+    /// Answers pending tool calls, and waits for what comes of it.
+    pub async fn resolve(
+        &self,
+        session: &Id,
+        decisions: &[Decision],
+        patience: &Patience,
+        attention: &Attention,
+    ) -> Result<Report, Failure> {
+        let doing = "resolve the action";
+        let before = self.asked(session);
+        let mut follow = Follow::new(&self.api, patience.deadline, session, before.clone());
+        follow.look().await.map_err(Failure::while_trying(doing))?;
+        let report = follow.report();
+        let mut events = Vec::new();
+        let mut repeated = Vec::new();
+        for decision in decisions {
+            match report
+                .pending
+                .iter()
+                .find(|pending| pending.event_id == decision.event_id)
+            {
+                Some(pending) => events.push(self.answer(pending, &decision.verdict)?),
+                None if is_answered(&follow, &before, &decision.event_id) => {
+                    repeated.push(decision.event_id.clone())
+                }
+                None => return Err(not_pending(&decision.event_id, &report)),
+            }
+        }
+        let note = (!repeated.is_empty())
+            .then(|| format!("already answered, not sent again: {}", repeated.join(", ")));
+        let mut asked = before;
+        if !events.is_empty() {
+            asked.ids = self
+                .deliver(session, &events, doing, patience.deadline)
+                .await?;
+            asked
+                .answered
+                .extend(decisions.iter().map(|decision| decision.event_id.clone()));
+        }
+        let report = self
+            .follow(session, asked, patience, attention, doing)
+            .await?;
+        Ok(Report {
+            notes: report.notes.into_iter().chain(note).collect(),
+            ..report
+        })
+    }
+
+    /// Stops the current turn, or one thread of it, and waits until it has stopped.
+    pub async fn interrupt(
+        &self,
+        session: &Id,
+        thread: Option<&Id>,
+        patience: &Patience,
+        attention: &Attention,
+    ) -> Result<Report, Failure> {
+        let doing = "interrupt the session";
+        let mut follow = Follow::new(&self.api, patience.deadline, session, self.asked(session));
+        follow.look().await.map_err(Failure::while_trying(doing))?;
+        if !matches!(follow.turn().state, State::Working | State::NeedsAction) {
+            let note = "no turn was running, so nothing was sent".to_owned();
+            return Ok(self.finish(follow.report(), vec![note]));
+        }
+        let stale_status = follow
+            .history
+            .events()
+            .rev()
+            .find(|event| event.kind.starts_with("session.status_"));
+        let stale_status = stale_status.map(|event| event.id.clone());
+        let event = json!({"type": "user.interrupt"});
+        let event = with(event, "session_thread_id", thread.map(Id::as_str));
+        let api = self.api.until(patience.deadline);
+        // A second interrupt changes nothing, so it needs none of the care that a message needs.
+        api.send_events(session, &[event])
+            .await
+            .map_err(Failure::while_trying(doing))?;
+        let asked = Asked {
+            answered: self.asked(session).answered,
+            stale_status,
+            ..Asked::default()
+        };
+        self.follow(session, asked, patience, attention, doing)
+            .await
+    }
+
+    /// Follows a session after something was sent to it.
+    pub(super) async fn follow(
+        &self,
+        session: &Id,
+        asked: Asked,
+        patience: &Patience,
+        attention: &Attention,
+        doing: &str,
+    ) -> Result<Report, Failure> {
+        self.remember(session, asked.clone());
+        let mut follow = Follow::new(&self.api, patience.deadline, session, asked);
+        let notes = patience.note.clone().into_iter().collect();
+        match follow.finish(patience, attention).await {
+            Ok(()) => Ok(self.finish(follow.report(), notes)),
+            Err(error) if error.is_final() => Err(Failure::while_trying(format!(
+                "{doing} and follow it"
+            ))(error)),
+            // What was sent is sent: losing sight of it must not look like a failure to send.
+            Err(error) => {
+                let mut report = follow.report();
+                report.notes.push(format!(
+                    "It was sent, but the session could not be read: {error}"
+                ));
+                Ok(self.finish(report, notes))
+            }
+        }
+    }
+
+    /// The event that carries a decision, checked against what the call takes.
+    fn answer(&self, pending: &Pending, verdict: &Verdict) -> Result<Value, Failure> {
+        let id = &pending.event_id;
+        let content = |text: &str| json!([{"type": "text", "text": text}]);
+        match (pending.kind, verdict) {
+            (PendingKind::ToolConfirmation, Verdict::Allow)
+                if self.config.approvals == Approvals::Human =>
+            {
+                Err(Failure::argument(
+                    "Only a person may allow this: MANAGED_AGENTS_APPROVALS is `human`.",
+                    format!("ask the user to allow {id} on the session's page, or deny it here."),
+                ))
+            }
+            (PendingKind::ToolConfirmation, Verdict::Allow) => {
+                Ok(json!({"type": "user.tool_confirmation", "tool_use_id": id, "result": "allow"}))
+            }
+            (PendingKind::ToolConfirmation, Verdict::Deny(reason)) => {
+                let event =
+                    json!({"type": "user.tool_confirmation", "tool_use_id": id, "result": "deny"});
+                Ok(with(event, "deny_message", reason.as_deref()))
+            }
+            (PendingKind::CustomToolResult, Verdict::Result { text, is_error }) => Ok(json!({
+                "type": "user.custom_tool_result", "custom_tool_use_id": id,
+                "content": content(text), "is_error": is_error,
+            })),
+            (PendingKind::ToolResult, Verdict::Result { text, is_error }) => Ok(json!({
+                "type": "user.tool_result", "tool_use_id": id, "content": content(text), "is_error": is_error,
+            })),
+            (PendingKind::ToolConfirmation, Verdict::Result { .. }) => Err(Failure::argument(
+                format!(
+                    "{id} asks for permission to run {}, not for a result.",
+                    pending.tool
+                ),
+                "pass decision `allow` or `deny` instead of `result`.",
+            )),
+            (PendingKind::CustomToolResult | PendingKind::ToolResult, _) => Err(Failure::argument(
+                format!(
+                    "{id} asks for the result of {}, which the caller runs.",
+                    pending.tool
+                ),
+                "pass `result` with what the tool returned, or with why it did not run and `is_error` true.",
+            )),
+        }
+    }
+}
+
+fn is_answered(follow: &Follow, before: &Asked, event_id: &str) -> bool {
+    let recorded: HashSet<String> = follow
+        .history
+        .events()
+        .filter(|event| event.kind.starts_with("user."))
+        .filter_map(|event| event.answers())
+        .collect();
+    recorded.contains(event_id) || before.answered.contains(event_id)
+}
+
+fn not_pending(event_id: &str, report: &Report) -> Failure {
+    let shown: String = event_id
+        .chars()
+        .filter(|c| c.is_ascii_graphic())
+        .take(128)
+        .collect();
+    let pending: Vec<&str> = report
+        .pending
+        .iter()
+        .map(|pending| pending.event_id.as_str())
+        .collect();
+    let what = format!(
+        "`{shown}` is not pending in session {} ({}).",
+        report.session_id,
+        report.state.word()
+    );
+    if pending.is_empty() {
+        return Failure::argument(
+            what,
+            "nothing waits for an answer; get_status shows how the session stands.",
+        );
+    }
+    Failure::argument(
+        what,
+        format!("use one of the ids that are: {}.", pending.join(", ")),
+    )
+}

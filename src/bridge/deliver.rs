@@ -1,0 +1,230 @@
+//! Sending once. The API has no idempotency key: after a failure that leaves it open whether the events arrived, the
+//! record is read before anything is sent again, and nothing is sent a third time.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+use super::{Bridge, Failure};
+use crate::api::events::{Event, EventFilter};
+use crate::api::{Client, Delivery, Error, Id};
+
+/// What was sent may take so long to be listed.
+const LISTED_WITHIN: Duration = Duration::from_secs(2);
+/// Newest events of the sent types that are compared.
+const COMPARED: u32 = 50;
+
+impl Bridge {
+    /// Sends events and returns their ids; an id is missing only where the server never lists what it accepted.
+    pub(super) async fn deliver(
+        &self,
+        session: &Id,
+        events: &[Value],
+        doing: &str,
+        deadline: Instant,
+    ) -> Result<Vec<String>, Failure> {
+        let api = self.api.until(deadline);
+        let delivery = Delivering {
+            api: &api,
+            session,
+            events,
+        };
+        let before = delivery
+            .listed()
+            .await
+            .map_err(Failure::while_trying(doing))?;
+        let known: HashSet<String> = before.into_iter().map(|event| event.id).collect();
+        let error = match delivery.send(&known).await {
+            Ok(ids) => return Ok(ids),
+            Err(error) if !may_be_sent_again(&error) => {
+                return Err(Failure::while_trying(doing)(error));
+            }
+            Err(error) => error,
+        };
+        tracing::warn!(%session, %error, "looking whether what was sent arrived");
+        match delivery.settle(&known, error, deadline).await {
+            Ok(ids) => Ok(ids),
+            Err(error) if error.is_ambiguous() => Err(Failure::DeliveryUnknown {
+                doing: doing.to_owned(),
+                error,
+                next: format!(
+                    "get_events with session_id {session} and order desc shows whether it arrived; send it again only if it did not."
+                ),
+            }),
+            Err(error) => Err(Failure::while_trying(doing)(error)),
+        }
+    }
+}
+
+/// Whether a failed send may be followed by a look and a second one.
+fn may_be_sent_again(error: &Error) -> bool {
+    let forbidden = matches!(error, Error::Refused(refusal) if refusal.should_retry == Some(false));
+    error.is_ambiguous() || (error.is_transient() && !forbidden)
+}
+
+struct Delivering<'a> {
+    api: &'a Client,
+    session: &'a Id,
+    events: &'a [Value],
+}
+
+impl Delivering<'_> {
+    async fn send(&self, known: &HashSet<String>) -> Result<Vec<String>, Error> {
+        let recorded = self.api.send_events(self.session, self.events).await?;
+        if recorded.len() == self.events.len() && recorded.iter().all(|event| !event.id.is_empty())
+        {
+            return Ok(recorded.into_iter().map(|event| event.id).collect());
+        }
+        // Some servers accept without saying what they recorded.
+        match self.arrived(known, LISTED_WITHIN).await {
+            Ok(Some(ids)) => Ok(ids),
+            Ok(None) | Err(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Looks, sends once more if nothing arrived, and looks again if that is open too.
+    async fn settle(
+        &self,
+        known: &HashSet<String>,
+        error: Error,
+        deadline: Instant,
+    ) -> Result<Vec<String>, Error> {
+        let surely_not_sent = matches!(
+            error,
+            Error::Unreachable {
+                delivery: Delivery::NotSent,
+                ..
+            }
+        );
+        let pause = match &error {
+            Error::Refused(refusal) => refusal.retry_after.unwrap_or(Duration::from_millis(500)),
+            _ => Duration::from_millis(500),
+        };
+        if !surely_not_sent && let Some(ids) = self.arrived(known, LISTED_WITHIN).await? {
+            return Ok(ids);
+        }
+        let server_forbids =
+            matches!(&error, Error::Refused(refusal) if refusal.should_retry == Some(false));
+        if server_forbids || Instant::now() + pause >= deadline {
+            return Err(error);
+        }
+        sleep(pause).await;
+        match self.send(known).await {
+            Err(error) if error.is_ambiguous() => match self.arrived(known, LISTED_WITHIN).await {
+                Ok(Some(ids)) => Ok(ids),
+                Ok(None) | Err(_) => Err(error),
+            },
+            sent => sent,
+        }
+    }
+
+    /// Ids of the sent events, once all of them are listed; at least two looks, `within` apart.
+    async fn arrived(
+        &self,
+        known: &HashSet<String>,
+        within: Duration,
+    ) -> Result<Option<Vec<String>>, Error> {
+        let started = Instant::now();
+        loop {
+            let last = started.elapsed() >= within;
+            if let Some(ids) = matched(self.events, &self.listed().await?, known) {
+                return Ok(Some(ids));
+            }
+            if last {
+                return Ok(None);
+            }
+            sleep(within / 4).await;
+        }
+    }
+
+    async fn listed(&self) -> Result<Vec<Event>, Error> {
+        let mut types: Vec<String> = self
+            .events
+            .iter()
+            .filter_map(kind)
+            .map(str::to_owned)
+            .collect();
+        types.dedup();
+        let filter = EventFilter {
+            newest_first: true,
+            types,
+            limit: Some(COMPARED),
+            ..EventFilter::default()
+        };
+        Ok(self.api.list_events(self.session, &filter).await?.data)
+    }
+}
+
+fn kind(event: &Value) -> Option<&str> {
+    event.get("type").and_then(Value::as_str)
+}
+
+/// The listed events, newest first, that are the sent ones: same type and content, and not there before.
+fn matched(sent: &[Value], listed: &[Event], known: &HashSet<String>) -> Option<Vec<String>> {
+    let mut candidates: Vec<&Event> = listed
+        .iter()
+        .filter(|event| !known.contains(&event.id))
+        .collect();
+    let mut ids = Vec::new();
+    for sent in sent {
+        // The oldest match first, since identical events keep the order in which they were sent.
+        let place = candidates.iter().rposition(|event| is_same(sent, event))?;
+        ids.push(candidates.remove(place).id.clone());
+    }
+    Some(ids)
+}
+
+fn is_same(sent: &Value, listed: &Event) -> bool {
+    let value = listed.value();
+    let same = |field: &str| sent.get(field) == value.get(field);
+    let text = |value: &Value| {
+        crate::api::events::content_text(value.get("content").unwrap_or(&Value::Null))
+    };
+    kind(sent) == Some(listed.kind.as_str())
+        && match listed.kind.as_str() {
+            "user.message" => text(sent) == text(&value),
+            "user.define_outcome" => same("description"),
+            _ => same("tool_use_id") && same("custom_tool_use_id"),
+        }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn message(text: &str) -> Value {
+        json!({"type": "user.message", "content": [{"type": "text", "text": text}]})
+    }
+
+    fn listed(id: &str, text: &str) -> Event {
+        let mut event = message(text);
+        event["id"] = json!(id);
+        serde_json::from_value(event).unwrap()
+    }
+
+    #[test]
+    fn an_identical_message_from_before_is_not_taken_for_the_one_just_sent() {
+        let record = [listed("b", "go on"), listed("a", "go on")];
+        let known = |ids: &[&str]| {
+            ids.iter()
+                .map(|id| (*id).to_owned())
+                .collect::<HashSet<_>>()
+        };
+        let sent = [message("go on")];
+        assert_eq!(
+            matched(&sent, &record, &known(&["a"])),
+            Some(vec!["b".to_owned()])
+        );
+        assert_eq!(matched(&sent, &record, &known(&["a", "b"])), None);
+        assert_eq!(matched(&[message("stop")], &record, &known(&[])), None);
+        let twice = [message("go on"), message("go on")];
+        assert_eq!(
+            matched(&twice, &record, &known(&[])),
+            Some(vec!["a".to_owned(), "b".to_owned()])
+        );
+        assert_eq!(matched(&twice, &record, &known(&["a"])), None);
+    }
+}

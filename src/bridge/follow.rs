@@ -1,0 +1,307 @@
+//! Events without a gap: open the stream, list, merge, follow; after every cut the same again; and a look at the
+//! clock against silence.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use chrono::Utc;
+use tokio::time::{Instant, sleep_until};
+
+use super::line::{Line, News};
+use super::{Attention, Patience};
+use crate::api::events::{Event, EventFilter};
+use crate::api::sessions::Session;
+use crate::api::{Client, Error, Fault, Id};
+use crate::session::history::History;
+use crate::session::report::{self, Facts, Report};
+use crate::session::turn::{self, Asked, Lifecycle, State, Turn};
+
+/// Events on a page of a list.
+const PAGE: u32 = 200;
+/// Most pages that one look reads: a server whose list never ends is left there.
+const MOST_PAGES: usize = 600;
+/// Late words and late tool calls are waited for so long.
+const SETTLING: Duration = Duration::from_secs(3);
+const SETTLING_LOOK: Duration = Duration::from_millis(400);
+/// Kept free at the end of a call for its last look.
+const LAST_LOOK: Duration = Duration::from_millis(500);
+/// Silence on an open line is checked against the list after so long, then more and more seldom.
+const FIRST_AUDIT: Duration = Duration::from_secs(5);
+const LAST_AUDIT: Duration = Duration::from_secs(15);
+/// Without a line the list is all there is.
+const LINELESS_LOOK: Duration = Duration::from_millis(1500);
+
+/// One session as one call follows it.
+pub(super) struct Follow {
+    api: Client,
+    id: Id,
+    /// What was sent and must be seen taken in.
+    pub(super) asked: Asked,
+    pub(super) history: History,
+    session: Option<Session>,
+    /// The API does not know the session any more.
+    gone: bool,
+    listed_at: Option<Instant>,
+    /// The list was read to its first event.
+    complete: bool,
+    trouble: Option<Error>,
+    progress: Progress,
+}
+
+impl Follow {
+    /// All its calls end by `deadline`.
+    pub(super) fn new(api: &Client, deadline: Instant, id: &Id, asked: Asked) -> Follow {
+        Follow {
+            api: api.until(deadline),
+            id: id.clone(),
+            asked,
+            history: History::default(),
+            session: None,
+            gone: false,
+            listed_at: None,
+            complete: false,
+            trouble: None,
+            progress: Progress::default(),
+        }
+    }
+
+    /// Lists what is new and reads the session object, at the same time.
+    pub(super) async fn look(&mut self) -> Result<(), Error> {
+        let (api, id) = (self.api.clone(), self.id.clone());
+        let (listed, session) = tokio::join!(self.list(), api.get_session(&id));
+        match session {
+            Ok(session) => self.session = Some(session),
+            Err(error) if error.status() == Some(404) && self.listed_at.is_some() => {
+                self.gone = true
+            }
+            Err(error) if error.is_final() || listed.is_err() => return listed.and(Err(error)),
+            Err(error) => self.trouble = Some(error),
+        }
+        listed
+    }
+
+    /// Waits for the end of the turn, then looks once more. Fails only when nothing at all could be read.
+    pub(super) async fn finish(
+        &mut self,
+        patience: &Patience,
+        attention: &Attention,
+    ) -> Result<(), Error> {
+        self.wait(patience, attention).await?;
+        match self.look().await {
+            Err(error) if self.listed_at.is_none() || error.is_final() => Err(error),
+            Err(error) => {
+                self.trouble = Some(error);
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Waits until the turn is over and settled, the patience ends or the caller stops. Trouble on the way is borne.
+    pub(super) async fn wait(
+        &mut self,
+        patience: &Patience,
+        attention: &Attention,
+    ) -> Result<(), Error> {
+        let mut line = Line::new(&self.api, &self.id);
+        let mut turn = self.turn();
+        let mut audit = FIRST_AUDIT;
+        let mut over_since: Option<Instant> = None;
+        let mut look_at = Instant::now() + LINELESS_LOOK;
+        loop {
+            if turn.is_over() {
+                let since = *over_since.get_or_insert_with(Instant::now);
+                if turn.settled || since.elapsed() >= SETTLING {
+                    return Ok(());
+                }
+                look_at = look_at.min(Instant::now() + SETTLING_LOOK);
+            } else {
+                over_since = None;
+            }
+            // Late words are worth the rest of the call's time, also for a caller who does not wait.
+            let end = if turn.is_over() {
+                patience.deadline - LAST_LOOK
+            } else {
+                patience.until
+            };
+            attention.tell(self.progress.line(turn.state));
+            let listed = tokio::select! {
+                news = line.next() => match news {
+                    News::Opened => self.list_again().await?,
+                    News::Event(event) => {
+                        audit = FIRST_AUDIT;
+                        look_at = Instant::now() + audit;
+                        if !self.take(event, turn.is_over()) {
+                            continue;
+                        }
+                        false
+                    }
+                    News::Alive => continue,
+                    News::Cut => false,
+                },
+                () = sleep_until(look_at) => {
+                    audit = audit.mul_f32(1.5).min(LAST_AUDIT);
+                    self.list_again().await?
+                }
+                () = sleep_until(end) => return Ok(()),
+                () = attention.stop.cancelled() => return Ok(()),
+            };
+            if listed || !line.is_open() {
+                look_at = Instant::now() + if line.is_open() { audit } else { LINELESS_LOOK };
+            }
+            turn = self.turn();
+        }
+    }
+
+    /// The judgement on what is known.
+    pub(super) fn turn(&self) -> Turn {
+        let status = self.session.as_ref().map(|session| session.status.as_str());
+        let archived = self
+            .session
+            .as_ref()
+            .is_some_and(|session| session.archived_at.is_some());
+        let lifecycle = Lifecycle {
+            over: self.gone || archived || status == Some("terminated"),
+            running: matches!(status, Some("running" | "rescheduling")),
+        };
+        turn::judge(&self.history, &self.asked, lifecycle)
+    }
+
+    /// What is known, as facts.
+    pub(super) fn report(&self) -> Report {
+        let turn = self.turn();
+        let facts = Facts {
+            session_id: self.id.as_str(),
+            session: self.session.as_ref(),
+            history: &self.history,
+            turn: &turn,
+            now: Utc::now(),
+        };
+        let mut report = report::report(&facts);
+        if let Some(trouble) = &self.trouble {
+            report.notes.push(format!(
+                "The record could not be read to its end: {trouble}"
+            ));
+        }
+        report
+    }
+
+    /// Whether the history holds the record from its first event on.
+    pub(super) fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// Takes in an event of the stream; whether it can change the judgement.
+    fn take(&mut self, event: Event, is_over: bool) -> bool {
+        let matters = is_over || turn::may_decide(&event.kind);
+        self.progress.see(&event);
+        self.history.streamed(event) && matters
+    }
+
+    /// Lists; a passing failure is kept for the report, a final one ends the wait.
+    async fn list_again(&mut self) -> Result<bool, Error> {
+        match self.list().await {
+            Ok(()) => {}
+            Err(error) if error.status() == Some(404) && self.listed_at.is_some() => {
+                self.gone = true
+            }
+            Err(error) if error.is_final() => return Err(error),
+            Err(error) => self.trouble = Some(error),
+        }
+        Ok(true)
+    }
+
+    /// Reads the list from its newest event back to where the turn began, and merges it.
+    async fn list(&mut self) -> Result<(), Error> {
+        let mut filter = EventFilter {
+            newest_first: true,
+            limit: Some(PAGE),
+            ..EventFilter::default()
+        };
+        let mut run: Vec<Event> = Vec::new();
+        let mut tokens = HashSet::new();
+        for _ in 0..MOST_PAGES {
+            let page = match self.api.list_events(&self.id, &filter).await {
+                Err(Error::Unreadable {
+                    fault: Fault::TooLarge,
+                    ..
+                }) if filter.limit > Some(1) => {
+                    filter.limit = filter.limit.map(|limit| (limit / 8).max(1));
+                    continue;
+                }
+                page => page?,
+            };
+            run.extend(page.data);
+            match page.next_page {
+                None => {
+                    self.complete = true;
+                    break;
+                }
+                Some(token) if !self.reaches_back(&run) && tokens.insert(token.clone()) => {
+                    filter.page = Some(token)
+                }
+                Some(_) => break,
+            }
+        }
+        run.reverse();
+        for event in &run {
+            if self.history.get(&event.id).is_none() {
+                self.progress.see(event);
+            }
+        }
+        self.history.listed(run);
+        self.listed_at = Some(Instant::now());
+        self.trouble = None;
+        Ok(())
+    }
+
+    /// Whether a run, newest first, leaves no gap to what is known and holds the turn from its question on.
+    fn reaches_back(&self, run: &[Event]) -> bool {
+        if self.listed_at.is_some() {
+            return run
+                .iter()
+                .any(|event| self.history.get(&event.id).is_some());
+        }
+        turn::holds_turn(run, &self.asked)
+    }
+}
+
+/// What a waiting caller is shown.
+#[derive(Default)]
+struct Progress {
+    calls: usize,
+    latest: Option<String>,
+    cost: Option<f64>,
+}
+
+impl Progress {
+    fn see(&mut self, event: &Event) {
+        match event.kind.as_str() {
+            "agent.tool_use" | "agent.mcp_tool_use" | "agent.custom_tool_use" => {
+                self.calls += 1;
+                self.latest = Some(report::tool_line(event, 100));
+            }
+            "agent.message" => self.latest = Some("writing".to_owned()),
+            "session.status_running" => self.latest = Some("thinking".to_owned()),
+            "session.status_rescheduled" => self.latest = Some("the platform retries".to_owned()),
+            "session.usage" => self.cost = report::cost_of(event).or(self.cost),
+            _ => {}
+        }
+    }
+
+    /// At most 180 characters.
+    fn line(&self, state: State) -> String {
+        let latest = self.latest.as_deref().unwrap_or("waiting for the agent");
+        let mut line = match state {
+            State::Working => format!("running: {latest}"),
+            other => format!("{}: reading the last events", other.word()),
+        };
+        if self.calls > 0 {
+            line.push_str(&format!(" · {} tool calls", self.calls));
+        }
+        if let Some(cost) = self.cost {
+            line.push_str(&format!(" · ${cost:.2}"));
+        }
+        report::cut(&line, 180)
+    }
+}

@@ -1,0 +1,181 @@
+//! What a request means. The only room where order and time matter.
+//!
+//! Nothing here outlives a call, and every future may be dropped at any await: the record is kept by the API.
+
+pub mod catalog;
+pub mod failure;
+pub mod start;
+
+mod answer;
+mod close;
+mod deliver;
+mod follow;
+mod line;
+mod read;
+mod sessions;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{Client, Id};
+use crate::config::Config;
+use crate::session::report::Report;
+use crate::session::turn::{Asked, State};
+pub use answer::{Decision, Verdict};
+pub use catalog::Listed;
+pub use close::{Closed, Ending};
+pub use failure::Failure;
+pub use read::{Order, Reading};
+pub use sessions::{Changes, SessionQuery, SessionRow, Sessions, Until};
+
+/// What a call may take beyond its `wait_seconds`: the last look, and a slow line.
+const GRACE: Duration = Duration::from_millis(1800);
+/// Sessions of which it is remembered what was sent last.
+const REMEMBERED: usize = 1000;
+/// The mark in the metadata of what was made through this product.
+pub const MARK: &str = "managed-agents-mcp";
+
+/// The operations behind the tools.
+pub struct Bridge {
+    config: Arc<Config>,
+    api: Client,
+    sent: Mutex<HashMap<String, Asked>>,
+    defaults: start::Defaults,
+}
+
+/// How long a call waits, and when it must have ended.
+#[derive(Debug, Clone)]
+pub struct Patience {
+    /// The waiting ends here.
+    pub until: Instant,
+    /// The call ends here, with whatever is known.
+    pub deadline: Instant,
+    /// What to tell the caller about it.
+    pub note: Option<String>,
+}
+
+/// The caller's end of a wait: told what happens, and able to cut the wait short.
+#[derive(Clone)]
+pub struct Attention {
+    /// The newest line of progress.
+    pub progress: watch::Sender<String>,
+    /// Once cancelled, the wait ends with what is known.
+    pub stop: CancellationToken,
+}
+
+impl Attention {
+    /// Nobody listens.
+    pub fn none() -> Attention {
+        Attention {
+            progress: watch::Sender::default(),
+            stop: CancellationToken::new(),
+        }
+    }
+
+    fn tell(&self, line: String) {
+        self.progress.send_if_modified(|told| {
+            let news = *told != line;
+            *told = line;
+            news
+        });
+    }
+}
+
+impl Bridge {
+    /// Builds no connection: that waits for the first call.
+    pub fn new(config: Arc<Config>) -> Bridge {
+        let api = Client::new(Arc::clone(&config));
+        Bridge {
+            config,
+            api,
+            sent: Mutex::default(),
+            defaults: start::Defaults::default(),
+        }
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The patience of a call that was asked to wait so long; `None` means the configured default.
+    pub fn patience(&self, wait_seconds: Option<u64>) -> Patience {
+        let longest = self.config.max_wait;
+        let asked = wait_seconds.map_or(self.config.wait, Duration::from_secs);
+        let note = (asked > longest).then(|| {
+            format!(
+                "wait_seconds was cut to {} s, the longest wait of this server",
+                longest.as_secs()
+            )
+        });
+        let now = Instant::now();
+        let until = now + asked.min(longest);
+        Patience {
+            until,
+            deadline: until + GRACE,
+            note,
+        }
+    }
+
+    /// What was sent to a session by this process and may not be in its record yet.
+    fn asked(&self, session: &Id) -> Asked {
+        self.sent()
+            .get(session.as_str())
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    fn remember(&self, session: &Id, asked: Asked) {
+        let mut sent = self.sent();
+        if sent.len() >= REMEMBERED && !sent.contains_key(session.as_str()) {
+            // Any will do: what was sent that long ago is in the record.
+            let oldest = sent.keys().next().cloned();
+            oldest.and_then(|oldest| sent.remove(&oldest));
+        }
+        sent.insert(session.as_str().to_owned(), asked);
+    }
+
+    /// The map is whole whatever a panicking holder was doing.
+    fn sent(&self) -> std::sync::MutexGuard<'_, HashMap<String, Asked>> {
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds what only the bridge knows to a report.
+    fn finish(&self, mut report: Report, notes: Vec<String>) -> Report {
+        report.simulated = self.config.is_simulated();
+        report.next = next(&report);
+        report.notes.extend(notes);
+        report
+    }
+}
+
+/// What to call next. Names tools and parameters only.
+fn next(report: &Report) -> String {
+    let id = &report.session_id;
+    match report.state {
+        State::Ready => format!("send_message with session_id {id} starts the work."),
+        State::Working => format!(
+            "get_status with session_ids [\"{id}\"] and wait_seconds waits on; \
+             get_events with after (the cursor) reads what happened; interrupt_session stops the turn."
+        ),
+        State::Done => format!("send_message with session_id {id} goes on; close_session when nothing more is needed."),
+        State::NeedsAction => format!(
+            "Show what is pending to the user, then resolve_action with session_id {id} and one decision for each event_id."
+        ),
+        State::BudgetReached => format!("Ask the user; update_session with session_id {id} and a higher budget_usd goes on."),
+        State::Refused | State::Failed => {
+            format!("send_message with session_id {id} tries again in other words; get_events shows what happened.")
+        }
+        State::Terminated => "create_session starts a new session; get_events still reads the record unless it was deleted.".to_owned(),
+    }
+}
+
+/// A name that may be cut short by the API's own limits.
+fn matches(name: &str, wanted: &str) -> bool {
+    name == wanted || name.eq_ignore_ascii_case(wanted)
+}

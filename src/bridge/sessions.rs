@@ -1,0 +1,296 @@
+//! Several sessions at once: how they stand, which exist; and changes to one that start no work.
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::catalog::{self, Listed};
+use super::follow::Follow;
+use super::{Attention, Bridge, Failure, MARK, Patience};
+use crate::api::sessions::{Session, SessionFilter, budget};
+use crate::api::{Error, Id, with};
+use crate::session::clean::clean_line;
+use crate::session::report::Report;
+use crate::session::turn::State;
+
+/// When a wait on several sessions ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// One of them stopped working.
+    Any,
+    /// All of them did.
+    All,
+}
+
+/// How several sessions stand, in the order that was asked for.
+pub struct Sessions {
+    /// One report for each session that could be read.
+    pub reports: Vec<Report>,
+    /// Id and failure of each that could not.
+    pub failures: Vec<(Id, Failure)>,
+}
+
+/// A session in a list.
+#[derive(Debug, Clone, Serialize)]
+pub struct SessionRow {
+    /// Its id.
+    pub session_id: String,
+    /// As the caller named it.
+    pub title: Option<String>,
+    /// The API's status: `idle`, `running`, `rescheduling`, `terminated`. What idle means, get_status tells.
+    pub status: String,
+    /// Name of its agent, or the id where there is none.
+    pub agent: String,
+    /// RFC 3339.
+    pub created_at: Option<String>,
+    /// RFC 3339.
+    pub updated_at: Option<String>,
+    /// Spent so far, US dollars.
+    pub cost_usd: Option<f64>,
+    /// It is archived.
+    pub archived: bool,
+}
+
+/// Which sessions to list. Times are RFC 3339.
+#[derive(Debug, Clone, Default)]
+pub struct SessionQuery {
+    /// Id or name of the agent.
+    pub agent: Option<String>,
+    /// Only this version of it.
+    pub agent_version: Option<u64>,
+    /// Any of these of the API's statuses.
+    pub statuses: Vec<String>,
+    /// Only those this deployment started.
+    pub deployment_id: Option<Id>,
+    /// Only those with this memory store.
+    pub memory_store_id: Option<Id>,
+    /// Created at or after.
+    pub created_after: Option<String>,
+    /// Created at or before.
+    pub created_before: Option<String>,
+    /// Archived ones too.
+    pub include_archived: bool,
+    /// Only those started through this product.
+    pub mine: bool,
+    /// `asc` or `desc`.
+    pub order: Option<&'static str>,
+    /// Most rows.
+    pub limit: u32,
+    /// Token of the page.
+    pub page: Option<String>,
+}
+
+/// Pages that a search through all sessions reads at most.
+const SEARCHED_PAGES: usize = 10;
+
+impl Bridge {
+    /// How sessions stand; waits until one or all of them stopped working.
+    pub async fn status(
+        &self,
+        ids: &[Id],
+        until: Until,
+        patience: &Patience,
+        attention: &Attention,
+    ) -> Sessions {
+        let enough = CancellationToken::new();
+        let mut looks: FuturesUnordered<_> = ids
+            .iter()
+            .enumerate()
+            .map(|(place, id)| {
+                let attention = Attention {
+                    stop: enough.clone(),
+                    ..attention.clone()
+                };
+                async move { (place, self.stand(id, patience, &attention).await) }
+            })
+            .collect();
+        let mut stands = Vec::new();
+        loop {
+            let next = tokio::select! {
+                next = looks.next() => next,
+                () = attention.stop.cancelled(), if !enough.is_cancelled() => {
+                    enough.cancel();
+                    continue;
+                }
+            };
+            let Some((place, stand)) = next else { break };
+            let stopped = !matches!(&stand, Ok(report) if report.state == State::Working);
+            if stopped && until == Until::Any {
+                enough.cancel();
+            }
+            stands.push((place, stand));
+        }
+        stands.sort_by_key(|(place, _)| *place);
+        let mut sessions = Sessions {
+            reports: Vec::new(),
+            failures: Vec::new(),
+        };
+        for ((_, stand), id) in stands.into_iter().zip(ids) {
+            match stand {
+                Ok(report) => sessions.reports.push(report),
+                Err(failure) => sessions.failures.push((id.clone(), failure)),
+            }
+        }
+        sessions
+    }
+
+    async fn stand(
+        &self,
+        id: &Id,
+        patience: &Patience,
+        attention: &Attention,
+    ) -> Result<Report, Failure> {
+        let doing = || format!("read session {id}");
+        let mut follow = Follow::new(&self.api, patience.deadline, id, self.asked(id));
+        follow
+            .look()
+            .await
+            .map_err(Failure::while_trying(doing()))?;
+        let turn = follow.turn();
+        if !turn.is_over() || !turn.settled {
+            follow
+                .finish(patience, attention)
+                .await
+                .map_err(Failure::while_trying(doing()))?;
+        }
+        Ok(self.finish(follow.report(), patience.note.clone().into_iter().collect()))
+    }
+
+    /// One page of sessions. The API cannot search metadata, so for `mine` whole pages are read and sifted.
+    pub async fn list_sessions(&self, query: SessionQuery) -> Result<Listed<SessionRow>, Failure> {
+        let agent_id = match &query.agent {
+            Some(agent) => Some(catalog::agent(&self.api, agent, &[]).await?.to_string()),
+            None => None,
+        };
+        let mut filter = SessionFilter {
+            agent_id,
+            agent_version: query.agent_version,
+            statuses: query.statuses,
+            deployment_id: query.deployment_id.map(|id| id.to_string()),
+            memory_store_id: query.memory_store_id.map(|id| id.to_string()),
+            created_after: query.created_after,
+            created_before: query.created_before,
+            include_archived: query.include_archived,
+            order: query.order,
+            limit: Some(query.limit),
+            page: query.page,
+        };
+        let mut listed = Listed::default();
+        for _ in 0..SEARCHED_PAGES {
+            let page = self
+                .api
+                .list_sessions(&filter)
+                .await
+                .map_err(Failure::while_trying("list sessions"))?;
+            listed.prev_page = listed.prev_page.or(page.prev_page);
+            let kept = page
+                .data
+                .iter()
+                .filter(|session| !query.mine || session.metadata.contains_key(MARK));
+            listed.items.extend(kept.map(row));
+            listed.next_page = page.next_page;
+            if !query.mine
+                || listed.next_page.is_none()
+                || listed.items.len() >= query.limit as usize
+            {
+                break;
+            }
+            filter.page = listed.next_page.clone();
+        }
+        Ok(listed)
+    }
+
+    /// The newest session whose metadata holds this pair, among the newest thousand.
+    pub(super) async fn find_session(
+        &self,
+        api: &crate::api::Client,
+        key: &str,
+        value: &str,
+    ) -> Result<Option<Session>, Error> {
+        let mut filter = SessionFilter {
+            limit: Some(100),
+            ..SessionFilter::default()
+        };
+        for _ in 0..SEARCHED_PAGES {
+            let page = api.list_sessions(&filter).await?;
+            let found = page
+                .data
+                .into_iter()
+                .find(|session| session.metadata.get(key).is_some_and(|held| held == value));
+            if found.is_some() || page.next_page.is_none() {
+                return Ok(found);
+            }
+            filter.page = page.next_page;
+        }
+        Ok(None)
+    }
+
+    /// Changes title, metadata or budget. A raised budget sets a paused session to work again.
+    pub async fn update(&self, id: &Id, changes: Changes) -> Result<Report, Failure> {
+        let doing = "update the session";
+        let patience = self.patience(Some(0));
+        self.api
+            .until(patience.deadline)
+            .update_session(id, changes.body())
+            .await
+            .map_err(Failure::while_trying(doing))?;
+        self.stand(id, &patience, &Attention::none()).await
+    }
+}
+
+/// What to change of a session.
+#[derive(Debug, Clone, Default)]
+pub struct Changes {
+    /// A new title.
+    pub title: Option<String>,
+    /// Pairs to set; null deletes one.
+    pub metadata: Option<Map<String, Value>>,
+    /// A new ceiling in cents.
+    pub budget_cents: Option<u64>,
+    /// No ceiling any more; this cannot be taken back.
+    pub remove_budget: bool,
+}
+
+impl Changes {
+    /// Whether there is nothing to change.
+    pub fn is_empty(&self) -> bool {
+        self.title.is_none()
+            && self.metadata.is_none()
+            && self.budget_cents.is_none()
+            && !self.remove_budget
+    }
+
+    fn body(self) -> Value {
+        let budget = self
+            .budget_cents
+            .map(budget)
+            .or(self.remove_budget.then_some(Value::Null));
+        let body = with(json!({}), "title", self.title);
+        let body = with(body, "metadata", self.metadata);
+        with(body, "budget", budget)
+    }
+}
+
+fn row(session: &Session) -> SessionRow {
+    let agent = if session.agent.name.is_empty() {
+        &session.agent.id
+    } else {
+        &session.agent.name
+    };
+    SessionRow {
+        session_id: session.id.clone(),
+        title: session.title.as_deref().map(clean_line),
+        status: clean_line(&session.status),
+        agent: clean_line(agent),
+        created_at: session.created_at.clone(),
+        updated_at: session.updated_at.clone(),
+        cost_usd: session
+            .usage
+            .list_cost
+            .as_ref()
+            .and_then(|cost| cost.dollars()),
+        archived: session.archived_at.is_some(),
+    }
+}

@@ -1,0 +1,320 @@
+//! One idempotent start: defaults, resources, budget and the first event in a single request.
+
+use serde_json::{Map, Value, json};
+use tokio::sync::Mutex;
+use tokio::time::{Duration, Instant, sleep};
+
+use super::{Attention, Bridge, Failure, MARK, Patience, catalog};
+use crate::api::sessions::{Session, budget};
+use crate::api::{Client, Error, Id, with};
+use crate::session::report::Report;
+use crate::session::turn::Asked;
+
+/// Metadata key of a session that holds the caller's `request_key`, or the one made for it.
+const REQUEST_KEY: &str = "managed-agents-mcp-request";
+/// Two looks for a session that may have been created are so far apart.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(1000);
+
+/// Agent and environment of sessions that name none, once they are known. Locked while they are looked for, so that
+/// two calls do not both create them.
+#[derive(Default)]
+pub(super) struct Defaults {
+    agent: Mutex<Option<Id>>,
+    environment: Mutex<Option<Id>>,
+}
+
+impl Defaults {
+    /// They may have been archived: look again next time.
+    async fn forget(&self) {
+        *self.agent.lock().await = None;
+        *self.environment.lock().await = None;
+    }
+}
+
+/// What to start.
+#[derive(Debug, Clone, Default)]
+pub struct Start {
+    /// The first event, `user.message` or `user.define_outcome`; without one the session is only created.
+    pub question: Option<Value>,
+    /// Id or name.
+    pub agent: Option<String>,
+    /// Instead of the newest version.
+    pub agent_version: Option<u64>,
+    /// Id or name.
+    pub environment: Option<String>,
+    /// For lists.
+    pub title: Option<String>,
+    /// Repositories, files and memory stores, as the API takes them.
+    pub resources: Vec<Value>,
+    /// Vaults whose credentials the agent may use.
+    pub vault_ids: Vec<String>,
+    /// Ceiling in cents instead of the configured one.
+    pub budget: Budget,
+    /// The caller's own pairs.
+    pub metadata: Map<String, Value>,
+    /// Model of this session alone.
+    pub model: Option<String>,
+    /// System prompt of this session alone.
+    pub system: Option<String>,
+    /// The same key again returns the same session.
+    pub request_key: Option<String>,
+}
+
+/// The ceiling of a new session.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Budget {
+    /// As configured.
+    #[default]
+    Configured,
+    /// So many cents.
+    Cents(u64),
+}
+
+impl Bridge {
+    /// Starts a session and waits for its first turn.
+    pub async fn start(
+        &self,
+        start: Start,
+        patience: &Patience,
+        attention: &Attention,
+    ) -> Result<Report, Failure> {
+        let doing = "start the session";
+        let api = self.api.until(patience.deadline);
+        let mut notes: Vec<String> = patience.note.clone().into_iter().collect();
+        if let Some(key) = &start.request_key {
+            let found = self
+                .find_session(&api, REQUEST_KEY, key)
+                .await
+                .map_err(Failure::while_trying(doing))?;
+            if let Some(session) = found {
+                notes.push(
+                    "this request_key has already started this session; nothing new was started"
+                        .to_owned(),
+                );
+                return self
+                    .join(&session, &start, patience, attention, notes)
+                    .await;
+            }
+        }
+        let agent = self
+            .agent_for(&api, start.agent.as_deref(), &mut notes)
+            .await?;
+        let environment = self
+            .environment_for(&api, start.environment.as_deref(), &mut notes)
+            .await?;
+        let key = start
+            .request_key
+            .clone()
+            .unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+        let body = body(&start, &agent, &environment, &key, self.config.budget_cents);
+        let session = match self.create(&api, body, &key, patience.deadline).await {
+            Ok(session) => session,
+            Err(failure) => {
+                self.defaults.forget().await;
+                return Err(failure);
+            }
+        };
+        self.join(&session, &start, patience, attention, notes)
+            .await
+    }
+
+    async fn join(
+        &self,
+        session: &Session,
+        start: &Start,
+        patience: &Patience,
+        attention: &Attention,
+        notes: Vec<String>,
+    ) -> Result<Report, Failure> {
+        let id = Id::parse(&session.id)
+            .map_err(|why| Failure::argument(why, "the API returned this session id."))?;
+        let asked = Asked {
+            unnamed: start.question.is_some(),
+            ..Asked::default()
+        };
+        let patience = Patience {
+            note: None,
+            ..patience.clone()
+        };
+        let report = self
+            .follow(&id, asked, &patience, attention, "start the session")
+            .await?;
+        Ok(Report {
+            notes: notes.into_iter().chain(report.notes).collect(),
+            ..report
+        })
+    }
+
+    /// Creates the session once: after a failure that leaves it open, its key is looked for before a second attempt.
+    async fn create(
+        &self,
+        api: &Client,
+        body: Value,
+        key: &str,
+        deadline: Instant,
+    ) -> Result<Session, Failure> {
+        let doing = "start the session";
+        let error = match api.create_session(body.clone()).await {
+            Ok(session) if !session.id.is_empty() => return Ok(session),
+            Ok(_) => nameless(),
+            Err(error) if !error.is_ambiguous() && !error.is_transient() => {
+                return Err(Failure::while_trying(doing)(error));
+            }
+            Err(error) => error,
+        };
+        tracing::warn!(%error, "looking whether the session was created");
+        let settled = async {
+            if let Some(session) = self.created(api, key).await? {
+                return Ok(session);
+            }
+            let refused =
+                matches!(&error, Error::Refused(refusal) if refusal.should_retry == Some(false));
+            let pause = match &error {
+                Error::Refused(refusal) => refusal.retry_after.unwrap_or(BETWEEN_LOOKS),
+                _ => BETWEEN_LOOKS,
+            };
+            if refused || Instant::now() + pause >= deadline {
+                return Err(error);
+            }
+            sleep(pause).await;
+            match api.create_session(body).await {
+                Ok(session) if !session.id.is_empty() => Ok(session),
+                Ok(_) => self.created(api, key).await?.ok_or_else(nameless),
+                Err(error) if error.is_ambiguous() => self.created(api, key).await?.ok_or(error),
+                Err(error) => Err(error),
+            }
+        };
+        settled.await.map_err(|error| {
+            if !error.is_ambiguous() {
+                return Failure::while_trying(doing)(error);
+            }
+            let next = format!("create_session with the same arguments and request_key \"{key}\": it returns the session if it was started, and starts it if not.");
+            Failure::DeliveryUnknown { doing: doing.to_owned(), error, next }
+        })
+    }
+
+    /// Looks twice for the session with this key.
+    async fn created(&self, api: &Client, key: &str) -> Result<Option<Session>, Error> {
+        if let Some(session) = self.find_session(api, REQUEST_KEY, key).await? {
+            return Ok(Some(session));
+        }
+        sleep(BETWEEN_LOOKS).await;
+        self.find_session(api, REQUEST_KEY, key).await
+    }
+
+    async fn agent_for(
+        &self,
+        api: &Client,
+        wanted: Option<&str>,
+        notes: &mut Vec<String>,
+    ) -> Result<Id, Failure> {
+        if let Some(wanted) = wanted {
+            return catalog::agent(api, wanted, &self.config.allow_agents).await;
+        }
+        if let Some(configured) = &self.config.agent {
+            let id = catalog::agent(api, configured, &self.config.allow_agents).await?;
+            notes.push(format!("agent: {configured} ({id}), as configured"));
+            return Ok(id);
+        }
+        none_named("agent", &self.config.allow_agents)?;
+        let mut known = self.defaults.agent.lock().await;
+        let id = match known.as_ref() {
+            Some(id) => id.clone(),
+            None => known
+                .insert(catalog::default_agent(api, &self.config.model, notes).await?)
+                .clone(),
+        };
+        notes.push(format!("agent: {} ({id})", catalog::DEFAULT_NAME));
+        Ok(id)
+    }
+
+    async fn environment_for(
+        &self,
+        api: &Client,
+        wanted: Option<&str>,
+        notes: &mut Vec<String>,
+    ) -> Result<Id, Failure> {
+        if let Some(wanted) = wanted {
+            return catalog::environment(api, wanted, &self.config.allow_environments).await;
+        }
+        if let Some(configured) = &self.config.environment {
+            let id = catalog::environment(api, configured, &self.config.allow_environments).await?;
+            notes.push(format!("environment: {configured} ({id}), as configured"));
+            return Ok(id);
+        }
+        none_named("environment", &self.config.allow_environments)?;
+        let mut known = self.defaults.environment.lock().await;
+        let id = match known.as_ref() {
+            Some(id) => id.clone(),
+            None => known
+                .insert(catalog::default_environment(api, notes).await?)
+                .clone(),
+        };
+        notes.push(format!("environment: {} ({id})", catalog::DEFAULT_NAME));
+        Ok(id)
+    }
+}
+
+/// With an allow-list the choice is the caller's.
+fn none_named(noun: &str, allowed: &[String]) -> Result<(), Failure> {
+    if allowed.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::argument(
+        format!("No {noun} was named, and only some may be used here."),
+        format!("pass `{noun}`, one of: {}.", allowed.join(", ")),
+    ))
+}
+
+fn nameless() -> Error {
+    Error::Unreadable {
+        reason: "the answer has no session id".to_owned(),
+        fault: crate::api::Fault::Malformed,
+        request_id: None,
+    }
+}
+
+fn body(start: &Start, agent: &Id, environment: &Id, key: &str, configured: Option<u64>) -> Value {
+    let mut metadata = start.metadata.clone();
+    metadata.insert(MARK.to_owned(), json!(env!("CARGO_PKG_VERSION")));
+    metadata.insert(REQUEST_KEY.to_owned(), json!(key));
+    let cents = match start.budget {
+        Budget::Configured => configured,
+        Budget::Cents(cents) => Some(cents),
+    };
+    let body = json!({
+        "agent": agent_reference(start, agent),
+        "environment_id": environment.as_str(),
+        "metadata": metadata,
+    });
+    let body = with(body, "title", start.title.as_deref());
+    let body = with(
+        body,
+        "initial_events",
+        start.question.as_ref().map(|question| json!([question])),
+    );
+    let body = with(
+        body,
+        "resources",
+        (!start.resources.is_empty()).then(|| json!(start.resources)),
+    );
+    let body = with(
+        body,
+        "vault_ids",
+        (!start.vault_ids.is_empty()).then(|| json!(start.vault_ids)),
+    );
+    with(body, "budget", cents.map(budget))
+}
+
+/// The shortest of the API's three forms that says what is wanted.
+fn agent_reference(start: &Start, agent: &Id) -> Value {
+    let kind = match (&start.model, &start.system, start.agent_version) {
+        (None, None, None) => return json!(agent.as_str()),
+        (None, None, Some(_)) => "agent",
+        _ => "agent_with_overrides",
+    };
+    let reference = json!({"type": kind, "id": agent.as_str()});
+    let reference = with(reference, "version", start.agent_version);
+    let reference = with(reference, "model", start.model.as_deref());
+    with(reference, "system", start.system.as_deref())
+}

@@ -1,0 +1,27 @@
+//! The command line.
+
+use clap::{Parser, Subcommand};
+
+/// Hand long work to Claude Managed Agents from any MCP client. Without a command it serves MCP on standard input and output.
+#[derive(Debug, Parser)]
+#[command(version, about, disable_help_subcommand = true)]
+pub struct Cli {
+    /// Serve against the built-in simulator: no key, no network, no cost.
+    #[arg(long)]
+    pub simulate: bool,
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What the program does beside serving.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the simulator alone, on 127.0.0.1; prints its base URL.
+    #[command(after_long_help = crate::simulator::help())]
+    Simulator {
+        /// Port to listen on; 0 takes any free one.
+        #[arg(long, default_value_t = 0)]
+        port: u16,
+    },
+}

@@ -1,0 +1,566 @@
+//! Every setting, read once from the environment. A nonsense value ends the process with a sentence that names it.
+
+use std::fmt;
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Url;
+use secrecy::{ExposeSecret, SecretString};
+
+pub use crate::key::Key;
+use crate::key::KeySource;
+use crate::session::render::SMALLEST_BUDGET;
+
+/// What starts the built-in simulator and returns its base URL.
+pub type Starter =
+    Arc<dyn Fn() -> Pin<Box<dyn Future<Output = std::io::Result<Url>> + Send>> + Send + Sync>;
+
+/// Where the API is.
+#[derive(Clone)]
+pub enum Origin {
+    /// At this base URL, which may carry a path prefix.
+    At(Url),
+    /// Inside this process, started by the first call.
+    Started(Starter),
+}
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::At(url) => write!(f, "At({url})"),
+            Origin::Started(_) => f.write_str("Started"),
+        }
+    }
+}
+
+/// Who may allow what an agent asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Approvals {
+    /// The host's dialog first, else `resolve_action`.
+    Any,
+    /// Only the host's dialog may allow.
+    Human,
+    /// Never ask; only `resolve_action`.
+    Tool,
+}
+
+/// All settings of one process.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the key comes from.
+    pub key: KeySource,
+    /// Where the API is.
+    pub origin: Origin,
+    /// `anthropic-version`
+    pub api_version: String,
+    /// `anthropic-beta`
+    pub beta: String,
+    /// `anthropic-workspace-id`
+    pub workspace: Option<String>,
+    /// Agent of sessions that name none: id or name.
+    pub agent: Option<String>,
+    /// Environment of sessions that name none: id or name.
+    pub environment: Option<String>,
+    /// Model of agents created without one.
+    pub model: String,
+    /// Ids or names of the agents that sessions may use; empty: all.
+    pub allow_agents: Vec<String>,
+    /// Ids or names of the environments that sessions may use; empty: all.
+    pub allow_environments: Vec<String>,
+    /// Budget of new sessions in cents.
+    pub budget_cents: Option<u64>,
+    /// Default wait of the calls that wait.
+    pub wait: Duration,
+    /// Longest wait.
+    pub max_wait: Duration,
+    /// Characters of one result.
+    pub result_chars: usize,
+    /// Who may allow.
+    pub approvals: Approvals,
+    /// Only the tools that read.
+    pub read_only: bool,
+    /// For private repositories on github.com.
+    github_token: Option<SecretString>,
+    /// Certificates to trust beside the system's, PEM.
+    pub ca_pem: Option<Vec<u8>>,
+}
+
+/// A setting that cannot be used: a sentence that names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingError(String);
+
+impl SettingError {
+    /// A sentence that names the setting.
+    pub fn new(sentence: String) -> SettingError {
+        SettingError(sentence)
+    }
+}
+
+impl fmt::Display for SettingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for SettingError {}
+
+/// One row of the table of settings: name, default, meaning.
+pub struct Setting {
+    /// The variable or variables.
+    pub names: &'static str,
+    /// What holds without it.
+    pub default: &'static str,
+    /// What it does.
+    pub meaning: &'static str,
+}
+
+/// Every setting, as the README prints it.
+pub const SETTINGS: &[Setting] = &[
+    setting(
+        "ANTHROPIC_MANAGED_AGENTS_TOKEN`, or else `ANTHROPIC_API_KEY",
+        "",
+        "the key, sent as `x-api-key`",
+    ),
+    setting(
+        "ANTHROPIC_AUTH_TOKEN",
+        "",
+        "a token, sent as `Authorization: Bearer` instead",
+    ),
+    setting(
+        "MANAGED_AGENTS_KEY_FILE",
+        "",
+        "a file that only you can read (0600) and that holds the key",
+    ),
+    setting(
+        "MANAGED_AGENTS_KEY_COMMAND",
+        "",
+        "a command whose output is the key; no shell, at most 10 s",
+    ),
+    setting(
+        "ANTHROPIC_BASE_URL",
+        "https://api.anthropic.com",
+        "https, or http on loopback; may carry a path prefix",
+    ),
+    setting(
+        "ANTHROPIC_VERSION",
+        "2023-06-01",
+        "header `anthropic-version`",
+    ),
+    setting(
+        "MANAGED_AGENTS_BETA",
+        "managed-agents-2026-04-01",
+        "header `anthropic-beta`",
+    ),
+    setting(
+        "ANTHROPIC_WORKSPACE_ID",
+        "",
+        "header `anthropic-workspace-id`",
+    ),
+    setting(
+        "MANAGED_AGENTS_AGENT",
+        "",
+        "agent of sessions that name none: id or name",
+    ),
+    setting(
+        "MANAGED_AGENTS_ENVIRONMENT",
+        "",
+        "environment of sessions that name none: id or name",
+    ),
+    setting(
+        "MANAGED_AGENTS_MODEL",
+        "claude-sonnet-5-5",
+        "model of agents created without one",
+    ),
+    setting(
+        "MANAGED_AGENTS_ALLOW_AGENTS",
+        "all",
+        "comma list of ids or names that sessions may use",
+    ),
+    setting(
+        "MANAGED_AGENTS_ALLOW_ENVIRONMENTS",
+        "all",
+        "the same for environments",
+    ),
+    setting(
+        "MANAGED_AGENTS_BUDGET_USD",
+        "10",
+        "budget of new sessions in dollars; `none` for no budget",
+    ),
+    setting(
+        "MANAGED_AGENTS_WAIT_SECONDS",
+        "25",
+        "default wait of the calls that wait",
+    ),
+    setting(
+        "MANAGED_AGENTS_MAX_WAIT_SECONDS",
+        "45",
+        "longest wait; many hosts end a call after 60 s",
+    ),
+    setting(
+        "MANAGED_AGENTS_RESULT_CHARS",
+        "16000",
+        "most characters of one result",
+    ),
+    setting(
+        "MANAGED_AGENTS_APPROVALS",
+        "any",
+        "`human`: `resolve_action` may deny but not allow",
+    ),
+    setting(
+        "MANAGED_AGENTS_READ_ONLY",
+        "off",
+        "`1`: only the tools that read",
+    ),
+    setting(
+        "MANAGED_AGENTS_GITHUB_TOKEN` or `GITHUB_TOKEN",
+        "",
+        "for private repositories on github.com",
+    ),
+    setting(
+        "MANAGED_AGENTS_CA_FILE",
+        "",
+        "PEM file of certificates to trust beside the system's",
+    ),
+    setting(
+        "HTTPS_PROXY`, `NO_PROXY`, `SSL_CERT_FILE",
+        "",
+        "as everywhere",
+    ),
+    setting(
+        "MANAGED_AGENTS_LOG",
+        "warn",
+        "filter of the log on stderr: `info`, `managed_agents_mcp=debug`, …",
+    ),
+];
+
+const fn setting(names: &'static str, default: &'static str, meaning: &'static str) -> Setting {
+    Setting {
+        names,
+        default,
+        meaning,
+    }
+}
+
+impl Config {
+    /// Reads all settings. `lookup` returns the value of an environment variable; an empty one counts as unset.
+    pub fn read(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Config, SettingError> {
+        let env = Lookup(lookup);
+        let max_wait = env.seconds("MANAGED_AGENTS_MAX_WAIT_SECONDS", 45, 1..=3600)?;
+        let wait = env.seconds("MANAGED_AGENTS_WAIT_SECONDS", 25, 0..=3600)?;
+        Ok(Config {
+            key: env.key()?,
+            origin: Origin::At(env.base_url()?),
+            api_version: env.header("ANTHROPIC_VERSION", "2023-06-01")?,
+            beta: env.header("MANAGED_AGENTS_BETA", "managed-agents-2026-04-01")?,
+            workspace: env.optional_header("ANTHROPIC_WORKSPACE_ID")?,
+            agent: env.get("MANAGED_AGENTS_AGENT"),
+            environment: env.get("MANAGED_AGENTS_ENVIRONMENT"),
+            model: env
+                .get("MANAGED_AGENTS_MODEL")
+                .unwrap_or_else(|| "claude-sonnet-5-5".to_owned()),
+            allow_agents: env.list("MANAGED_AGENTS_ALLOW_AGENTS"),
+            allow_environments: env.list("MANAGED_AGENTS_ALLOW_ENVIRONMENTS"),
+            budget_cents: env.budget()?,
+            wait: wait.min(max_wait),
+            max_wait,
+            result_chars: env.number(
+                "MANAGED_AGENTS_RESULT_CHARS",
+                16_000,
+                SMALLEST_BUDGET..=500_000,
+            )?,
+            approvals: env.approvals()?,
+            read_only: env.switch("MANAGED_AGENTS_READ_ONLY")?,
+            github_token: env
+                .secret("MANAGED_AGENTS_GITHUB_TOKEN")
+                .or_else(|| env.secret("GITHUB_TOKEN")),
+            ca_pem: env.file("MANAGED_AGENTS_CA_FILE")?,
+        })
+    }
+
+    /// The same settings against the built-in simulator: any key will do, and no proxy is asked.
+    pub fn simulated(self, starter: Starter) -> Config {
+        let key = KeySource::Given(Key::Api(SecretString::from("simulated")));
+        Config {
+            origin: Origin::Started(starter),
+            key,
+            ..self
+        }
+    }
+
+    /// The token for private repositories, to be put into a request.
+    pub fn github_token(&self) -> Option<&str> {
+        self.github_token.as_ref().map(SecretString::expose_secret)
+    }
+
+    /// Whether answers come from the built-in simulator.
+    pub fn is_simulated(&self) -> bool {
+        matches!(self.origin, Origin::Started(_))
+    }
+}
+
+struct Lookup<'a>(&'a dyn Fn(&str) -> Option<String>);
+
+impl Lookup<'_> {
+    fn get(&self, name: &str) -> Option<String> {
+        self.0(name)
+            .map(|value| value.trim().to_owned())
+            .filter(|value| !value.is_empty())
+    }
+
+    fn secret(&self, name: &str) -> Option<SecretString> {
+        self.get(name).map(SecretString::from)
+    }
+
+    fn list(&self, name: &str) -> Vec<String> {
+        let value = self.get(name).unwrap_or_default();
+        value
+            .split(',')
+            .map(|item| item.trim().to_owned())
+            .filter(|item| !item.is_empty())
+            .collect()
+    }
+
+    /// A file or a command is there because the environment is not to be trusted with the key, so they go first.
+    fn key(&self) -> Result<KeySource, SettingError> {
+        if let Some(file) = self.get("MANAGED_AGENTS_KEY_FILE") {
+            return Ok(KeySource::File(PathBuf::from(file)));
+        }
+        if let Some(command) = self.get("MANAGED_AGENTS_KEY_COMMAND") {
+            let words: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
+            return Ok(KeySource::Command(words));
+        }
+        let api = self
+            .secret("ANTHROPIC_MANAGED_AGENTS_TOKEN")
+            .or_else(|| self.secret("ANTHROPIC_API_KEY"));
+        let bearer = || self.secret("ANTHROPIC_AUTH_TOKEN").map(Key::Bearer);
+        Ok(match api.map(Key::Api).or_else(bearer) {
+            Some(key) => KeySource::Given(key),
+            None => KeySource::Missing,
+        })
+    }
+
+    fn base_url(&self) -> Result<Url, SettingError> {
+        let name = "ANTHROPIC_BASE_URL";
+        let text = self
+            .get(name)
+            .unwrap_or_else(|| "https://api.anthropic.com".to_owned());
+        let wrong = |why: &str| SettingError(format!("{name} {why}"));
+        let url = Url::parse(&text).map_err(|error| wrong(&format!("is not a URL: {error}")))?;
+        let loopback = match url.host() {
+            Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        };
+        match url.scheme() {
+            "https" => {}
+            "http" if loopback => {}
+            "http" => {
+                return Err(wrong(
+                    "must be https: plain http would send the key in the clear (loopback aside)",
+                ));
+            }
+            _ => return Err(wrong("must begin with https://")),
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(wrong("must not hold a user name or password"));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(wrong("must not hold a query or a fragment"));
+        }
+        Ok(url)
+    }
+
+    fn header(&self, name: &str, default: &str) -> Result<String, SettingError> {
+        Ok(self
+            .optional_header(name)?
+            .unwrap_or_else(|| default.to_owned()))
+    }
+
+    fn optional_header(&self, name: &str) -> Result<Option<String>, SettingError> {
+        match self.get(name) {
+            Some(value) if !value.chars().all(|c| c.is_ascii_graphic() || c == ' ') => {
+                Err(SettingError(format!(
+                    "{name} holds characters that no HTTP header can carry"
+                )))
+            }
+            value => Ok(value),
+        }
+    }
+
+    fn number(
+        &self,
+        name: &str,
+        default: usize,
+        range: std::ops::RangeInclusive<usize>,
+    ) -> Result<usize, SettingError> {
+        let Some(text) = self.get(name) else {
+            return Ok(default);
+        };
+        let wrong = || {
+            SettingError(format!(
+                "{name} must be a whole number from {} to {}",
+                range.start(),
+                range.end()
+            ))
+        };
+        text.parse()
+            .ok()
+            .filter(|number| range.contains(number))
+            .ok_or_else(wrong)
+    }
+
+    fn seconds(
+        &self,
+        name: &str,
+        default: usize,
+        range: std::ops::RangeInclusive<usize>,
+    ) -> Result<Duration, SettingError> {
+        let seconds = self.number(name, default, range)?;
+        Ok(Duration::from_secs(seconds as u64))
+    }
+
+    fn budget(&self) -> Result<Option<u64>, SettingError> {
+        let name = "MANAGED_AGENTS_BUDGET_USD";
+        match self.get(name).as_deref() {
+            None => Ok(Some(1000)),
+            Some("none") => Ok(None),
+            Some(text) => {
+                let cents = text.parse().ok().and_then(cents);
+                cents.map(Some).ok_or_else(|| {
+                    SettingError(format!(
+                        "{name} must be dollars above 0 with at most two decimals, or `none`"
+                    ))
+                })
+            }
+        }
+    }
+
+    fn approvals(&self) -> Result<Approvals, SettingError> {
+        match self.get("MANAGED_AGENTS_APPROVALS").as_deref() {
+            None | Some("any") => Ok(Approvals::Any),
+            Some("human") => Ok(Approvals::Human),
+            Some("tool") => Ok(Approvals::Tool),
+            Some(_) => Err(SettingError(
+                "MANAGED_AGENTS_APPROVALS must be `any`, `human` or `tool`".to_owned(),
+            )),
+        }
+    }
+
+    fn switch(&self, name: &str) -> Result<bool, SettingError> {
+        match self
+            .get(name)
+            .map(|value| value.to_ascii_lowercase())
+            .as_deref()
+        {
+            None | Some("0" | "false" | "off" | "no") => Ok(false),
+            Some("1" | "true" | "on" | "yes") => Ok(true),
+            Some(_) => Err(SettingError(format!("{name} must be 1 or 0"))),
+        }
+    }
+
+    fn file(&self, name: &str) -> Result<Option<Vec<u8>>, SettingError> {
+        let Some(path) = self.get(name) else {
+            return Ok(None);
+        };
+        let unreadable = |error| SettingError(format!("{name}: {path} cannot be read: {error}"));
+        std::fs::read(&path).map(Some).map_err(unreadable)
+    }
+}
+
+/// Dollars as whole cents: the API takes no parts of a cent.
+pub fn cents(dollars: f64) -> Option<u64> {
+    let cents = (dollars * 100.0).round();
+    let exact = (dollars * 100.0 - cents).abs() < 1e-6;
+    (exact && (1.0..1e12).contains(&cents)).then_some(cents as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Config, SettingError> {
+        let lookup = |name: &str| {
+            pairs
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned())
+        };
+        Config::read(&lookup)
+    }
+
+    #[test]
+    fn without_any_setting_the_defaults_hold() {
+        let config = read(&[]).unwrap();
+        assert!(matches!(config.key, KeySource::Missing));
+        assert_eq!(config.budget_cents, Some(1000));
+        assert_eq!(
+            (
+                config.wait.as_secs(),
+                config.max_wait.as_secs(),
+                config.result_chars
+            ),
+            (25, 45, 16_000)
+        );
+    }
+
+    #[test]
+    fn each_nonsense_value_is_refused_with_its_name() {
+        for (name, value) in [
+            ("ANTHROPIC_BASE_URL", "http://example.com"),
+            ("ANTHROPIC_BASE_URL", "ftp://localhost"),
+            ("ANTHROPIC_BASE_URL", "https://user:pw@host"),
+            ("ANTHROPIC_BASE_URL", "https://host/?a=b"),
+            ("ANTHROPIC_BASE_URL", "nonsense"),
+            ("ANTHROPIC_VERSION", "a\nb"),
+            ("MANAGED_AGENTS_BUDGET_USD", "-1"),
+            ("MANAGED_AGENTS_BUDGET_USD", "1.234"),
+            ("MANAGED_AGENTS_BUDGET_USD", "nan"),
+            ("MANAGED_AGENTS_WAIT_SECONDS", "soon"),
+            ("MANAGED_AGENTS_MAX_WAIT_SECONDS", "0"),
+            ("MANAGED_AGENTS_RESULT_CHARS", "10"),
+            ("MANAGED_AGENTS_APPROVALS", "maybe"),
+            ("MANAGED_AGENTS_READ_ONLY", "perhaps"),
+            ("MANAGED_AGENTS_CA_FILE", "/no/such/file"),
+        ] {
+            let error = read(&[(name, value)]).unwrap_err().to_string();
+            assert!(error.starts_with(name), "{name}={value}: {error}");
+        }
+    }
+
+    #[test]
+    fn plain_http_is_for_loopback_only_and_a_prefix_may_follow() {
+        for good in [
+            "http://127.0.0.1:8080",
+            "http://localhost/prefix",
+            "http://[::1]:1",
+            "https://host/a/b",
+        ] {
+            assert!(read(&[("ANTHROPIC_BASE_URL", good)]).is_ok(), "{good}");
+        }
+    }
+
+    #[test]
+    fn the_default_wait_never_exceeds_the_longest() {
+        let config = read(&[("MANAGED_AGENTS_MAX_WAIT_SECONDS", "10")]).unwrap();
+        assert_eq!(config.wait.as_secs(), 10);
+    }
+
+    #[test]
+    fn no_secret_shows_in_debug() {
+        let canary = "sk-ant-canary";
+        let names = [
+            "ANTHROPIC_API_KEY",
+            "ANTHROPIC_AUTH_TOKEN",
+            "ANTHROPIC_MANAGED_AGENTS_TOKEN",
+            "GITHUB_TOKEN",
+        ];
+        for name in names {
+            let config = read(&[(name, canary)]).unwrap();
+            assert!(!format!("{config:?}").contains(canary), "{name}");
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Where the key comes from: the environment, a private file, or a command. It is fetched by the first call.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+/// How long a key command may take.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A secret, and the header it goes into.
+#[derive(Debug, Clone)]
+pub enum Key {
+    /// Sent as `x-api-key`.
+    Api(SecretString),
+    /// Sent as `Authorization: Bearer`.
+    Bearer(SecretString),
+}
+
+/// Where the key is.
+#[derive(Debug, Clone)]
+pub enum KeySource {
+    /// In the environment.
+    Given(Key),
+    /// In a file that only its owner can read.
+    File(PathBuf),
+    /// What this command prints; the first word is the program.
+    Command(Vec<String>),
+    /// Nowhere.
+    Missing,
+}
+
+impl KeySource {
+    /// Fetches the key. The error is a sentence for the user.
+    pub async fn resolve(&self) -> Result<Key, String> {
+        let text = match self {
+            KeySource::Given(key) => return Ok(key.clone()),
+            KeySource::Missing => return Err("no API key is configured".to_owned()),
+            KeySource::File(path) => read(path)?,
+            KeySource::Command(words) => run(words).await?,
+        };
+        match text.trim() {
+            "" => Err("the key file or key command gave nothing".to_owned()),
+            key => Ok(Key::Api(SecretString::from(key))),
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    let named = |why: String| format!("MANAGED_AGENTS_KEY_FILE {}: {why}", path.display());
+    let facts = fs::symlink_metadata(path).map_err(|error| named(error.to_string()))?;
+    if !facts.is_file() {
+        return Err(named(
+            "is not a regular file (links are not followed)".to_owned(),
+        ));
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        if facts.permissions().mode() & 0o077 != 0 {
+            return Err(named(
+                "others can read it; make it private with `chmod 600`".to_owned(),
+            ));
+        }
+    }
+    fs::read_to_string(path).map_err(|error| named(error.to_string()))
+}
+
+async fn run(words: &[String]) -> Result<String, String> {
+    let named = |why: String| format!("MANAGED_AGENTS_KEY_COMMAND: {why}");
+    let (program, arguments) = words
+        .split_first()
+        .ok_or_else(|| named("is empty".to_owned()))?;
+    let mut command = tokio::process::Command::new(program);
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true);
+    let output = tokio::time::timeout(COMMAND_TIMEOUT, command.output())
+        .await
+        .map_err(|_| named(format!("`{program}` took longer than 10 s")))?
+        .map_err(|error| named(format!("`{program}` could not be run: {error}")))?;
+    if !output.status.success() {
+        return Err(named(format!("`{program}` failed ({})", output.status)));
+    }
+    String::from_utf8(output.stdout)
+        .map_err(|_| named("printed something that is not text".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use secrecy::ExposeSecret;
+
+    fn resolve(source: KeySource) -> Result<String, String> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(source.resolve()).map(|key| match key {
+            Key::Api(key) | Key::Bearer(key) => key.expose_secret().to_owned(),
+        })
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_key_file_must_be_private_and_regular() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder =
+            std::env::temp_dir().join(format!("managed-agents-key-{}", uuid::Uuid::new_v4()));
+        fs::create_dir(&folder).unwrap();
+        let (file, link) = (folder.join("key"), folder.join("link"));
+        fs::write(&file, "sk-test\n").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(
+            resolve(KeySource::File(file.clone()))
+                .unwrap_err()
+                .contains("chmod 600")
+        );
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(resolve(KeySource::File(file)).as_deref(), Ok("sk-test"));
+        assert!(
+            resolve(KeySource::File(link))
+                .unwrap_err()
+                .contains("regular file")
+        );
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_key_command_is_run_without_a_shell() {
+        let command = |text: &str| KeySource::Command(text.split(' ').map(str::to_owned).collect());
+        assert_eq!(
+            resolve(command("printf sk-test;true")).as_deref(),
+            Ok("sk-test;true")
+        );
+        assert!(resolve(command("false")).unwrap_err().contains("failed"));
+        assert!(
+            resolve(command("no-such-program-here"))
+                .unwrap_err()
+                .contains("could not be run")
+        );
+    }
+}

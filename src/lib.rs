@@ -1,0 +1,29 @@
+//! `managed-agents-mcp`: hand long work to Claude Managed Agents from any MCP client.
+//!
+//! A call walks in once and out once; no room calls back to the left:
+//!
+//! ```text
+//! stdin ─▶ server ─▶ server/tools/* ─▶ bridge ─▶ api ─▶ HTTP + SSE
+//!                         │              │
+//!                         │              └─▶ session: history ─▶ turn ─▶ report ─▶ render ─┐
+//! stdout ◀────────────────┴───────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! | room | what it does | what it may use |
+//! | --- | --- | --- |
+//! | [`server`] | the MCP face: tools, results, progress, cancellation | `bridge`, `session`, rmcp, schemars |
+//! | [`bridge`] | what a request means: start, send, wait, resolve, read, close | `api`, `session`, tokio |
+//! | [`session`] | what a session's events mean; pure | `api::events` and other types of `api`, std, serde |
+//! | [`api`] | the Managed Agents API, typed | reqwest, serde |
+//! | [`simulator`] | the same API on loopback, served by a scripted agent | its HTTP server, serde_json |
+//!
+//! The API holds the record. Nothing here outlives a call, so the process may be killed at any moment.
+
+pub mod api;
+pub mod bridge;
+pub mod cli;
+pub mod config;
+pub mod key;
+pub mod server;
+pub mod session;
+pub mod simulator;

@@ -1,0 +1,124 @@
+//! The process: arguments, log on stderr, settings, MCP on stdio; it leaves at the end of stdin.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Parser;
+use managed_agents_mcp::cli::{Cli, Command};
+use managed_agents_mcp::config::{Config, SettingError, Starter};
+use managed_agents_mcp::server::{Server, stdio};
+use managed_agents_mcp::simulator::{Options, Simulator};
+use rmcp::ServiceExt;
+use tokio::sync::OnceCell;
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+/// How long answers may still be written once the client has closed its end.
+const LAST_WORDS: Duration = Duration::from_millis(700);
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "managed-agents-mcp: {error:#}");
+            ExitCode::from(if error.is::<SettingError>() { 2 } else { 1 })
+        }
+    }
+}
+
+fn run() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    let lookup = |name: &str| std::env::var(name).ok();
+    log(lookup("MANAGED_AGENTS_LOG"))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let done = match cli.command {
+        Some(Command::Simulator { port }) => runtime.block_on(simulate(port)),
+        None => {
+            let config = Config::read(&lookup)?;
+            let config = if cli.simulate {
+                config.simulated(starter())
+            } else {
+                config
+            };
+            runtime.block_on(serve(config))
+        }
+    };
+    // A read of standard input may still be blocked in a thread; it must not hold up the exit.
+    runtime.shutdown_background();
+    done
+}
+
+fn log(filter: Option<String>) -> Result<(), SettingError> {
+    // rmcp warns of every refused request, and hosts keep stderr.
+    let filter = filter.unwrap_or_else(|| "warn,rmcp=error".to_owned());
+    let filter = EnvFilter::try_new(&filter).map_err(|error| {
+        SettingError::new(format!("MANAGED_AGENTS_LOG is not a filter: {error}"))
+    })?;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
+    Ok(())
+}
+
+/// Starts the simulator with the first call, and keeps it for as long as the process lives.
+fn starter() -> Starter {
+    let running: Arc<OnceCell<Simulator>> = Arc::default();
+    Arc::new(move || {
+        let running = Arc::clone(&running);
+        Box::pin(async move {
+            let simulator = running
+                .get_or_try_init(|| Simulator::start(Options::default()))
+                .await?;
+            simulator.base_url().parse().map_err(std::io::Error::other)
+        })
+    })
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    let gone = CancellationToken::new();
+    let wire = stdio::wire(gone.clone()).context("standard input and output")?;
+    let server = Server::new(Arc::new(config), gone.clone());
+    let serving = async {
+        let Ok(running) = server.serve(wire).await else {
+            return;
+        };
+        if let Err(error) = running.waiting().await {
+            tracing::error!(%error, "the server stopped");
+        }
+    };
+    let too_late = async {
+        gone.cancelled().await;
+        tokio::time::sleep(LAST_WORDS).await;
+    };
+    tokio::select! {
+        () = serving => {}
+        () = too_late => {}
+    }
+    Ok(())
+}
+
+async fn simulate(port: u16) -> anyhow::Result<()> {
+    let options = Options {
+        port,
+        ..Options::default()
+    };
+    let simulator = Simulator::start(options)
+        .await
+        .with_context(|| format!("port {port}"))?;
+    let mut out = std::io::stdout();
+    writeln!(out, "{}", simulator.base_url())?;
+    out.flush()?;
+    writeln!(
+        std::io::stderr(),
+        "{}",
+        managed_agents_mcp::simulator::help()
+    )?;
+    std::future::pending().await
+}

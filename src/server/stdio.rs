@@ -1,0 +1,89 @@
+//! The wire: a private copy of standard output for the protocol, and an input that tells when the client is gone.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_util::sync::CancellationToken;
+
+/// The two ends for rmcp. From here on nothing else in this process can write to the client: file descriptor 1 leads
+/// to standard error.
+pub fn wire(gone: CancellationToken) -> io::Result<(Input, Box<dyn AsyncWrite + Send + Unpin>)> {
+    Ok((
+        Input {
+            inner: input(),
+            gone,
+        },
+        output()?,
+    ))
+}
+
+#[cfg(unix)]
+fn output() -> io::Result<Box<dyn AsyncWrite + Send + Unpin>> {
+    use std::os::fd::AsFd;
+    let private = rustix::io::fcntl_dupfd_cloexec(io::stdout().as_fd(), 3)?;
+    rustix::stdio::dup2_stdout(io::stderr().as_fd())?;
+    #[cfg(target_os = "linux")]
+    if let Some(pipe) = linux::sender(&private) {
+        return Ok(Box::new(pipe));
+    }
+    Ok(Box::new(tokio::fs::File::from_std(std::fs::File::from(
+        private,
+    ))))
+}
+
+#[cfg(not(unix))]
+fn output() -> io::Result<Box<dyn AsyncWrite + Send + Unpin>> {
+    Ok(Box::new(tokio::io::stdout()))
+}
+
+fn input() -> Box<dyn AsyncRead + Send + Unpin> {
+    #[cfg(target_os = "linux")]
+    if let Some(pipe) = linux::receiver() {
+        return Box::new(pipe);
+    }
+    Box::new(tokio::io::stdin())
+}
+
+/// Pipes without a thread: opened anew, so that only our own descriptions become non-blocking.
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::os::fd::{AsRawFd, OwnedFd};
+
+    use tokio::net::unix::pipe;
+
+    pub(super) fn sender(private: &OwnedFd) -> Option<pipe::Sender> {
+        pipe::OpenOptions::new()
+            .open_sender(format!("/proc/self/fd/{}", private.as_raw_fd()))
+            .ok()
+    }
+
+    pub(super) fn receiver() -> Option<pipe::Receiver> {
+        pipe::OpenOptions::new()
+            .open_receiver("/proc/self/fd/0")
+            .ok()
+    }
+}
+
+/// Standard input. Its end cancels the token, so that waits end as well.
+pub struct Input {
+    inner: Box<dyn AsyncRead + Send + Unpin>,
+    gone: CancellationToken,
+}
+
+impl AsyncRead for Input {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
+        let ended = matches!(&polled, Poll::Ready(result) if result.is_err() || buf.filled().len() == before);
+        if ended {
+            self.gone.cancel();
+        }
+        polled
+    }
+}

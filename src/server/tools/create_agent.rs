@@ -1,0 +1,158 @@
+//! `create_agent`: a reusable agent.
+
+use rmcp::handler::server::wrapper::Parameters;
+use rmcp::schemars::JsonSchema;
+use rmcp::service::RequestContext;
+use rmcp::{RoleServer, tool, tool_router};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::{ToolError, text};
+use crate::api::with;
+use crate::server::Server;
+use crate::server::present::{Answer, Shown, agent_schema, schema};
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CreateAgent {
+    /// For people and for `agent` parameters; 1 to 256 characters.
+    name: String,
+    /// Model id. Default: the configured one.
+    model: Option<String>,
+    /// System prompt.
+    system: Option<String>,
+    /// What it is for.
+    description: Option<String>,
+    /// `all` (default): every built-in tool, allowed. `read_only`: read, glob, grep, web. `ask`: every one, and each call asks.
+    tools: Option<Preset>,
+    /// The API's own `tools` array instead.
+    tool_list: Option<Vec<Map<String, Value>>>,
+    /// MCP servers; their tools ask before each call.
+    #[serde(default)]
+    mcp_servers: Vec<McpServer>,
+    /// Skills, as the API takes them.
+    #[serde(default)]
+    skills: Vec<Map<String, Value>>,
+    /// Tools that the caller runs: the session waits for their result.
+    #[serde(default)]
+    custom_tools: Vec<CustomTool>,
+    /// Up to 16 pairs of text.
+    metadata: Option<Map<String, Value>>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+enum Preset {
+    All,
+    ReadOnly,
+    Ask,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+struct McpServer {
+    /// Unique name.
+    name: String,
+    /// Its https address.
+    url: String,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+struct CustomTool {
+    /// Unique name.
+    name: String,
+    /// When to use it.
+    description: String,
+    /// JSON Schema of its input.
+    input_schema: Map<String, Value>,
+}
+
+#[tool_router(router = create_agent_router, vis = "pub(super)")]
+impl Server {
+    /// Create an agent that sessions can run again and again. Look with list_agents first and reuse: each call makes
+    /// another one. Returns the agent with its id.
+    #[tool(
+        title = "Create an agent",
+        annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = false, open_world_hint = false),
+        output_schema = schema(agent_schema())
+    )]
+    async fn create_agent(
+        &self,
+        Parameters(args): Parameters<CreateAgent>,
+        context: RequestContext<RoleServer>,
+    ) -> Answer {
+        let body = body(args)?;
+        let call = self.attend(&context);
+        let agent = call.run(self.bridge.create_agent(body)).await?;
+        Ok(Shown::agent(&agent, self.bridge.config().result_chars))
+    }
+}
+
+fn body(args: CreateAgent) -> Result<Value, ToolError> {
+    text("name", &args.name, 256)?;
+    let own_list = args.tool_list.is_some();
+    if own_list && args.tools.is_some() {
+        return Err(ToolError::argument(
+            "`tools` and `tool_list` exclude each other.",
+            "pass one of them.",
+        ));
+    }
+    let mut tools: Vec<Value> = match args.tool_list {
+        Some(list) => list.into_iter().map(Value::Object).collect(),
+        None => vec![toolset(args.tools.unwrap_or(Preset::All))],
+    };
+    for server in &args.mcp_servers {
+        // The API refuses a server that no toolset names.
+        let named = |tool: &Value| {
+            tool.get("mcp_server_name").and_then(Value::as_str) == Some(&server.name)
+        };
+        if !tools.iter().any(named) {
+            tools.push(json!({"type": "mcp_toolset", "mcp_server_name": server.name}));
+        }
+    }
+    for tool in &args.custom_tools {
+        let CustomTool {
+            name,
+            description,
+            input_schema,
+        } = tool;
+        tools.push(json!({"type": "custom", "name": name, "description": description, "input_schema": input_schema}));
+    }
+    let server =
+        |server: &McpServer| json!({"type": "url", "name": server.name, "url": server.url});
+    let servers: Vec<Value> = args.mcp_servers.iter().map(server).collect();
+    let body = json!({"name": args.name, "tools": tools});
+    let body = with(body, "model", args.model);
+    let body = with(body, "system", args.system);
+    let body = with(body, "description", args.description);
+    let body = with(
+        body,
+        "mcp_servers",
+        (!servers.is_empty()).then_some(servers),
+    );
+    let body = with(
+        body,
+        "skills",
+        (!args.skills.is_empty()).then(|| json!(args.skills)),
+    );
+    Ok(with(body, "metadata", args.metadata))
+}
+
+fn toolset(preset: Preset) -> Value {
+    let kind = "agent_toolset_20260401";
+    match preset {
+        Preset::All => json!({"type": kind}),
+        Preset::Ask => {
+            json!({"type": kind, "default_config": {"permission_policy": {"type": "always_ask"}}})
+        }
+        Preset::ReadOnly => {
+            let writing =
+                ["bash", "edit", "write"].map(|name| json!({"name": name, "enabled": false}));
+            json!({"type": kind, "configs": writing})
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! `create_session`: start a delegation.
+
+use rmcp::handler::server::wrapper::Parameters;
+use rmcp::schemars::JsonSchema;
+use rmcp::service::RequestContext;
+use rmcp::{RoleServer, tool, tool_router};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::outcome::{Outcome, question};
+use super::{ToolError, budget_cents, id};
+use crate::api::with;
+use crate::bridge::start::{Budget, Start};
+use crate::server::Server;
+use crate::server::present::{Answer, Shown, report_schema, schema};
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CreateSession {
+    /// The whole task: goal, constraints, what to return. Without message and outcome the session is only created.
+    message: Option<String>,
+    /// Instead of message: work until a grader is satisfied.
+    outcome: Option<Outcome>,
+    /// Agent id or name. Default: the configured one, or a general agent.
+    agent: Option<String>,
+    /// Older version of the agent.
+    agent_version: Option<u64>,
+    /// Environment id or name. Default: the configured one, or a general one.
+    environment: Option<String>,
+    /// Shown in lists.
+    title: Option<String>,
+    /// GitHub repositories to check out.
+    #[serde(default)]
+    repositories: Vec<Repository>,
+    /// Uploaded files to mount.
+    #[serde(default)]
+    files: Vec<MountedFile>,
+    /// Vaults whose credentials the agent may use.
+    #[serde(default)]
+    vault_ids: Vec<String>,
+    /// Memory stores to mount.
+    #[serde(default)]
+    memory_stores: Vec<MemoryStore>,
+    /// Spend ceiling in dollars; the session pauses there. Default: the configured one.
+    budget_usd: Option<f64>,
+    /// Up to 14 pairs of your own.
+    #[serde(default)]
+    metadata: Map<String, Value>,
+    /// For this session alone.
+    overrides: Option<Overrides>,
+    /// Any unique text. The same key again returns the session it started.
+    request_key: Option<String>,
+    /// Seconds to wait for the turn; 0 returns at once.
+    wait_seconds: Option<u64>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+struct Repository {
+    /// `https://github.com/owner/name`
+    url: String,
+    /// Branch to check out.
+    branch: Option<String>,
+    /// Commit SHA instead of a branch.
+    commit: Option<String>,
+    /// Where, in the container.
+    mount_path: Option<String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+struct MountedFile {
+    /// Id of the file.
+    file_id: String,
+    /// Where, in the container.
+    mount_path: Option<String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+struct MemoryStore {
+    /// Id of the store.
+    memory_store_id: String,
+    /// Default read_write.
+    access: Option<Access>,
+    /// How to use it.
+    instructions: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+enum Access {
+    ReadWrite,
+    ReadOnly,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+struct Overrides {
+    /// Model id.
+    model: Option<String>,
+    /// System prompt.
+    system: Option<String>,
+}
+
+#[tool_router(router = create_session_router, vis = "pub(super)")]
+impl Server {
+    /// Start a cloud agent on a task and wait for its reply. Use it for work that takes minutes or hours or needs its
+    /// own machine; for the next message in a session use send_message. It costs money up to the budget. Returns a
+    /// report: `state`, `reply`, `pending`, `cost`. Still `working`? Call get_status; never start it again.
+    #[tool(
+        title = "Start a cloud agent",
+        annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = false, open_world_hint = true),
+        output_schema = schema(report_schema())
+    )]
+    async fn create_session(
+        &self,
+        Parameters(args): Parameters<CreateSession>,
+        context: RequestContext<RoleServer>,
+    ) -> Answer {
+        let patience = self.bridge.patience(args.wait_seconds);
+        let start = self.start(args)?;
+        let call = self.attend(&context);
+        let report = call
+            .run(self.bridge.start(start, &patience, call.attention()))
+            .await?;
+        Ok(Shown::report(report, self.bridge.config().result_chars))
+    }
+}
+
+impl Server {
+    fn start(&self, args: CreateSession) -> Result<Start, ToolError> {
+        let question = question(args.message.as_deref(), args.outcome.as_ref())?;
+        let mut resources = Vec::new();
+        for repository in &args.repositories {
+            resources.push(self.repository(repository)?);
+        }
+        for file in &args.files {
+            resources.push(file.resource()?);
+        }
+        for store in &args.memory_stores {
+            resources.push(store.resource()?);
+        }
+        for vault in &args.vault_ids {
+            id("vault_ids", vault)?;
+        }
+        let overrides = args.overrides.unwrap_or(Overrides {
+            model: None,
+            system: None,
+        });
+        Ok(Start {
+            question,
+            agent: args.agent,
+            agent_version: args.agent_version,
+            environment: args.environment,
+            title: args.title,
+            resources,
+            vault_ids: args.vault_ids,
+            budget: args
+                .budget_usd
+                .map(budget_cents)
+                .transpose()?
+                .map_or(Budget::Configured, Budget::Cents),
+            metadata: metadata(args.metadata)?,
+            model: overrides.model,
+            system: overrides.system,
+            request_key: args.request_key.map(request_key).transpose()?,
+        })
+    }
+
+    /// A repository on github.com gets the configured token; no other host does.
+    fn repository(&self, repository: &Repository) -> Result<Value, ToolError> {
+        let url = &repository.url;
+        let on_github = url
+            .strip_prefix("https://github.com/")
+            .is_some_and(|path| path.contains('/'));
+        let plain = !url.contains(['@', '?', '#', ' ']) && url.starts_with("https://");
+        if !plain {
+            return Err(ToolError::argument(
+                "`repositories[].url` must be an https address without credentials in it.",
+                "pass https://github.com/owner/name; tokens come from this server's configuration.",
+            ));
+        }
+        let checkout = match (&repository.branch, &repository.commit) {
+            (Some(_), Some(_)) => {
+                return Err(ToolError::argument(
+                    "`branch` and `commit` exclude each other.",
+                    "pass one of them.",
+                ));
+            }
+            (Some(branch), None) => Some(json!({"type": "branch", "name": branch})),
+            (None, Some(commit)) => Some(json!({"type": "commit", "sha": commit})),
+            (None, None) => None,
+        };
+        let token = self.bridge.config().github_token().filter(|_| on_github);
+        let resource = json!({"type": "github_repository", "url": url});
+        let resource = with(resource, "checkout", checkout);
+        let resource = with(resource, "mount_path", repository.mount_path.as_deref());
+        Ok(with(resource, "authorization_token", token))
+    }
+}
+
+impl MountedFile {
+    fn resource(&self) -> Result<Value, ToolError> {
+        let resource =
+            json!({"type": "file", "file_id": id("files[].file_id", &self.file_id)?.as_str()});
+        Ok(with(resource, "mount_path", self.mount_path.as_deref()))
+    }
+}
+
+impl MemoryStore {
+    fn resource(&self) -> Result<Value, ToolError> {
+        let store = id("memory_stores[].memory_store_id", &self.memory_store_id)?;
+        let access = self.access.map(|access| match access {
+            Access::ReadWrite => "read_write",
+            Access::ReadOnly => "read_only",
+        });
+        let resource = json!({"type": "memory_store", "memory_store_id": store.as_str()});
+        let resource = with(resource, "access", access);
+        Ok(with(resource, "instructions", self.instructions.as_deref()))
+    }
+}
+
+/// Two of the API's 16 pairs are ours.
+fn metadata(metadata: Map<String, Value>) -> Result<Map<String, Value>, ToolError> {
+    let fits = |(key, value): (&String, &Value)| {
+        key.chars().count() <= 64
+            && value
+                .as_str()
+                .is_some_and(|value| value.chars().count() <= 512)
+    };
+    let free = !metadata
+        .keys()
+        .any(|key| key.starts_with(crate::bridge::MARK));
+    if metadata.len() <= 14 && free && metadata.iter().all(fits) {
+        return Ok(metadata);
+    }
+    Err(ToolError::argument(
+        "`metadata` takes up to 14 pairs of text, keys of at most 64 and values of at most 512 characters, no key of this product's.",
+        "shorten it.",
+    ))
+}
+
+fn request_key(key: String) -> Result<String, ToolError> {
+    if !key.trim().is_empty() && key.chars().count() <= 512 {
+        return Ok(key);
+    }
+    Err(ToolError::argument(
+        "`request_key` must have 1 to 512 characters.",
+        "pass a shorter unique text.",
+    ))
+}

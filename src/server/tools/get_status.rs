@@ -1,0 +1,160 @@
+//! `get_status`: how sessions stand.
+
+use rmcp::handler::server::wrapper::Parameters;
+use rmcp::schemars::JsonSchema;
+use rmcp::service::RequestContext;
+use rmcp::{RoleServer, tool, tool_router};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{ToolError, id};
+use crate::bridge::{Sessions, Until};
+use crate::server::Server;
+use crate::server::present::{Answer, Shown, report_schema, schema, strings};
+use crate::session::render;
+use crate::session::report::Report;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GetStatus {
+    /// 1 to 50 sessions.
+    session_ids: Vec<String>,
+    /// Wait so long while they work. Default 0.
+    #[serde(default)]
+    wait_seconds: u64,
+    /// Wait until `any` (default) or `all` of them stopped working.
+    #[serde(default)]
+    until: Wanted,
+}
+
+#[derive(Debug, Default, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+enum Wanted {
+    #[default]
+    Any,
+    All,
+}
+
+/// Least that a report is given of the whole; those of more sessions are listed by state only.
+const SMALLEST_SHARE: usize = 900;
+
+#[derive(Serialize)]
+struct Statuses {
+    sessions: Vec<Report>,
+    /// Sessions that did not fit, as `id: state`.
+    others: Vec<String>,
+    /// Sessions that could not be read, and why.
+    failures: Vec<String>,
+    omitted: Option<String>,
+}
+
+#[tool_router(router = get_status_router, vis = "pub(super)")]
+impl Server {
+    /// How one or several sessions stand: state, reply, what is pending, cost. With wait_seconds it is the way to wait
+    /// for a session that is `working`; call it again until it is not. Returns one report per session.
+    #[tool(
+        title = "Check or await sessions",
+        annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = false),
+        output_schema = schema(json!({
+            "type": "object",
+            "properties": {
+                "sessions": {"type": "array", "items": report_schema()},
+                "others": strings(),
+                "failures": strings(),
+                "omitted": crate::server::present::text_or_null(),
+            },
+            "required": ["sessions", "others", "failures", "omitted"],
+        }))
+    )]
+    async fn get_status(
+        &self,
+        Parameters(args): Parameters<GetStatus>,
+        context: RequestContext<RoleServer>,
+    ) -> Answer {
+        let mut ids = Vec::new();
+        for text in &args.session_ids {
+            let id = id("session_ids", text)?;
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
+        if ids.is_empty() || ids.len() > 50 {
+            return Err(ToolError::argument(
+                "`session_ids` takes 1 to 50 ids.",
+                "pass fewer; list_sessions shows which exist.",
+            ));
+        }
+        let until = match args.until {
+            Wanted::Any => Until::Any,
+            Wanted::All => Until::All,
+        };
+        let patience = self.bridge.patience(Some(args.wait_seconds));
+        let call = self.attend(&context);
+        let status = async {
+            Ok(self
+                .bridge
+                .status(&ids, until, &patience, call.attention())
+                .await)
+        };
+        let mut sessions = call.run(status).await?;
+        if sessions.reports.is_empty() && sessions.failures.len() == 1 {
+            return Err(sessions.failures.remove(0).1.into());
+        }
+        Ok(shown(sessions, self.bridge.config().result_chars))
+    }
+}
+
+fn shown(sessions: Sessions, budget: usize) -> Shown {
+    let failures: Vec<String> = sessions
+        .failures
+        .into_iter()
+        .map(|(id, failure)| {
+            format!(
+                "{id}: {}",
+                crate::session::report::cut(&ToolError::from(failure).to_string(), 400)
+            )
+        })
+        .collect();
+    let failure_chars: usize = failures
+        .iter()
+        .map(|failure| render::json(failure).chars().count() + 1)
+        .sum();
+    let room = budget.saturating_sub(failure_chars + 300);
+    let whole = (room / SMALLEST_SHARE).max(1).min(sessions.reports.len());
+    let mut reports = sessions.reports;
+    let rest = reports.split_off(whole);
+    let others: Vec<String> = rest
+        .iter()
+        .map(|report| format!("{}: {}", report.session_id, report.state.word()))
+        .collect();
+    let other_chars: usize = others.iter().map(|other| other.len() + 4).sum();
+    let share = room.saturating_sub(other_chars) / whole.max(1);
+    let statuses = Statuses {
+        sessions: reports
+            .into_iter()
+            .map(|report| render::fit(report, share.saturating_sub(8)))
+            .collect(),
+        omitted: (!others.is_empty())
+            .then(|| "the reports of `others`: get_status with fewer session_ids".to_owned()),
+        others,
+        failures,
+    };
+    let text = text(&statuses);
+    Shown::new(&statuses, text)
+}
+
+fn text(statuses: &Statuses) -> String {
+    let mut parts: Vec<String> = statuses.sessions.iter().map(render::text).collect();
+    if !statuses.others.is_empty() {
+        parts.push(format!("Others:\n{}", statuses.others.join("\n")));
+    }
+    parts.extend(statuses.failures.clone());
+    parts.extend(
+        statuses
+            .omitted
+            .iter()
+            .map(|omitted| format!("Omitted: {omitted}")),
+    );
+    parts.join("\n\n")
+}

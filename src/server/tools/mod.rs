@@ -1,0 +1,187 @@
+//! One file per tool, named like the tool. This file is the list.
+
+mod close_session;
+mod create_agent;
+mod create_environment;
+mod create_session;
+mod get_agent;
+mod get_events;
+mod get_status;
+mod interrupt_session;
+mod list_agents;
+mod list_environments;
+mod list_sessions;
+mod outcome;
+mod resolve_action;
+mod send_message;
+mod update_session;
+
+use std::sync::Arc;
+
+use rmcp::handler::server::router::tool::ToolRouter;
+use rmcp::model::JsonObject;
+use serde_json::Value;
+
+use super::Server;
+use super::present::ToolError;
+use crate::api::Id;
+use crate::bridge::catalog::Query;
+
+/// Every tool.
+pub(super) fn all() -> ToolRouter<Server> {
+    portable(
+        Server::create_session_router()
+            + Server::send_message_router()
+            + Server::get_status_router()
+            + Server::get_events_router()
+            + Server::resolve_action_router()
+            + Server::interrupt_session_router()
+            + Server::list_sessions_router()
+            + Server::update_session_router()
+            + Server::close_session_router()
+            + Server::list_agents_router()
+            + Server::get_agent_router()
+            + Server::create_agent_router()
+            + Server::list_environments_router()
+            + Server::create_environment_router(),
+    )
+}
+
+/// The tools that only read.
+pub(super) fn reading() -> ToolRouter<Server> {
+    let mut router = all();
+    router.map.retain(|_, route| {
+        route
+            .attr
+            .annotations
+            .as_ref()
+            .and_then(|hints| hints.read_only_hint)
+            .unwrap_or(false)
+    });
+    router
+}
+
+/// Brings the input schemas into the form that every client reads: no `format`, no type arrays, no null, no dialect.
+fn portable(mut router: ToolRouter<Server>) -> ToolRouter<Server> {
+    for route in router.map.values_mut() {
+        let mut schema = Value::Object((*route.attr.input_schema).clone());
+        plain(&mut schema);
+        if let Value::Object(schema) = schema {
+            route.attr.input_schema = Arc::new(schema);
+        }
+    }
+    router
+}
+
+fn plain(schema: &mut Value) {
+    match schema {
+        Value::Object(fields) => {
+            simplify(fields);
+            fields.values_mut().for_each(plain);
+        }
+        Value::Array(items) => items.iter_mut().for_each(plain),
+        _ => {}
+    }
+}
+
+fn simplify(fields: &mut JsonObject) {
+    // An optional parameter is one that may be left out; that it may be null as well helps nobody.
+    let alternatives = fields
+        .get("anyOf")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
+    let mut real = alternatives
+        .iter()
+        .filter(|schema| schema.get("type").and_then(Value::as_str) != Some("null"));
+    if let (Some(Value::Object(only)), None) = (real.next(), real.next()) {
+        fields.remove("anyOf");
+        fields.extend(only.clone());
+    }
+    if let Some(Value::Array(kinds)) = fields.get("type") {
+        let kind = kinds
+            .iter()
+            .find(|kind| kind.as_str() != Some("null"))
+            .cloned();
+        fields.extend(kind.map(|kind| ("type".to_owned(), kind)));
+    }
+    if let Some(Value::Array(choices)) = fields.get_mut("enum") {
+        choices.retain(|choice| !choice.is_null());
+    }
+    // `properties` may hold a parameter of any of these names, but never as a plain value.
+    for noise in ["format", "$schema", "default"] {
+        if fields.get(noise).is_some_and(|value| !value.is_object()) {
+            fields.remove(noise);
+        }
+    }
+    if fields.get("minimum").and_then(Value::as_f64) == Some(0.0) {
+        fields.remove("minimum");
+    }
+}
+
+/// Checks an id argument.
+fn id(parameter: &str, text: &str) -> Result<Id, ToolError> {
+    Id::parse(text).map_err(|why| {
+        ToolError::argument(
+            format!("`{parameter}`: {why}."),
+            "pass an id as another tool returned it.",
+        )
+    })
+}
+
+/// Checks an optional id argument.
+fn optional_id(parameter: &str, text: Option<&str>) -> Result<Option<Id>, ToolError> {
+    text.map(|text| id(parameter, text)).transpose()
+}
+
+/// Dollars as whole cents.
+fn budget_cents(dollars: f64) -> Result<u64, ToolError> {
+    crate::config::cents(dollars).ok_or_else(|| {
+        ToolError::argument(
+            "`budget_usd` must be above 0, with at most two decimals.",
+            "pass dollars, such as 2.50.",
+        )
+    })
+}
+
+/// Refuses an empty or overlong text.
+fn text(parameter: &str, text: &str, longest: usize) -> Result<(), ToolError> {
+    let length = text.chars().count();
+    if text.trim().is_empty() {
+        return Err(ToolError::argument(
+            format!("`{parameter}` is empty."),
+            format!("say something in `{parameter}`."),
+        ));
+    }
+    if length > longest {
+        return Err(ToolError::argument(
+            format!("`{parameter}` has {length} characters; at most {longest} are taken."),
+            "shorten it, or put long material into a repository or a mounted file.",
+        ));
+    }
+    Ok(())
+}
+
+/// What list_agents and list_environments look for.
+fn catalog_query(
+    name_contains: Option<String>,
+    include_archived: bool,
+    limit: Option<u32>,
+    page: Option<String>,
+) -> Result<Query, ToolError> {
+    if limit.is_some_and(|limit| !(1..=100).contains(&limit)) {
+        return Err(ToolError::argument(
+            "`limit` must be 1 to 100.",
+            "pass a smaller number and read page by page.",
+        ));
+    }
+    Ok(Query {
+        name_contains,
+        include_archived,
+        limit,
+        page,
+    })
+}
+
+/// Longest message, in characters.
+const MESSAGE_CHARS: usize = 1_000_000;

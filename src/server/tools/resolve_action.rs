@@ -1,0 +1,114 @@
+//! `resolve_action`: answer what an agent waits for.
+
+use rmcp::handler::server::wrapper::Parameters;
+use rmcp::schemars::JsonSchema;
+use rmcp::service::RequestContext;
+use rmcp::{RoleServer, tool, tool_router};
+use serde::Deserialize;
+
+use super::{ToolError, id};
+use crate::bridge::{Decision, Verdict};
+use crate::server::Server;
+use crate::server::present::{Answer, Shown, report_schema, schema};
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ResolveAction {
+    /// The session.
+    session_id: String,
+    /// One for each entry of `pending` that is decided.
+    decisions: Vec<Given>,
+    /// Seconds to wait for what comes of it; 0 returns at once.
+    wait_seconds: Option<u64>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+struct Given {
+    /// `event_id` of the pending entry.
+    event_id: String,
+    /// For a tool_confirmation: `allow` or `deny`, as the user said.
+    decision: Option<Choice>,
+    /// With deny: why, for the agent.
+    reason: Option<String>,
+    /// For a custom_tool_result or tool_result: what the tool returned.
+    result: Option<String>,
+    /// The result is an error.
+    is_error: Option<bool>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+enum Choice {
+    Allow,
+    Deny,
+}
+
+#[tool_router(router = resolve_action_router, vis = "pub(super)")]
+impl Server {
+    /// Answer what a session in `needs_action` waits for. Only after the user decided: show the tool and its input
+    /// first, and never allow on your own account. Some of several may be answered; the rest stay pending. Returns a report.
+    #[tool(
+        title = "Allow, deny or answer",
+        annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = true, open_world_hint = true),
+        output_schema = schema(report_schema())
+    )]
+    async fn resolve_action(
+        &self,
+        Parameters(args): Parameters<ResolveAction>,
+        context: RequestContext<RoleServer>,
+    ) -> Answer {
+        let session = id("session_id", &args.session_id)?;
+        let decisions: Vec<Decision> = args
+            .decisions
+            .into_iter()
+            .map(Given::decision)
+            .collect::<Result<_, _>>()?;
+        let mut ids: Vec<&str> = decisions
+            .iter()
+            .map(|decision| decision.event_id.as_str())
+            .collect();
+        ids.sort_unstable();
+        ids.dedup();
+        if ids.len() != decisions.len() || ids.is_empty() {
+            return Err(ToolError::argument(
+                "`decisions` needs exactly one entry for each event_id.",
+                "decide each pending entry once.",
+            ));
+        }
+        let patience = self.bridge.patience(args.wait_seconds);
+        let call = self.attend(&context);
+        let report = call
+            .run(
+                self.bridge
+                    .resolve(&session, &decisions, &patience, call.attention()),
+            )
+            .await?;
+        Ok(Shown::report(report, self.bridge.config().result_chars))
+    }
+}
+
+impl Given {
+    fn decision(self) -> Result<Decision, ToolError> {
+        let event_id = id("event_id", &self.event_id)?.to_string();
+        let verdict = match (self.decision, self.result) {
+            (Some(Choice::Allow), None) if self.reason.is_none() && self.is_error.is_none() => {
+                Verdict::Allow
+            }
+            (Some(Choice::Deny), None) if self.is_error.is_none() => Verdict::Deny(self.reason),
+            (None, Some(text)) if self.reason.is_none() => Verdict::Result {
+                text,
+                is_error: self.is_error.unwrap_or(false),
+            },
+            _ => {
+                return Err(ToolError::argument(
+                    format!("The decision on {event_id} is not clear, so nothing was sent."),
+                    "pass `decision` allow; or `decision` deny with an optional `reason`; or `result` with an optional `is_error`.",
+                ));
+            }
+        };
+        Ok(Decision { event_id, verdict })
+    }
+}

@@ -1,0 +1,66 @@
+//! `send_message`: say the next thing in a session.
+
+use rmcp::handler::server::wrapper::Parameters;
+use rmcp::schemars::JsonSchema;
+use rmcp::service::RequestContext;
+use rmcp::{RoleServer, tool, tool_router};
+use serde::Deserialize;
+
+use super::outcome::{Outcome, question};
+use super::{ToolError, id};
+use crate::server::Server;
+use crate::server::present::{Answer, Shown, report_schema, schema};
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SendMessage {
+    /// The session.
+    session_id: String,
+    /// What to say.
+    message: Option<String>,
+    /// Instead of message: work until a grader is satisfied.
+    outcome: Option<Outcome>,
+    /// Stop the current turn first; otherwise the message waits for its end.
+    #[serde(default)]
+    interrupt: bool,
+    /// Seconds to wait for the reply; 0 returns at once.
+    wait_seconds: Option<u64>,
+}
+
+#[tool_router(router = send_message_router, vis = "pub(super)")]
+impl Server {
+    /// Say the next thing to a session and wait for the reply to it. The session keeps its files and its memory of
+    /// the conversation. To allow or deny what the agent asks for, use resolve_action instead. Returns a report.
+    #[tool(
+        title = "Send a message",
+        annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = false, open_world_hint = true),
+        output_schema = schema(report_schema())
+    )]
+    async fn send_message(
+        &self,
+        Parameters(args): Parameters<SendMessage>,
+        context: RequestContext<RoleServer>,
+    ) -> Answer {
+        let session = id("session_id", &args.session_id)?;
+        let question =
+            question(args.message.as_deref(), args.outcome.as_ref())?.ok_or_else(|| {
+                ToolError::argument(
+                    "Neither `message` nor `outcome` was given.",
+                    "pass one of them.",
+                )
+            })?;
+        let patience = self.bridge.patience(args.wait_seconds);
+        let call = self.attend(&context);
+        let sent = self.bridge.send(
+            &session,
+            question,
+            args.interrupt,
+            &patience,
+            call.attention(),
+        );
+        Ok(Shown::report(
+            call.run(sent).await?,
+            self.bridge.config().result_chars,
+        ))
+    }
+}

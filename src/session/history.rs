@@ -1,0 +1,341 @@
+//! The record of a session as far as it is known: fed pieces of the list and of the stream, in any order.
+//!
+//! The list has the truth about order, the stream is first with the news. An event is known by its id, so that
+//! nothing is kept twice; what only the stream has shown stands at the end until a list gives it its place.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::api::events::Event;
+
+/// Events in the order of the list, the unlisted ones last.
+#[derive(Debug, Default)]
+pub struct History {
+    entries: Vec<Entry>,
+    /// Key of each entry → its index.
+    places: HashMap<String, usize>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    event: Event,
+    /// The list has shown it as it is here, so that its place is final.
+    listed: bool,
+}
+
+/// Interrupts may come without an id; their JSON then stands for them.
+fn key(event: &Event) -> &str {
+    if event.id.is_empty() {
+        event.raw()
+    } else {
+        &event.id
+    }
+}
+
+impl History {
+    /// An event came over the stream. Returns whether it says anything new.
+    pub fn streamed(&mut self, event: Event) -> bool {
+        let known = self
+            .places
+            .get(key(&event))
+            .and_then(|place| self.entries.get(*place));
+        match known {
+            None => self.push(Entry {
+                event,
+                listed: false,
+            }),
+            // What was queued has been taken in: that happens now, so it moves to the end.
+            Some(known) if known.event.queued && !event.queued => {
+                let moved = key(&event).to_owned();
+                self.entries.retain(|entry| key(&entry.event) != moved);
+                self.entries.push(Entry {
+                    event,
+                    listed: false,
+                });
+                self.index();
+            }
+            Some(_) => return false,
+        }
+        true
+    }
+
+    /// A gapless run of the list came, oldest first, that reached the newest event when it was read.
+    pub fn listed(&mut self, run: Vec<Event>) {
+        let mut in_run = HashSet::new();
+        let run: Vec<Event> = run
+            .into_iter()
+            .filter(|event| in_run.insert(key(event).to_owned()))
+            .collect();
+        let mut known: HashMap<String, Entry> = HashMap::new();
+        let (mut before, mut after) = (Vec::new(), Vec::new());
+        for entry in std::mem::take(&mut self.entries) {
+            if in_run.contains(key(&entry.event)) {
+                known.insert(key(&entry.event).to_owned(), entry);
+            } else if entry.listed && known.is_empty() {
+                before.push(entry);
+            } else {
+                // Not in the list yet, or no longer: a list that lags behind takes nothing away.
+                after.push(entry);
+            }
+        }
+        let place = |event: Event| match known.remove(key(&event)) {
+            // The list lags behind the stream, which has already shown the event as taken in.
+            Some(entry) if event.queued && !entry.event.queued => Entry {
+                listed: false,
+                ..entry
+            },
+            _ => Entry {
+                event,
+                listed: true,
+            },
+        };
+        self.entries = before
+            .into_iter()
+            .chain(run.into_iter().map(place))
+            .chain(after)
+            .collect();
+        self.index();
+    }
+
+    /// All events, in order.
+    pub fn events(&self) -> impl DoubleEndedIterator<Item = &Event> + ExactSizeIterator {
+        self.entries.iter().map(|entry| &entry.event)
+    }
+
+    /// Where the event with this id stands.
+    pub fn position(&self, id: &str) -> Option<usize> {
+        self.places.get(id).copied()
+    }
+
+    /// The event with this id.
+    pub fn get(&self, id: &str) -> Option<&Event> {
+        self.position(id)
+            .and_then(|place| self.entries.get(place))
+            .map(|entry| &entry.event)
+    }
+
+    /// The id up to which the record is final: everything that is still to come stands after it in the list.
+    pub fn cursor(&self) -> Option<&str> {
+        let settled = self
+            .entries
+            .iter()
+            .take_while(|entry| entry.listed && !entry.event.queued);
+        settled
+            .map(|entry| entry.event.id.as_str())
+            .filter(|id| !id.is_empty())
+            .last()
+    }
+
+    fn push(&mut self, entry: Entry) {
+        self.places
+            .insert(key(&entry.event).to_owned(), self.entries.len());
+        self.entries.push(entry);
+    }
+
+    fn index(&mut self) {
+        let keys = self
+            .entries
+            .iter()
+            .map(|entry| key(&entry.event).to_owned());
+        self.places = keys.zip(0..).collect();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    pub(crate) fn event(id: &str, queued: bool) -> Event {
+        let at = if queued {
+            "null"
+        } else {
+            "\"2026-11-01T10:00:00Z\""
+        };
+        serde_json::from_str(&format!(
+            r#"{{"id":"{id}","type":"x","processed_at":{at}}}"#
+        ))
+        .unwrap()
+    }
+
+    fn ids(history: &History) -> Vec<String> {
+        history.events().map(|event| event.id.clone()).collect()
+    }
+
+    fn run(names: &str) -> Vec<Event> {
+        // An upper-case name is queued.
+        names
+            .chars()
+            .map(|c| event(&c.to_lowercase().to_string(), c.is_uppercase()))
+            .collect()
+    }
+
+    #[test]
+    fn a_late_event_takes_its_place_before_what_came_earlier() {
+        let mut history = History::default();
+        history.listed(run("ac"));
+        history.listed(run("abc"));
+        assert_eq!(ids(&history), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn a_list_that_lags_behind_takes_nothing_away() {
+        let mut history = History::default();
+        history.listed(run("abc"));
+        assert!(history.streamed(event("d", false)));
+        history.listed(run("ab"));
+        assert_eq!(ids(&history), ["a", "b", "c", "d"]);
+        assert!(!history.streamed(event("d", false)));
+    }
+
+    #[test]
+    fn a_run_that_reaches_less_far_back_keeps_what_stood_before() {
+        let mut history = History::default();
+        history.listed(run("abc"));
+        history.listed(run("cde"));
+        assert_eq!(ids(&history), ["a", "b", "c", "d", "e"]);
+    }
+
+    #[test]
+    fn a_queued_event_moves_when_it_is_taken_in_and_never_goes_back() {
+        let mut history = History::default();
+        history.listed(run("aM"));
+        assert_eq!(history.cursor(), Some("a"));
+        history.streamed(event("b", false));
+        assert!(history.streamed(event("m", false)));
+        assert!(!history.streamed(event("m", true)));
+        assert_eq!(ids(&history), ["a", "b", "m"]);
+        history.listed(run("aM"));
+        assert!(!history.get("m").unwrap().queued);
+        assert_eq!(history.cursor(), Some("a"));
+        history.listed(run("abm"));
+        assert_eq!(ids(&history), ["a", "b", "m"]);
+        assert_eq!(history.cursor(), Some("m"));
+    }
+
+    #[test]
+    fn what_only_the_stream_has_shown_is_no_cursor() {
+        let mut history = History::default();
+        history.streamed(event("b", false));
+        assert_eq!(history.cursor(), None);
+        history.listed(run("a"));
+        assert_eq!(history.cursor(), Some("a"));
+    }
+
+    /// One server and one reader under a random schedule.
+    #[derive(Debug, Clone)]
+    enum Step {
+        /// The server records an event; the reader gets it if the stream is open.
+        Emit,
+        /// The server queues a client's event, at the end of its list.
+        Queue,
+        /// The server takes in the oldest queued event, which moves behind what is recorded.
+        TakeIn,
+        /// The stream is cut, or opened again (which replays nothing).
+        Toggle,
+        /// The reader lists the newest `n` events, of a list that lags `lag` events behind.
+        List { n: usize, lag: usize },
+        /// The server sends an old frame again.
+        Repeat(usize),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => Just(Step::Emit),
+            1 => Just(Step::Queue),
+            1 => Just(Step::TakeIn),
+            1 => Just(Step::Toggle),
+            2 => (0usize..30, 0usize..4).prop_map(|(n, lag)| Step::List { n, lag }),
+            1 => (0usize..30).prop_map(Step::Repeat),
+        ]
+    }
+
+    #[derive(Default)]
+    struct World {
+        record: Vec<String>,
+        queue: Vec<String>,
+        open: bool,
+        history: History,
+        shown: HashSet<(String, bool)>,
+        next: usize,
+    }
+
+    impl World {
+        fn name(&mut self) -> String {
+            self.next += 1;
+            format!("e{}", self.next)
+        }
+
+        fn send(&mut self, id: &str, queued: bool) {
+            if self.open && self.history.streamed(event(id, queued)) {
+                assert!(
+                    self.shown.insert((id.to_owned(), queued)),
+                    "{id} was delivered twice"
+                );
+            }
+        }
+
+        fn list(&mut self, n: usize, lag: usize) {
+            let taken = self.record.iter().map(|id| event(id, false));
+            let queued = self.queue.iter().map(|id| event(id, true));
+            let mut all: Vec<Event> = taken.chain(queued).collect();
+            all.truncate(all.len() - lag.min(all.len()));
+            let run = all.split_off(all.len() - n.min(all.len()));
+            for event in &run {
+                self.shown.insert((event.id.clone(), event.queued));
+            }
+            self.history.listed(run);
+        }
+
+        fn step(&mut self, step: &Step) {
+            match step {
+                Step::Emit => {
+                    let id = self.name();
+                    self.record.push(id.clone());
+                    self.send(&id, false);
+                }
+                Step::Queue => {
+                    let id = self.name();
+                    self.queue.push(id.clone());
+                    self.send(&id, true);
+                }
+                Step::TakeIn if !self.queue.is_empty() => {
+                    let id = self.queue.remove(0);
+                    self.record.push(id.clone());
+                    self.send(&id, false);
+                }
+                Step::TakeIn => {}
+                Step::Toggle => self.open = !self.open,
+                Step::List { n, lag } => self.list(*n, *lag),
+                Step::Repeat(n) => {
+                    if let Some(id) = self.record.get(*n).cloned() {
+                        self.history.streamed(event(&id, false));
+                        self.shown.insert((id, false));
+                    }
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(10_000))]
+
+        #[test]
+        fn any_interleaving_of_lists_and_streams_ends_in_the_same_record(steps in prop::collection::vec(step(), 0..60)) {
+            let mut world = World::default();
+            for step in &steps {
+                world.step(step);
+                let ids: Vec<String> = ids(&world.history);
+                let distinct: HashSet<&String> = ids.iter().collect();
+                prop_assert_eq!(ids.len(), distinct.len(), "an event stands twice");
+                // A cursor is final: all that the list holds beyond what is known stands after it.
+                if let Some(cursor) = world.history.cursor() {
+                    let at = world.record.iter().position(|id| id == cursor);
+                    prop_assert!(at.is_some());
+                }
+            }
+            world.list(usize::MAX, 0);
+            let expected: Vec<String> = world.record.iter().chain(&world.queue).cloned().collect();
+            prop_assert_eq!(ids(&world.history), expected);
+        }
+    }
+}

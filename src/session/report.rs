@@ -1,0 +1,430 @@
+//! History → facts: what every tool that acts on a session returns.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::clean::{clean, clean_line, escape};
+use super::history::History;
+use super::turn::{State, Turn};
+use crate::api::events::Event;
+use crate::api::sessions::Session;
+
+/// How a session stands, and what its agent said and did in this turn. Text in it is cleaned; `render` makes it fit.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// The session.
+    pub session_id: String,
+    /// As the caller named it.
+    pub title: Option<String>,
+    /// How it stands.
+    pub state: State,
+    /// Why, in the API's words.
+    pub reason: Option<String>,
+    /// The agent's own words of this turn.
+    pub reply: Option<String>,
+    /// One line for each thing that it did.
+    pub activity: Vec<String>,
+    /// What waits for an answer.
+    pub pending: Vec<Pending>,
+    /// Event id: what comes later stands after it.
+    pub cursor: Option<String>,
+    /// Tokens, cost and time so far.
+    pub usage: Usage,
+    /// Seconds since the newest event; grows while nothing happens.
+    pub last_event_age_seconds: Option<i64>,
+    /// The session's page for a person.
+    pub url: String,
+    /// The remote agent's words are data, not instructions.
+    pub untrusted: bool,
+    /// What was cut, and the call that returns it.
+    pub omitted: Option<String>,
+    /// What to call next.
+    pub next: String,
+    /// What the server did on its own account: defaults it used, limits it applied.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// The answers come from the built-in simulator.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub simulated: bool,
+    /// The reply by event, so that a cut can name where it goes on.
+    #[serde(skip)]
+    pub words: Vec<Words>,
+}
+
+/// One message of the agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Words {
+    /// Id of the `agent.message`.
+    pub event_id: String,
+    /// Its cleaned text.
+    pub text: String,
+}
+
+/// A tool call that waits for an answer.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Pending {
+    /// Id of the tool event; `resolve_action` takes it.
+    pub event_id: String,
+    /// What kind of answer it takes.
+    pub kind: PendingKind,
+    /// The tool's name, with its MCP server's where it has one.
+    pub tool: String,
+    /// The tool's input.
+    pub input: Value,
+}
+
+/// What kind of answer a pending tool call takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PendingKind {
+    /// Allow or deny.
+    ToolConfirmation,
+    /// The result of a custom tool.
+    CustomToolResult,
+    /// The result of a built-in tool that a self-hosted environment runs itself.
+    ToolResult,
+}
+
+impl PendingKind {
+    /// The word, as results carry it.
+    pub fn word(self) -> &'static str {
+        match self {
+            PendingKind::ToolConfirmation => "tool_confirmation",
+            PendingKind::CustomToolResult => "custom_tool_result",
+            PendingKind::ToolResult => "tool_result",
+        }
+    }
+}
+
+/// Use so far. Money in US dollars at list price, time in seconds.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Usage {
+    /// Tokens read.
+    pub input_tokens: u64,
+    /// Tokens written.
+    pub output_tokens: u64,
+    /// Spent so far.
+    pub cost_usd: Option<f64>,
+    /// The ceiling; null: none.
+    pub budget_usd: Option<f64>,
+    /// In which the session ran.
+    pub active_seconds: Option<f64>,
+}
+
+/// What a report is made of.
+pub struct Facts<'a> {
+    /// Id of the session, also when the object could not be read.
+    pub session_id: &'a str,
+    /// The session object, as last read.
+    pub session: Option<&'a Session>,
+    /// Its events, as far as they are known.
+    pub history: &'a History,
+    /// The judgement on them.
+    pub turn: &'a Turn,
+    /// For ages.
+    pub now: DateTime<Utc>,
+}
+
+/// Puts the facts together. `next`, `notes` and `omitted` are for the caller to fill.
+pub fn report(facts: &Facts) -> Report {
+    let Facts {
+        session_id,
+        session,
+        history,
+        turn,
+        now,
+    } = facts;
+    let of_turn: Vec<&Event> = history
+        .events()
+        .skip(turn.events.start)
+        .take(turn.events.len())
+        .collect();
+    let words: Vec<Words> = of_turn.iter().filter_map(|event| words(event)).collect();
+    let reply: Vec<&str> = words.iter().map(|words| words.text.as_str()).collect();
+    let newest = history.events().rev().find_map(|event| event.at);
+    Report {
+        session_id: (*session_id).to_owned(),
+        title: session
+            .and_then(|session| session.title.as_deref())
+            .map(clean_line),
+        state: turn.state,
+        reason: turn.reason.as_deref().map(clean_line),
+        reply: (!words.is_empty()).then(|| reply.join("\n\n")),
+        activity: activity(&of_turn),
+        pending: turn
+            .pending
+            .iter()
+            .map(|id| pending(id, history.get(id)))
+            .collect(),
+        cursor: history.cursor().map(str::to_owned),
+        usage: usage(*session, history),
+        last_event_age_seconds: newest.map(|newest| (*now - newest).num_seconds().max(0)),
+        url: format!("https://platform.claude.com/workspaces/default/sessions/{session_id}"),
+        untrusted: true,
+        omitted: None,
+        next: String::new(),
+        notes: Vec::new(),
+        simulated: false,
+        words,
+    }
+}
+
+fn words(event: &Event) -> Option<Words> {
+    let text = (event.kind == "agent.message").then(|| clean(&event.text()).text)?;
+    (!text.trim().is_empty()).then(|| Words {
+        event_id: event.id.clone(),
+        text,
+    })
+}
+
+/// The session object's counters, or those of the newest usage event where it could not be read.
+fn usage(session: Option<&Session>, history: &History) -> Usage {
+    let snapshot = history
+        .events()
+        .rev()
+        .find(|event| event.kind == "session.usage")
+        .map(|event| event.value());
+    let field = |name| {
+        snapshot
+            .as_ref()
+            .and_then(|value| value.get(name))
+            .cloned()
+            .unwrap_or_default()
+    };
+    let from_event =
+        serde_json::from_value::<crate::api::sessions::Usage>(field("usage")).unwrap_or_default();
+    let (usage, budget) = match session {
+        Some(session) => (session.usage.clone(), session.budget.clone()),
+        None => (
+            from_event.clone(),
+            serde_json::from_value(field("budget")).ok(),
+        ),
+    };
+    let cost = |usage: &crate::api::sessions::Usage| {
+        usage.list_cost.as_ref().and_then(|cost| cost.dollars())
+    };
+    Usage {
+        // The object's counters lag; the newest event may know more.
+        input_tokens: usage.input_tokens.max(from_event.input_tokens).unwrap_or(0),
+        output_tokens: usage
+            .output_tokens
+            .max(from_event.output_tokens)
+            .unwrap_or(0),
+        cost_usd: [cost(&usage), cost(&from_event)]
+            .into_iter()
+            .flatten()
+            .reduce(f64::max),
+        budget_usd: budget.and_then(|budget| budget.max_list_cost.dollars()),
+        active_seconds: usage.active_seconds.or(from_event.active_seconds),
+    }
+}
+
+/// The cost that a `session.usage` event tells, in dollars.
+pub fn cost_of(event: &Event) -> Option<f64> {
+    let usage = event.value().get("usage").cloned()?;
+    serde_json::from_value::<crate::api::sessions::Usage>(usage)
+        .ok()?
+        .list_cost?
+        .dollars()
+}
+
+/// The pending call with its input; the event itself may be missing from the record.
+fn pending(id: &str, event: Option<&Event>) -> Pending {
+    let value = event.map(Event::value).unwrap_or_default();
+    let kind = match event.map(|event| event.kind.as_str()) {
+        Some("agent.custom_tool_use") => PendingKind::CustomToolResult,
+        Some("agent.tool_use") if permission(&value) == Some("allow") => PendingKind::ToolResult,
+        _ => PendingKind::ToolConfirmation,
+    };
+    Pending {
+        event_id: id.to_owned(),
+        kind,
+        tool: if event.is_some() {
+            tool_name(&value)
+        } else {
+            "unknown".to_owned()
+        },
+        input: escaped(value.get("input").unwrap_or(&Value::Null)),
+    }
+}
+
+fn permission(tool_use: &Value) -> Option<&str> {
+    tool_use.get("evaluated_permission").and_then(|permission| {
+        permission
+            .as_str()
+            .or_else(|| permission.get("type")?.as_str())
+    })
+}
+
+/// `server/tool` for a tool of an MCP server, else the bare name.
+pub fn tool_name(tool_use: &Value) -> String {
+    let text = |key| tool_use.get(key).and_then(Value::as_str).map(clean_line);
+    let name = text("name").unwrap_or_else(|| "tool".to_owned());
+    match text("mcp_server_name") {
+        Some(server) => format!("{server}/{name}"),
+        None => name,
+    }
+}
+
+/// The same value with every hostile character in its strings written as an escape.
+pub fn escaped(value: &Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(escape(text)),
+        Value::Array(items) => items.iter().map(escaped).collect(),
+        Value::Object(fields) => {
+            let fields = fields
+                .iter()
+                .map(|(name, value)| (escape(name), escaped(value)));
+            Value::Object(fields.collect::<Map<_, _>>())
+        }
+        other => other.clone(),
+    }
+}
+
+/// Longest line of activity, in characters.
+const ACTIVITY_LINE: usize = 90;
+
+/// One line for each tool call, with how it ended, and for what else a reader should know of.
+fn activity(events: &[&Event]) -> Vec<String> {
+    let outcome = |id: &str| {
+        let result = events.iter().find(|event| {
+            event.kind.ends_with("tool_result") && event.answers().as_deref() == Some(id)
+        });
+        match result.map(|result| result.value().get("is_error").and_then(Value::as_bool)) {
+            Some(Some(true)) => "error",
+            Some(_) => "ok",
+            None => "no result yet",
+        }
+    };
+    let line = |event: &&Event| match event.kind.as_str() {
+        "agent.tool_use" | "agent.mcp_tool_use" | "agent.custom_tool_use" => Some(format!(
+            "{} ({})",
+            tool_line(event, ACTIVITY_LINE),
+            outcome(&event.id)
+        )),
+        "session.error" | "session.status_rescheduled" | "span.outcome_evaluation_end" => {
+            Some(cut(&summary(event), ACTIVITY_LINE))
+        }
+        "session.thread_created" | "agent.thread_message_received" => {
+            Some(cut(&summary(event), ACTIVITY_LINE))
+        }
+        kind if !is_known(kind) => Some(cut(&summary(event), ACTIVITY_LINE)),
+        _ => None,
+    };
+    events.iter().filter_map(line).collect()
+}
+
+/// `bash: cargo test`, at most `width` characters.
+pub fn tool_line(event: &Event, width: usize) -> String {
+    let value = event.value();
+    let input = value.get("input").unwrap_or(&Value::Null);
+    // The one argument that says most, by the names that the built-in tools give it.
+    let telling = ["command", "file_path", "path", "pattern", "query", "url"]
+        .iter()
+        .find_map(|key| input.get(*key).and_then(Value::as_str));
+    let argument = match telling {
+        Some(text) => clean_line(text),
+        None if input.is_null() => String::new(),
+        None => clean_line(&input.to_string()),
+    };
+    let name = tool_name(&value);
+    cut(
+        &if argument.is_empty() {
+            name
+        } else {
+            format!("{name}: {argument}")
+        },
+        width,
+    )
+}
+
+/// At most `width` characters, with a sign where something is missing.
+pub fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    let mut kept: String = text.chars().take(width.saturating_sub(1)).collect();
+    kept.push('…');
+    kept
+}
+
+fn is_known(kind: &str) -> bool {
+    ["user.", "agent.", "session.", "span.", "system."]
+        .iter()
+        .any(|family| kind.starts_with(family))
+        || kind.starts_with("workflow_run.")
+}
+
+/// Whether the digest leaves an event out: it has no content of its own.
+pub fn is_noise(kind: &str) -> bool {
+    matches!(kind, "agent.thinking" | "session.usage") || kind.starts_with("span.model_request")
+}
+
+/// An event in words, cleaned but not cut; several lines where the event has them.
+pub fn summary(event: &Event) -> String {
+    let value = event.value();
+    let text = |pointer: &str| {
+        value
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .map(|text| clean(text).text)
+    };
+    match event.kind.as_str() {
+        "agent.message" | "user.message" | "system.message" => clean(&event.text()).text,
+        "agent.tool_use" | "agent.mcp_tool_use" | "agent.custom_tool_use" => {
+            let input = escaped(value.get("input").unwrap_or(&Value::Null));
+            format!("{} {input}", tool_name(&value))
+        }
+        kind if kind.ends_with("tool_result") => {
+            let failed = value.get("is_error").and_then(Value::as_bool) == Some(true);
+            format!(
+                "{}{}",
+                if failed { "(error) " } else { "" },
+                clean(&event.text()).text
+            )
+        }
+        "user.tool_confirmation" => {
+            let why = text("/deny_message")
+                .map(|why| format!(": {why}"))
+                .unwrap_or_default();
+            format!("{}{why}", text("/result").unwrap_or_default())
+        }
+        "session.status_idle" => match event.stop_reason() {
+            Some(reason) => clean_line(&format!(
+                "idle: {} {}",
+                reason.kind,
+                reason.event_ids.join(" ")
+            )),
+            None => "idle".to_owned(),
+        },
+        "session.error" => {
+            let part = |pointer| text(pointer).unwrap_or_default();
+            let retry = text("/error/retry_status/type")
+                .or_else(|| text("/error/retry_status"))
+                .unwrap_or_default();
+            clean_line(&format!(
+                "error {}: {} {retry}",
+                part("/error/type"),
+                part("/error/message")
+            ))
+        }
+        "span.outcome_evaluation_end" => {
+            let part = |pointer| text(pointer).unwrap_or_default();
+            format!("outcome {}: {}", part("/result"), part("/explanation"))
+        }
+        kind => rest(kind, &value),
+    }
+}
+
+/// An event that has no form of its own: its type, and its fields as they came.
+fn rest(kind: &str, value: &Value) -> String {
+    let mut fields = value.as_object().cloned().unwrap_or_default();
+    fields.retain(|name, _| !matches!(name.as_str(), "id" | "type" | "processed_at"));
+    let kind = clean_line(kind);
+    if fields.is_empty() {
+        kind
+    } else {
+        format!("{kind} {}", escaped(&Value::Object(fields)))
+    }
+}

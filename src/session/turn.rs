@@ -1,0 +1,445 @@
+//! When a turn is over, and why; what is pending; which events belong to it. Only this file looks at stop reasons.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use serde::Serialize;
+
+use super::history::History;
+use crate::api::events::Event;
+
+/// How a session stands, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Nothing was asked yet.
+    Ready,
+    /// The agent works, or something sent has not been taken in yet, or the platform retries.
+    Working,
+    /// The turn is over and its reply complete.
+    Done,
+    /// It waits for answers to what is pending.
+    NeedsAction,
+    /// Paused at its budget.
+    BudgetReached,
+    /// The model declined.
+    Refused,
+    /// Retries exhausted, or an error ended the turn; a new message may be sent.
+    Failed,
+    /// Over for good: an error, archived or deleted.
+    Terminated,
+}
+
+impl State {
+    /// Every state.
+    pub const ALL: [State; 8] = [
+        State::Ready,
+        State::Working,
+        State::Done,
+        State::NeedsAction,
+        State::BudgetReached,
+        State::Refused,
+        State::Failed,
+        State::Terminated,
+    ];
+
+    /// The word, as results carry it.
+    pub fn word(self) -> &'static str {
+        match self {
+            State::Ready => "ready",
+            State::Working => "working",
+            State::Done => "done",
+            State::NeedsAction => "needs_action",
+            State::BudgetReached => "budget_reached",
+            State::Refused => "refused",
+            State::Failed => "failed",
+            State::Terminated => "terminated",
+        }
+    }
+}
+
+/// What this process has sent to a session and not yet seen taken in: a state read in between would be an old one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Events that must be taken in before a turn can be over; the last one is the question.
+    pub ids: Vec<String>,
+    /// Tool events that were answered, whatever the record says yet.
+    pub answered: HashSet<String>,
+    /// A question was sent whose event is not known by id: the first one of a new session.
+    pub unnamed: bool,
+    /// A status event with this id is from before the interrupt that was sent.
+    pub stale_status: Option<String>,
+}
+
+/// What the session object says beside its events.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lifecycle {
+    /// It is archived, deleted or terminated.
+    pub over: bool,
+    /// Its `status` is one of work; used only where no event tells.
+    pub running: bool,
+}
+
+/// The judgement on the newest turn, or on the turn of the question that was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turn {
+    /// How it stands.
+    pub state: State,
+    /// Why, in the API's words.
+    pub reason: Option<String>,
+    /// Ids of the tool events that wait for an answer.
+    pub pending: Vec<String>,
+    /// The places of the turn's events in the history.
+    pub events: Range<usize>,
+    /// Nothing that belongs to the turn is known to be missing. A turn that is over may get its last words, or the
+    /// tool call that it asks about, up to two seconds late.
+    pub settled: bool,
+}
+
+impl Turn {
+    /// Whether waiting longer can bring nothing, late words aside.
+    pub fn is_over(&self) -> bool {
+        self.state != State::Working
+    }
+}
+
+/// Whether an event of this type can change the state of a turn that is not over.
+pub fn may_decide(kind: &str) -> bool {
+    kind.starts_with("session.status_")
+        || kind.starts_with("user.")
+        || matches!(kind, "session.error" | "session.deleted")
+}
+
+/// Whether a run of events, newest first, holds the whole newest turn: its question and the end of the turn before.
+pub fn holds_turn(newest_first: &[Event], asked: &Asked) -> bool {
+    let is_asked = |event: &Event| {
+        asked
+            .ids
+            .last()
+            .is_none_or(|id| *id == event.id || event.answers().is_some())
+    };
+    let question = newest_first
+        .iter()
+        .position(|event| is_question(&event.kind) && !event.queued && is_asked(event));
+    question.is_some_and(|at| newest_first.iter().skip(at).any(ends_turn))
+}
+
+/// Whether an event is a client's question: a turn answers it.
+pub fn is_question(kind: &str) -> bool {
+    matches!(kind, "user.message" | "user.define_outcome")
+}
+
+fn is_answer(kind: &str) -> bool {
+    matches!(
+        kind,
+        "user.tool_confirmation" | "user.custom_tool_result" | "user.tool_result"
+    )
+}
+
+fn is_work(kind: &str) -> bool {
+    kind.starts_with("agent.") || kind == "span.model_request_start"
+}
+
+/// What the last status event says.
+enum Status {
+    None,
+    Running,
+    Idle {
+        kind: String,
+        event_ids: Vec<String>,
+    },
+    Over(String),
+}
+
+/// Judges the newest turn.
+pub fn judge(history: &History, asked: &Asked, lifecycle: Lifecycle) -> Turn {
+    let events: Vec<&Event> = history.events().collect();
+    let (at, status) = last_status(&events, asked);
+    let waiting = is_waiting(history, &events, asked, at);
+    let turn_events = turn_events(history, &events, asked);
+    let turn = |state, reason: Option<String>| Turn {
+        state,
+        reason,
+        pending: Vec::new(),
+        settled: true,
+        events: turn_events.clone(),
+    };
+    if lifecycle.over {
+        let reason = matches!(status, Status::Over(_))
+            .then(|| over_reason(&events))
+            .flatten();
+        return turn(
+            State::Terminated,
+            Some(reason.unwrap_or_else(|| "archived, deleted or ended".to_owned())),
+        );
+    }
+    match status {
+        Status::Over(kind) => turn(
+            State::Terminated,
+            Some(over_reason(&events).unwrap_or(kind)),
+        ),
+        Status::None
+            if waiting
+                || lifecycle.running
+                || events.iter().any(|event| is_question(&event.kind)) =>
+        {
+            turn(State::Working, None)
+        }
+        Status::None => turn(State::Ready, None),
+        Status::Running => match fatal_error(&events, at) {
+            Some(error) if !waiting => Turn {
+                settled: false,
+                ..turn(State::Failed, Some(error))
+            },
+            _ => turn(State::Working, None),
+        },
+        Status::Idle { kind, event_ids } if kind == "requires_action" => {
+            let pending = unanswered(&events, asked, event_ids);
+            let settled = pending.iter().all(|id| history.get(id).is_some());
+            let state = if pending.is_empty() {
+                State::Working
+            } else {
+                State::NeedsAction
+            };
+            Turn {
+                pending,
+                settled,
+                ..turn(state, None)
+            }
+        }
+        Status::Idle { .. } if waiting => turn(State::Working, None),
+        Status::Idle { kind, .. } => {
+            let (state, reason) = verdict(&kind, &events, at);
+            let late = state == State::Done && !ends_in_words(&events, &turn_events);
+            Turn {
+                settled: !late,
+                ..turn(state, reason)
+            }
+        }
+    }
+}
+
+fn last_status(events: &[&Event], asked: &Asked) -> (usize, Status) {
+    for (at, event) in events.iter().enumerate().rev() {
+        if asked
+            .stale_status
+            .as_ref()
+            .is_some_and(|stale| *stale == event.id)
+        {
+            return (at, Status::Running);
+        }
+        let status = match event.kind.as_str() {
+            "session.status_running"
+            | "session.status_rescheduled"
+            | "session.status_rescheduling" => Status::Running,
+            "session.status_terminated" | "session.deleted" => Status::Over(event.kind.clone()),
+            "session.status_idle" => match event.stop_reason() {
+                Some(reason) => Status::Idle {
+                    kind: reason.kind,
+                    event_ids: reason.event_ids,
+                },
+                None => Status::Idle {
+                    kind: "end_turn".to_owned(),
+                    event_ids: Vec::new(),
+                },
+            },
+            _ => continue,
+        };
+        return (at, status);
+    }
+    (0, Status::None)
+}
+
+/// Something was sent that the last status cannot have answered.
+fn is_waiting(history: &History, events: &[&Event], asked: &Asked, status_at: usize) -> bool {
+    let unseen = |id: &String| history.get(id).is_none_or(|event| event.queued);
+    let asks = |event: &&Event| is_question(&event.kind) || is_answer(&event.kind);
+    let queued = |event: &&Event| event.queued && asks(event);
+    let taken = |event: &&Event| is_question(&event.kind) && !event.queued;
+    (asked.unnamed && !events.iter().any(taken))
+        || asked.ids.iter().any(unseen)
+        || events.iter().any(queued)
+        || events
+            .get(status_at + 1..)
+            .unwrap_or_default()
+            .iter()
+            .any(asks)
+}
+
+fn unanswered(events: &[&Event], asked: &Asked, mut ids: Vec<String>) -> Vec<String> {
+    let answers = events
+        .iter()
+        .filter(|event| is_answer(&event.kind))
+        .filter_map(|event| event.answers());
+    let answered: HashSet<String> = answers.collect();
+    ids.retain(|id| !answered.contains(id) && !asked.answered.contains(id));
+    ids
+}
+
+fn verdict(kind: &str, events: &[&Event], idle_at: usize) -> (State, Option<String>) {
+    let idle = events.get(idle_at);
+    let details = idle.map(|event| event.value()).and_then(|value| {
+        let details = value.get("stop_details")?;
+        let text = |key| {
+            details
+                .get(key)
+                .and_then(|field| field.as_str())
+                .map(str::to_owned)
+        };
+        text("explanation").or_else(|| text("category"))
+    });
+    let error = || fatal_error(events, idle_at);
+    match kind {
+        "budget_reached" => (
+            State::BudgetReached,
+            Some("the session's budget is used up".to_owned()),
+        ),
+        "refusal" => (
+            State::Refused,
+            Some(details.unwrap_or_else(|| "the model declined".to_owned())),
+        ),
+        "retries_exhausted" => (
+            State::Failed,
+            Some(error().unwrap_or_else(|| kind.to_owned())),
+        ),
+        "end_turn" => match error() {
+            Some(error) => (State::Failed, Some(error)),
+            None => (State::Done, None),
+        },
+        unknown => (State::Done, Some(unknown.to_owned())),
+    }
+}
+
+/// The error that ended the turn: given up for good, and no work came after it.
+fn fatal_error(events: &[&Event], until: usize) -> Option<String> {
+    let turn_start =
+        |event: &&Event| is_question(&event.kind) || event.kind == "session.status_running";
+    let scanned = if events
+        .get(until)
+        .is_some_and(|event| event.kind == "session.status_idle")
+    {
+        events.get(..until)
+    } else {
+        Some(events)
+    };
+    let last = scanned?
+        .iter()
+        .rev()
+        .take_while(|event| !turn_start(event) && !is_work(&event.kind));
+    let error = last
+        .filter(|event| event.kind == "session.error")
+        .find_map(|event| {
+            let value = event.value();
+            let error = value.get("error")?;
+            let retry = error.get("retry_status")?;
+            let retry = retry.as_str().or_else(|| retry.get("type")?.as_str())?;
+            let kind = error
+                .get("type")
+                .and_then(|kind| kind.as_str())
+                .unwrap_or("error");
+            let message = error
+                .get("message")
+                .and_then(|message| message.as_str())
+                .unwrap_or_default();
+            // A tool server that is down is no reason for the agent to stop.
+            let ends = matches!(retry, "exhausted" | "terminal") && !kind.starts_with("mcp_");
+            ends.then(|| format!("{kind}: {message}"))
+        })?;
+    Some(error)
+}
+
+fn over_reason(events: &[&Event]) -> Option<String> {
+    let errors = events
+        .iter()
+        .rev()
+        .take_while(|event| !is_question(&event.kind));
+    errors
+        .filter(|event| event.kind == "session.error")
+        .find_map(|event| {
+            let value = event.value();
+            value.pointer("/error/message")?.as_str().map(str::to_owned)
+        })
+}
+
+/// The events of the turn that answers the question: from the question, but not from before the turn ahead of it
+/// ended, to the end of the turn.
+fn turn_events(history: &History, events: &[&Event], asked: &Asked) -> Range<usize> {
+    let taken = |at: &usize| {
+        events
+            .get(*at)
+            .is_some_and(|event| is_question(&event.kind) && !event.queued)
+    };
+    let asked_question = asked
+        .ids
+        .iter()
+        .rev()
+        .filter_map(|id| history.position(id))
+        .find(taken);
+    if let Some(newest) = asked.ids.last()
+        && history
+            .get(newest)
+            .is_none_or(|event| event.queued && is_question(&event.kind))
+    {
+        return events.len()..events.len();
+    }
+    let question = asked_question
+        .or_else(|| (0..events.len()).rev().find(taken))
+        .unwrap_or(0);
+    let ends: Vec<usize> = (0..events.len())
+        .filter(|at| events.get(*at).is_some_and(|event| ends_turn(event)))
+        .collect();
+    let time = |at: usize| events.get(at).and_then(|event| event.at);
+    // A server that keeps a queued message where it was sent lists the end of the turn before it behind it.
+    let answers = |end: &&usize| {
+        **end > question && time(**end) >= time(question).filter(|_| time(**end).is_some())
+    };
+    let end = ends
+        .iter()
+        .find(answers)
+        .or_else(|| ends.last().filter(|end| **end > question));
+    let end = end.copied().unwrap_or(events.len());
+    let start = ends
+        .iter()
+        .rev()
+        .find(|before| **before < end)
+        .map_or(question, |before| question.max(*before));
+    start..(end + 1).min(events.len())
+}
+
+fn ends_turn(event: &Event) -> bool {
+    event.kind == "session.status_idle"
+        && event
+            .stop_reason()
+            .is_none_or(|reason| reason.kind != "requires_action")
+}
+
+/// Whether the agent had the last word, so that no late message is to be expected.
+fn ends_in_words(events: &[&Event], turn: &Range<usize>) -> bool {
+    let speaks = |event: &&&Event| {
+        (event.kind.starts_with("agent.") && event.kind != "agent.thinking")
+            || event.kind.starts_with("user.")
+    };
+    let of_turn = events.get(turn.clone()).unwrap_or_default();
+    of_turn
+        .iter()
+        .rev()
+        .find(speaks)
+        .is_some_and(|event| event.kind == "agent.message")
+}
+
+/// How many of these events, oldest first, have their final place: what comes later in the record stands after them.
+///
+/// A queued event moves when it is taken in; before a turn that ended without words a late message may still appear,
+/// for `fresh` says how long.
+pub fn final_events(events: &[&Event], fresh: &dyn Fn(&Event) -> bool) -> usize {
+    let queued = events
+        .iter()
+        .position(|event| event.queued)
+        .unwrap_or(events.len());
+    let known = events.get(..queued).unwrap_or_default();
+    let Some(end) = known.iter().rposition(|event| ends_turn(event)) else {
+        return queued;
+    };
+    let late = !ends_in_words(known, &(0..end)) && known.get(end).is_some_and(|event| fresh(event));
+    if late { end } else { queued }
+}

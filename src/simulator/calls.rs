@@ -1,0 +1,136 @@
+//! The tool calls of the scripted agent, and which of them wait for somebody.
+
+use serde_json::{Value, json};
+
+use super::directives::Directives;
+use super::json::set;
+use super::script::{Scene, Step, Use};
+use super::tools;
+
+/// Calls that need an answer because the message asks for one.
+pub(super) fn gates(asked: &Directives, scene: &Scene<'_>) -> Vec<Step> {
+    let approvals = asked.count("approve", usize::from(asked.has("approve")), 100);
+    let mut uses: Vec<Use> = (0..approvals).map(approval).collect();
+    if asked.has("mcp") {
+        uses.push(mcp(scene.agent));
+    }
+    if asked.has("custom") {
+        let name = tools::first(scene.agent, "custom", "/name").unwrap_or("lookup_ticket");
+        let input = json!({"ticket": "SIM-1"});
+        let event = json!({"type": "agent.custom_tool_use", "name": name, "input": input});
+        uses.push(Use {
+            event,
+            result: String::new(),
+            gate: Some("user.custom_tool_result"),
+        });
+    }
+    if asked.has("tool_result") {
+        let event = built_in("bash", json!({"command": "uname -a"}), "always_allow");
+        uses.push(Use {
+            event,
+            result: String::new(),
+            gate: Some("user.tool_result"),
+        });
+    }
+    let mut steps: Vec<Step> = uses.into_iter().map(Step::Use).collect();
+    if !steps.is_empty() {
+        steps.push(Step::Await);
+    }
+    steps
+}
+
+fn approval(place: usize) -> Use {
+    let input = json!({"command": format!("rm -rf build/{place}")});
+    Use {
+        event: built_in("bash", input, "always_ask"),
+        result: "removed".into(),
+        gate: Some("user.tool_confirmation"),
+    }
+}
+
+fn mcp(agent: &Value) -> Use {
+    let server = tools::first(agent, "mcp_toolset", "/mcp_server_name").unwrap_or("github");
+    let mut event = built_in(
+        "create_issue",
+        json!({"title": "Simulated issue"}),
+        "always_ask",
+    );
+    set(&mut event, "type", "agent.mcp_tool_use");
+    set(&mut event, "mcp_server_name", server);
+    Use {
+        event,
+        result: "issue 1 created".into(),
+        gate: Some("user.tool_confirmation"),
+    }
+}
+
+/// A built-in tool under the policies of its agent and environment.
+pub(super) fn call(name: &str, input: Value, result: &str, scene: &Scene<'_>) -> Vec<Step> {
+    let policy = tools::policy(scene.agent, name);
+    let event = built_in(name, input, policy);
+    let gate = match policy {
+        "always_ask" => Some("user.tool_confirmation"),
+        _ if scene.self_hosted => Some("user.tool_result"),
+        _ => None,
+    };
+    let mut steps = vec![Step::Use(Use {
+        event,
+        result: result.to_owned(),
+        gate,
+    })];
+    steps.extend(gate.map(|_| Step::Await));
+    steps
+}
+
+fn built_in(name: &str, input: Value, policy: &str) -> Value {
+    let permission = if policy == "always_ask" {
+        "ask"
+    } else {
+        "allow"
+    };
+    let mut evaluation = json!({"type": policy});
+    if policy == "auto" {
+        set(
+            &mut evaluation,
+            "evaluated_permission",
+            json!({"type": "allow"}),
+        );
+    }
+    json!({
+        "type": "agent.tool_use", "name": name, "input": input,
+        "evaluated_permission": permission, "evaluation": evaluation,
+    })
+}
+
+/// One of many ordinary calls: name, input, result.
+pub(super) fn chore(place: usize) -> (&'static str, Value, String) {
+    let file = format!("/workspace/repo/src/part{place}.rs");
+    match place % 6 {
+        0 => (
+            "bash",
+            json!({"command": "cargo test"}),
+            "test result: ok. 12 passed; 0 failed".into(),
+        ),
+        1 => (
+            "read",
+            json!({"file_path": file}),
+            format!("fn part{place}() {{}}\n"),
+        ),
+        2 => (
+            "edit",
+            json!({"file_path": file, "old_string": "{}", "new_string": "{ todo!() }"}),
+            "1 replacement".into(),
+        ),
+        3 => (
+            "grep",
+            json!({"pattern": "todo!", "path": "/workspace/repo"}),
+            format!("{file}:1: todo!()"),
+        ),
+        4 => ("glob", json!({"pattern": "**/*.rs"}), file),
+        _ => (
+            "write",
+            json!({"file_path": file, "content": "// simulated\n"}),
+            "written".into(),
+        ),
+    }
+}

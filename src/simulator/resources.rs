@@ -1,0 +1,188 @@
+//! `/v1/sessions/{id}/resources` and `…/threads`: what is mounted, and who works there.
+
+use serde_json::{Value, json};
+
+use super::answer::{Answer, Refusal};
+use super::body::Fields;
+use super::json::{at, items, set, text};
+use super::page::Page;
+use super::session::Session;
+use super::state::{Call, State};
+use super::{session_agent, stamp};
+
+/// A resource as sent with a session, checked, and as the API returns it: with an id, without its token.
+pub(super) fn mounted(value: &Value, path: &str) -> Answer {
+    match text(value, "/type") {
+        "github_repository" => repository(value, path),
+        "file" => file(value, path),
+        "memory_store" => {
+            let fields = Fields::of(
+                value,
+                path,
+                &["type", "memory_store_id", "access", "instructions"],
+            )?;
+            let id = fields.need_text("memory_store_id", 1..=256)?;
+            Ok(json!({
+                "type": "memory_store", "memory_store_id": id, "name": id, "description": "",
+                "access": fields.choice("access", &["read_write", "read_only"])?.unwrap_or("read_write"),
+                "instructions": fields.text("instructions", 0..=4096)?,
+                "mount_path": format!("/mnt/memory/{id}"),
+            }))
+        }
+        kind => Err(Refusal::invalid(format!(
+            "{path}.type: Input tag '{kind}' does not match any of the expected tags"
+        ))),
+    }
+}
+
+fn repository(value: &Value, path: &str) -> Answer {
+    let fields = Fields::of(
+        value,
+        path,
+        &[
+            "type",
+            "url",
+            "authorization_token",
+            "mount_path",
+            "checkout",
+        ],
+    )?;
+    let url = fields.need_text("url", 1..=2048)?;
+    if !url.starts_with("https://") {
+        return Err(fields.wrong("url", "Input should be an https URL of a repository"));
+    }
+    fields.text("authorization_token", 1..=4096)?;
+    if let Some(value) = fields.get("checkout") {
+        check_checkout(value, &fields.path("checkout"))?;
+    }
+    let name = url
+        .trim_end_matches('/')
+        .trim_end_matches(".git")
+        .rsplit('/')
+        .next()
+        .unwrap_or("repository");
+    let place = fields
+        .text("mount_path", 1..=1024)?
+        .map_or_else(|| format!("/workspace/{name}"), str::to_owned);
+    let now = stamp::now();
+    Ok(json!({
+        "id": stamp::id("sesrsc"), "type": "github_repository", "url": url, "mount_path": place,
+        "checkout": fields.get("checkout"), "created_at": now, "updated_at": now,
+    }))
+}
+
+fn check_checkout(value: &Value, path: &str) -> Result<(), Refusal> {
+    let key = if text(value, "/type") == "branch" {
+        "name"
+    } else {
+        "sha"
+    };
+    let checkout = Fields::of(value, path, &["type", key])?;
+    checkout.need("type")?;
+    checkout.choice("type", &["branch", "commit"])?;
+    checkout.need_text(key, 1..=256).map(|_| ())
+}
+
+fn file(value: &Value, path: &str) -> Answer {
+    let fields = Fields::of(value, path, &["type", "file_id", "mount_path"])?;
+    let source = fields.need_text("file_id", 1..=256)?;
+    let usual = || format!("/mnt/session/uploads/{source}");
+    let place = fields
+        .text("mount_path", 1..=1024)?
+        .map_or_else(usual, str::to_owned);
+    let now = stamp::now();
+    // The mounted file is a copy, so it has an id of its own.
+    Ok(json!({
+        "id": stamp::id("sesrsc"), "type": "file", "file_id": stamp::id("file"), "mount_path": place,
+        "created_at": now, "updated_at": now,
+    }))
+}
+
+pub(super) fn list(state: &mut State, call: &Call) -> Answer {
+    call.query.only(&["limit", "page"])?;
+    let page = Page::read(&call.query, "asc", 100, 100)?;
+    let resources = items(&state.session(call.id(0))?.object, "/resources").iter();
+    Ok(page
+        .cut(
+            resources
+                .enumerate()
+                .map(|(key, resource)| (key as u64, resource.clone())),
+        )
+        .one_way())
+}
+
+pub(super) fn get(state: &mut State, call: &Call) -> Answer {
+    let resources = items(&state.session(call.id(0))?.object, "/resources");
+    let found = resources
+        .iter()
+        .find(|resource| text(resource, "/id") == call.id(1));
+    found
+        .cloned()
+        .ok_or_else(|| Refusal::unknown("Resource", call.id(1)))
+}
+
+pub(super) fn add(state: &mut State, call: &Call) -> Answer {
+    let session = state.session(call.id(0))?;
+    if text(&call.body, "/type") != "file" {
+        return Err(Refusal::invalid(
+            "type: only files can be added to a session that exists",
+        ));
+    }
+    let resource = file(&call.body, "")?;
+    if let Some(resources) = session
+        .object
+        .get_mut("resources")
+        .and_then(Value::as_array_mut)
+    {
+        resources.push(resource.clone());
+    }
+    Ok(resource)
+}
+
+pub(super) fn remove(state: &mut State, call: &Call) -> Answer {
+    get(state, call)?;
+    if let Some(resources) = state
+        .session(call.id(0))?
+        .object
+        .get_mut("resources")
+        .and_then(Value::as_array_mut)
+    {
+        resources.retain(|resource| text(resource, "/id") != call.id(1));
+    }
+    Ok(json!({"id": call.id(1), "type": "session_resource_deleted"}))
+}
+
+pub(super) fn threads(state: &mut State, call: &Call) -> Answer {
+    call.query.only(&["limit", "page", "statuses[]"])?;
+    let page = Page::read(&call.query, "asc", 100, 100)?;
+    let thread = thread_of(state.session(call.id(0))?);
+    Ok(page.cut([(0, thread)].into_iter()).one_way())
+}
+
+pub(super) fn thread(state: &mut State, call: &Call) -> Answer {
+    let session = state.session(call.id(0))?;
+    check_thread(session, call.id(1))?;
+    Ok(thread_of(session))
+}
+
+/// Refuses any thread but the primary one.
+pub(super) fn check_thread(session: &Session, id: &str) -> Result<(), Refusal> {
+    if session.thread == id {
+        Ok(())
+    } else {
+        Err(Refusal::unknown("Thread", id))
+    }
+}
+
+fn thread_of(session: &Session) -> Value {
+    let object = &session.object;
+    let mut thread = json!({
+        "id": session.thread, "type": "session_thread", "session_id": at(object, "/id"),
+        "agent": session_agent::snapshot_alone(at(object, "/agent")), "parent_thread_id": null, "workflow_run_id": null,
+        "status": session.status(), "created_at": at(object, "/created_at"), "updated_at": at(object, "/updated_at"),
+        "archived_at": null, "usage": session.usage(),
+    });
+    let shown = session.show();
+    set(&mut thread, "stats", at(&shown, "/stats").clone());
+    thread
+}
