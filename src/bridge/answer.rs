@@ -59,8 +59,7 @@ impl Bridge {
             answered,
             ..Asked::default()
         };
-        self.follow(session, asked, patience, attention, doing)
-            .await
+        self.follow(session, asked, patience, attention).await
     }
 
     /// Answers pending tool calls, and waits for what comes of it.
@@ -102,9 +101,7 @@ impl Bridge {
                 .answered
                 .extend(decisions.iter().map(|decision| decision.event_id.clone()));
         }
-        let report = self
-            .follow(session, asked, patience, attention, doing)
-            .await?;
+        let report = self.follow(session, asked, patience, attention).await?;
         Ok(Report {
             notes: report.notes.into_iter().chain(note).collect(),
             ..report
@@ -124,7 +121,7 @@ impl Bridge {
         follow.look().await.map_err(Failure::while_trying(doing))?;
         if !matches!(follow.turn().state, State::Working | State::NeedsAction) {
             let note = "no turn was running, so nothing was sent".to_owned();
-            return Ok(self.finish(follow.report(), vec![note]));
+            return Ok(self.conclude(session, &follow, vec![note]));
         }
         let stale_status = follow
             .history
@@ -144,8 +141,7 @@ impl Bridge {
             stale_status,
             ..Asked::default()
         };
-        self.follow(session, asked, patience, attention, doing)
-            .await
+        self.follow(session, asked, patience, attention).await
     }
 
     /// Follows a session after something was sent to it.
@@ -155,25 +151,22 @@ impl Bridge {
         asked: Asked,
         patience: &Patience,
         attention: &Attention,
-        doing: &str,
     ) -> Result<Report, Failure> {
         self.remember(session, asked.clone());
         let mut follow = Follow::new(&self.api, patience.deadline, session, asked);
-        let notes = patience.note.clone().into_iter().collect();
+        let mut notes: Vec<String> = patience.note.clone().into_iter().collect();
         match follow.finish(patience, attention).await {
-            Ok(()) => Ok(self.finish(follow.report(), notes)),
-            Err(error) if error.is_final() => Err(Failure::while_trying(format!(
-                "{doing} and follow it"
-            ))(error)),
-            // What was sent is sent: losing sight of it must not look like a failure to send.
-            Err(error) => {
-                let mut report = follow.report();
-                report.notes.push(format!(
-                    "It was sent, but the session could not be read: {error}"
-                ));
-                Ok(self.finish(report, notes))
+            Ok(()) => {}
+            Err(error) if error.is_final() => {
+                let doing = format!("read session {session}, to which this was sent");
+                return Err(Failure::while_trying(doing)(error));
             }
+            // What was sent is sent: losing sight of it must not look like a failure to send.
+            Err(error) => notes.push(format!(
+                "It was sent, but the session could not be read: {error}"
+            )),
         }
+        Ok(self.conclude(session, &follow, notes))
     }
 
     /// The event that carries a decision, checked against what the call takes.

@@ -54,7 +54,7 @@ impl Bridge {
         };
         let mut follow = Follow::new(&self.api, patience.deadline, session, self.asked(session));
         follow.look().await.map_err(Failure::while_trying(doing))?;
-        let mut last = self.finish(follow.report(), Vec::new());
+        let mut last = self.conclude(session, &follow, Vec::new());
         if matches!(last.state, State::Working | State::NeedsAction) {
             if !interrupt_first && last.state == State::Working {
                 return Err(Failure::argument(

@@ -14,10 +14,12 @@ use crate::api::sessions::Session;
 use crate::api::{Client, Error, Fault, Id};
 use crate::session::history::History;
 use crate::session::report::{self, Facts, Report};
-use crate::session::turn::{self, Asked, Lifecycle, State, Turn};
+use crate::session::turn::{self, Asked, Lifecycle, Over, State, Turn};
 
 /// Events on a page of a list.
 const PAGE: u32 = 200;
+/// Events on the pages after the first.
+const LARGE_PAGE: u32 = 1000;
 /// Most pages that one look reads: a server whose list never ends is left there.
 const MOST_PAGES: usize = 600;
 /// Late words and late tool calls are waited for so long.
@@ -160,8 +162,14 @@ impl Follow {
             .session
             .as_ref()
             .is_some_and(|session| session.archived_at.is_some());
+        let over = match status {
+            _ if self.gone => Some(Over::Deleted),
+            _ if archived => Some(Over::Archived),
+            Some("terminated") => Some(Over::Terminated),
+            _ => None,
+        };
         let lifecycle = Lifecycle {
-            over: self.gone || archived || status == Some("terminated"),
+            over,
             running: matches!(status, Some("running" | "rescheduling")),
         };
         turn::judge(&self.history, &self.asked, lifecycle)
@@ -238,7 +246,10 @@ impl Follow {
                     break;
                 }
                 Some(token) if !self.reaches_back(&run) && tokens.insert(token.clone()) => {
-                    filter.page = Some(token)
+                    filter.page = Some(token);
+                    filter.limit = filter
+                        .limit
+                        .map(|limit| if limit == PAGE { LARGE_PAGE } else { limit });
                 }
                 Some(_) => break,
             }
@@ -258,9 +269,7 @@ impl Follow {
     /// Whether a run, newest first, leaves no gap to what is known and holds the turn from its question on.
     fn reaches_back(&self, run: &[Event]) -> bool {
         if self.listed_at.is_some() {
-            return run
-                .iter()
-                .any(|event| self.history.get(&event.id).is_some());
+            return run.iter().any(|event| self.history.is_listed(&event.id));
         }
         turn::holds_turn(run, &self.asked)
     }
@@ -297,7 +306,8 @@ impl Progress {
             other => format!("{}: reading the last events", other.word()),
         };
         if self.calls > 0 {
-            line.push_str(&format!(" · {} tool calls", self.calls));
+            let plural = if self.calls == 1 { "" } else { "s" };
+            line.push_str(&format!(" · {} tool call{plural}", self.calls));
         }
         if let Some(cost) = self.cost {
             line.push_str(&format!(" · ${cost:.2}"));

@@ -18,6 +18,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use follow::Follow;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -145,8 +146,14 @@ impl Bridge {
         self.sent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds what only the bridge knows to a report.
-    fn finish(&self, mut report: Report, notes: Vec<String>) -> Report {
+    /// The report of what was followed, with what only the bridge knows.
+    fn conclude(&self, session: &Id, follow: &Follow, notes: Vec<String>) -> Report {
+        let turn = follow.turn();
+        // Once the turn is over, everything that was sent is in the record.
+        if turn.is_over() && turn.settled && turn.state != State::NeedsAction {
+            self.sent().remove(session.as_str());
+        }
+        let mut report = follow.report();
         report.simulated = self.config.is_simulated();
         report.next = next(&report);
         report.notes.extend(notes);

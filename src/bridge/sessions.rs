@@ -155,7 +155,7 @@ impl Bridge {
                 .await
                 .map_err(Failure::while_trying(doing()))?;
         }
-        Ok(self.finish(follow.report(), patience.note.clone().into_iter().collect()))
+        Ok(self.conclude(id, &follow, patience.note.clone().into_iter().collect()))
     }
 
     /// One page of sessions. The API cannot search metadata, so for `mine` whole pages are read and sifted.

@@ -136,9 +136,7 @@ impl Bridge {
             note: None,
             ..patience.clone()
         };
-        let report = self
-            .follow(&id, asked, &patience, attention, "start the session")
-            .await?;
+        let report = self.follow(&id, asked, &patience, attention).await?;
         Ok(Report {
             notes: notes.into_iter().chain(report.notes).collect(),
             ..report

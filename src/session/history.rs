@@ -66,11 +66,12 @@ impl History {
             .filter(|event| in_run.insert(key(event).to_owned()))
             .collect();
         let mut known: HashMap<String, Entry> = HashMap::new();
+        let overlaps = in_run.iter().any(|key| self.places.contains_key(key));
         let (mut before, mut after) = (Vec::new(), Vec::new());
         for entry in std::mem::take(&mut self.entries) {
             if in_run.contains(key(&entry.event)) {
                 known.insert(key(&entry.event).to_owned(), entry);
-            } else if entry.listed && known.is_empty() {
+            } else if known.is_empty() && (entry.listed || overlaps) {
                 before.push(entry);
             } else {
                 // Not in the list yet, or no longer: a list that lags behind takes nothing away.
@@ -96,6 +97,11 @@ impl History {
         self.index();
     }
 
+    /// Whether the list has shown this event, so that a run which holds it leaves no gap.
+    pub fn is_listed(&self, id: &str) -> bool {
+        self.entry(id).is_some_and(|entry| entry.listed)
+    }
+
     /// All events, in order.
     pub fn events(&self) -> impl DoubleEndedIterator<Item = &Event> + ExactSizeIterator {
         self.entries.iter().map(|entry| &entry.event)
@@ -108,9 +114,11 @@ impl History {
 
     /// The event with this id.
     pub fn get(&self, id: &str) -> Option<&Event> {
-        self.position(id)
-            .and_then(|place| self.entries.get(place))
-            .map(|entry| &entry.event)
+        self.entry(id).map(|entry| &entry.event)
+    }
+
+    fn entry(&self, id: &str) -> Option<&Entry> {
+        self.position(id).and_then(|place| self.entries.get(place))
     }
 
     /// The id up to which the record is final: everything that is still to come stands after it in the list.
@@ -193,6 +201,18 @@ mod tests {
         history.listed(run("abc"));
         history.listed(run("cde"));
         assert_eq!(ids(&history), ["a", "b", "c", "d", "e"]);
+    }
+
+    #[test]
+    fn what_was_streamed_before_a_run_stays_before_it() {
+        let mut history = History::default();
+        history.listed(run("a"));
+        for id in ["b", "c", "d", "e"] {
+            history.streamed(event(id, false));
+        }
+        history.listed(run("def"));
+        assert_eq!(ids(&history), ["a", "b", "c", "d", "e", "f"]);
+        assert_eq!(history.cursor(), Some("a"));
     }
 
     #[test]

@@ -245,7 +245,14 @@ pub fn text(report: &Report) -> String {
         let lines: Vec<String> = report.pending.iter().map(line).collect();
         parts.push(format!("It waits for an answer to:\n{}", lines.join("\n")));
     }
-    parts.extend(report.notes.iter().map(|note| format!("Note: {note}")));
+    if !report.notes.is_empty() {
+        let lines: Vec<String> = report
+            .notes
+            .iter()
+            .map(|note| format!("Note: {note}"))
+            .collect();
+        parts.push(lines.join("\n"));
+    }
     parts.push(footer(report));
     parts.join("\n\n")
 }

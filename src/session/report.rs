@@ -349,10 +349,44 @@ pub fn cut(text: &str, width: usize) -> String {
     kept
 }
 
+/// The types that this version knows; all others are shown by name wherever they occur.
+const KNOWN: &[&str] = &[
+    "user.message",
+    "user.interrupt",
+    "user.tool_confirmation",
+    "user.custom_tool_result",
+    "user.tool_result",
+    "user.define_outcome",
+    "system.message",
+    "agent.message",
+    "agent.thinking",
+    "agent.tool_use",
+    "agent.tool_result",
+    "agent.mcp_tool_use",
+    "agent.mcp_tool_result",
+    "agent.custom_tool_use",
+    "agent.thread_message_sent",
+    "agent.thread_message_received",
+    "agent.thread_context_compacted",
+    "session.status_running",
+    "session.status_idle",
+    "session.status_rescheduled",
+    "session.status_terminated",
+    "session.error",
+    "session.usage",
+    "session.updated",
+    "session.deleted",
+    "session.thread_created",
+    "span.model_request_start",
+    "span.model_request_end",
+    "span.outcome_evaluation_start",
+    "span.outcome_evaluation_ongoing",
+    "span.outcome_evaluation_end",
+];
+
 fn is_known(kind: &str) -> bool {
-    ["user.", "agent.", "session.", "span.", "system."]
-        .iter()
-        .any(|family| kind.starts_with(family))
+    KNOWN.contains(&kind)
+        || kind.starts_with("session.thread_status_")
         || kind.starts_with("workflow_run.")
 }
 
@@ -412,6 +446,18 @@ pub fn summary(event: &Event) -> String {
         "span.outcome_evaluation_end" => {
             let part = |pointer| text(pointer).unwrap_or_default();
             format!("outcome {}: {}", part("/result"), part("/explanation"))
+        }
+        "session.status_running" | "session.status_rescheduled" | "session.status_terminated" => {
+            event.kind.trim_start_matches("session.status_").to_owned()
+        }
+        kind if kind.starts_with("session.thread_status_") => {
+            let thread = text("/agent_name")
+                .or_else(|| text("/session_thread_id"))
+                .unwrap_or_default();
+            clean_line(&format!(
+                "thread {}: {thread}",
+                kind.trim_start_matches("session.thread_status_")
+            ))
         }
         kind => rest(kind, &value),
     }

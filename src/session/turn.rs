@@ -74,10 +74,21 @@ pub struct Asked {
 /// What the session object says beside its events.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Lifecycle {
-    /// It is archived, deleted or terminated.
-    pub over: bool,
+    /// It is over for good.
+    pub over: Option<Over>,
     /// Its `status` is one of work; used only where no event tells.
     pub running: bool,
+}
+
+/// How a session came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Over {
+    /// Someone archived it.
+    Archived,
+    /// The API does not know it any more.
+    Deleted,
+    /// The platform ended it.
+    Terminated,
 }
 
 /// The judgement on the newest turn, or on the turn of the question that was asked.
@@ -103,6 +114,9 @@ impl Turn {
     }
 }
 
+/// So many events behind the newest a question that was just sent is not looked for.
+const FAR_BACK: usize = 1000;
+
 /// Whether an event of this type can change the state of a turn that is not over.
 pub fn may_decide(kind: &str) -> bool {
     kind.starts_with("session.status_")
@@ -121,7 +135,9 @@ pub fn holds_turn(newest_first: &[Event], asked: &Asked) -> bool {
     let question = newest_first
         .iter()
         .position(|event| is_question(&event.kind) && !event.queued && is_asked(event));
-    question.is_some_and(|at| newest_first.iter().skip(at).any(ends_turn))
+    // A question that the newest events do not hold is not listed yet: what it starts will come after them.
+    let unlisted = !asked.ids.is_empty() && question.is_none() && newest_first.len() >= FAR_BACK;
+    unlisted || question.is_some_and(|at| newest_first.iter().skip(at).any(ends_turn))
 }
 
 /// Whether an event is a client's question: a turn answers it.
@@ -148,7 +164,7 @@ enum Status {
         kind: String,
         event_ids: Vec<String>,
     },
-    Over(String),
+    Over,
 }
 
 /// Judges the newest turn.
@@ -164,19 +180,20 @@ pub fn judge(history: &History, asked: &Asked, lifecycle: Lifecycle) -> Turn {
         settled: true,
         events: turn_events.clone(),
     };
-    if lifecycle.over {
-        let reason = matches!(status, Status::Over(_))
-            .then(|| over_reason(&events))
-            .flatten();
-        return turn(
-            State::Terminated,
-            Some(reason.unwrap_or_else(|| "archived, deleted or ended".to_owned())),
-        );
+    if let Some(over) = lifecycle.over {
+        let reason = match over {
+            Over::Archived => "archived".to_owned(),
+            Over::Deleted => "deleted".to_owned(),
+            Over::Terminated => {
+                over_reason(&events).unwrap_or_else(|| "ended by the platform".to_owned())
+            }
+        };
+        return turn(State::Terminated, Some(reason));
     }
     match status {
-        Status::Over(kind) => turn(
+        Status::Over => turn(
             State::Terminated,
-            Some(over_reason(&events).unwrap_or(kind)),
+            Some(over_reason(&events).unwrap_or_else(|| "ended by the platform".to_owned())),
         ),
         Status::None
             if waiting
@@ -232,7 +249,7 @@ fn last_status(events: &[&Event], asked: &Asked) -> (usize, Status) {
             "session.status_running"
             | "session.status_rescheduled"
             | "session.status_rescheduling" => Status::Running,
-            "session.status_terminated" | "session.deleted" => Status::Over(event.kind.clone()),
+            "session.status_terminated" | "session.deleted" => Status::Over,
             "session.status_idle" => match event.stop_reason() {
                 Some(reason) => Status::Idle {
                     kind: reason.kind,

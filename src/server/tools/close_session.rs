@@ -73,11 +73,11 @@ impl Server {
         let (word, next) = match closed.ending {
             Ending::Archive => (
                 "archived",
-                "nothing; get_events still reads the record. This cannot be undone.",
+                "nothing more to do: get_events still reads the record, and archiving cannot be undone.",
             ),
             Ending::Delete => (
                 "deleted",
-                "nothing; the record is gone. This cannot be undone.",
+                "nothing more to do: the record is gone, which cannot be undone.",
             ),
         };
         let cost = closed.last.usage.cost_usd;
