@@ -290,6 +290,7 @@ impl Progress {
                 self.calls += 1;
                 self.latest = Some(report::tool_line(event, 100));
             }
+            kind if turn::is_question(kind) => self.calls = 0,
             "agent.message" => self.latest = Some("writing".to_owned()),
             "session.status_running" => self.latest = Some("thinking".to_owned()),
             "session.status_rescheduled" => self.latest = Some("the platform retries".to_owned()),

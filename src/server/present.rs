@@ -347,51 +347,38 @@ fn states() -> Value {
     json!({"type": "string", "enum": State::ALL.map(State::word)})
 }
 
-/// Shape of a [`Report`].
+/// Shape of a [`Report`]. It stands in six tools, so it says no more than a reader needs: `{}` is a value or null.
 pub(super) fn report_schema() -> Value {
     json!({
         "type": "object",
         "properties": {
             "session_id": {"type": "string"},
-            "title": nullable("string"),
+            "title": {},
             "state": states(),
-            "reason": nullable("string"),
+            "reason": {},
             "reply": nullable("string"),
             "activity": strings(),
             "pending": {"type": "array", "items": {
                 "type": "object",
                 "properties": {
                     "event_id": {"type": "string"},
-                    "kind": {"type": "string", "enum": ["tool_confirmation", "custom_tool_result", "tool_result"]},
+                    "kind": {"type": "string"},
                     "tool": {"type": "string"},
                     "input": {},
                 },
                 "required": ["event_id", "kind", "tool", "input"],
             }},
             "cursor": nullable("string"),
-            "usage": {
-                "type": "object",
-                "properties": {
-                    "input_tokens": {"type": "integer"},
-                    "output_tokens": {"type": "integer"},
-                    "cost_usd": nullable("number"),
-                    "budget_usd": nullable("number"),
-                    "active_seconds": nullable("number"),
-                },
-                "required": ["input_tokens", "output_tokens", "cost_usd", "budget_usd", "active_seconds"],
-            },
-            "last_event_age_seconds": nullable("integer"),
-            "url": {"type": "string"},
-            "untrusted": {"type": "boolean"},
-            "omitted": nullable("string"),
+            "usage": {"type": "object"},
+            "last_event_age_seconds": {},
+            "url": {},
+            "untrusted": {},
+            "omitted": {},
             "next": {"type": "string"},
-            "notes": strings(),
-            "simulated": {"type": "boolean"},
+            "notes": {},
+            "simulated": {},
         },
-        "required": [
-            "session_id", "title", "state", "reason", "reply", "activity", "pending", "cursor", "usage",
-            "last_event_age_seconds", "url", "untrusted", "omitted", "next",
-        ],
+        "required": ["session_id", "state", "reply", "pending", "cursor", "next"],
     })
 }
 

@@ -17,10 +17,10 @@ use crate::server::present::{Answer, Shown, number_or_null, schema};
 pub(super) struct CloseSession {
     /// The session.
     session_id: String,
-    /// `archive` (default): read-only for good, the record stays. `delete`: gone with its record and files.
+    /// archive (default): read-only, the record stays. delete: gone with its record and files.
     #[serde(default)]
     mode: Mode,
-    /// Stop a running turn first; otherwise a working session is left alone.
+    /// Stop a running turn first; else a working session is left alone.
     #[serde(default)]
     interrupt: bool,
 }
@@ -36,8 +36,8 @@ enum Mode {
 
 #[tool_router(router = close_session_router, vis = "pub(super)")]
 impl Server {
-    /// Close a session that is not needed any more. Neither mode can be undone: collect what you need first, and delete
-    /// only if the user asked for it.
+    /// Close a session that is done with. This cannot be undone: collect what you need first; delete only if the user
+    /// asked for it.
     #[tool(
         title = "Close a session",
         annotations(read_only_hint = false, destructive_hint = true, idempotent_hint = true, open_world_hint = false),

@@ -15,26 +15,28 @@ use crate::server::present::{Answer, Shown, agent_schema, schema};
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CreateAgent {
-    /// For people and for `agent` parameters; 1 to 256 characters.
+    /// Up to 256 characters.
     name: String,
-    /// Model id. Default: the configured one.
+    /// Default: as configured.
     model: Option<String>,
     /// System prompt.
     system: Option<String>,
     /// What it is for.
     description: Option<String>,
-    /// `all` (default): every built-in tool, allowed. `read_only`: read, glob, grep, web. `ask`: every one, and each call asks.
+    /// Built-in tools: all (default), only the reading ones, or all with each call asking.
     tools: Option<Preset>,
-    /// The API's own `tools` array instead.
+    /// Or the API's own tools array.
     tool_list: Option<Vec<Map<String, Value>>>,
-    /// MCP servers; their tools ask before each call.
+    /// [{name, url}]; their tools ask before each call.
     #[serde(default)]
+    #[schemars(with = "Vec<Map<String, Value>>")]
     mcp_servers: Vec<McpServer>,
-    /// Skills, as the API takes them.
+    /// As the API takes them.
     #[serde(default)]
     skills: Vec<Map<String, Value>>,
-    /// Tools that the caller runs: the session waits for their result.
+    /// [{name, description, input_schema}]: the caller runs them, the session waits for the result.
     #[serde(default)]
+    #[schemars(with = "Vec<Map<String, Value>>")]
     custom_tools: Vec<CustomTool>,
     /// Up to 16 pairs of text.
     metadata: Option<Map<String, Value>>,
@@ -49,32 +51,24 @@ enum Preset {
     Ask,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[schemars(inline)]
 struct McpServer {
-    /// Unique name.
     name: String,
-    /// Its https address.
     url: String,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[schemars(inline)]
 struct CustomTool {
-    /// Unique name.
     name: String,
-    /// When to use it.
     description: String,
-    /// JSON Schema of its input.
     input_schema: Map<String, Value>,
 }
 
 #[tool_router(router = create_agent_router, vis = "pub(super)")]
 impl Server {
-    /// Create an agent that sessions can run again and again. Look with list_agents first and reuse: each call makes
-    /// another one. Returns the agent with its id.
+    /// Create an agent for many sessions. Look with list_agents first: each call makes another one.
     #[tool(
         title = "Create an agent",
         annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = false, open_world_hint = false),

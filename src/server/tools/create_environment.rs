@@ -5,7 +5,7 @@ use rmcp::schemars::JsonSchema;
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, tool, tool_router};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{ToolError, text};
 use crate::api::with;
@@ -19,15 +19,16 @@ pub(super) struct CreateEnvironment {
     name: String,
     /// What it is for.
     description: Option<String>,
-    /// `unrestricted` (default) or `limited` to what the next three allow.
+    /// Default unrestricted.
     networking: Option<Networking>,
-    /// Hosts that limited networking allows.
+    /// With limited networking.
     allowed_hosts: Option<Vec<String>>,
-    /// Limited networking allows package registries.
+    /// With limited networking.
     allow_package_managers: Option<bool>,
-    /// Limited networking allows the agent's MCP servers.
+    /// With limited networking.
     allow_mcp_servers: Option<bool>,
-    /// Packages to install, by manager; `name` or `name==version` as the manager writes it.
+    /// Lists of packages by manager: pip, npm, apt, cargo, gem, go.
+    #[schemars(with = "Map<String, Value>")]
     packages: Option<Packages>,
 }
 
@@ -39,33 +40,26 @@ enum Networking {
     Limited,
 }
 
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-#[schemars(inline)]
 struct Packages {
-    /// Python.
     #[serde(skip_serializing_if = "Option::is_none")]
     pip: Option<Vec<String>>,
-    /// Node.
     #[serde(skip_serializing_if = "Option::is_none")]
     npm: Option<Vec<String>>,
-    /// Debian.
     #[serde(skip_serializing_if = "Option::is_none")]
     apt: Option<Vec<String>>,
-    /// Rust.
     #[serde(skip_serializing_if = "Option::is_none")]
     cargo: Option<Vec<String>>,
-    /// Ruby.
     #[serde(skip_serializing_if = "Option::is_none")]
     gem: Option<Vec<String>>,
-    /// Go.
     #[serde(skip_serializing_if = "Option::is_none")]
     go: Option<Vec<String>>,
 }
 
 #[tool_router(router = create_environment_router, vis = "pub(super)")]
 impl Server {
-    /// Create a container definition that sessions can run in. A name that exists returns that environment unchanged.
+    /// Create a container for sessions. A name that exists returns that environment unchanged.
     #[tool(
         title = "Create an environment",
         annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = true, open_world_hint = false),

@@ -17,40 +17,42 @@ use crate::server::present::{Answer, Shown, report_schema, schema};
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CreateSession {
-    /// The whole task: goal, constraints, what to return. Without message and outcome the session is only created.
+    /// The whole task: goal, constraints, what to return. Left out, with no outcome: only create.
     message: Option<String>,
     /// Instead of message: work until a grader is satisfied.
     outcome: Option<Outcome>,
-    /// Agent id or name. Default: the configured one, or a general agent.
+    /// Id or name; default: a general agent.
     agent: Option<String>,
-    /// Older version of the agent.
+    /// Older version.
     agent_version: Option<u64>,
-    /// Environment id or name. Default: the configured one, or a general one.
+    /// Id or name; default: a general one.
     environment: Option<String>,
     /// Shown in lists.
     title: Option<String>,
-    /// GitHub repositories to check out.
+    /// To check out.
     #[serde(default)]
     repositories: Vec<Repository>,
-    /// Uploaded files to mount.
+    /// To mount: [{file_id, mount_path}].
     #[serde(default)]
+    #[schemars(with = "Vec<Map<String, Value>>")]
     files: Vec<MountedFile>,
-    /// Vaults whose credentials the agent may use.
+    /// Credentials the agent may use.
     #[serde(default)]
     vault_ids: Vec<String>,
-    /// Memory stores to mount.
+    /// To mount: [{memory_store_id, access: read_write or read_only, instructions}].
     #[serde(default)]
+    #[schemars(with = "Vec<Map<String, Value>>")]
     memory_stores: Vec<MemoryStore>,
-    /// Spend ceiling in dollars; the session pauses there. Default: the configured one.
+    /// It pauses there. Default: as configured.
     budget_usd: Option<f64>,
-    /// Up to 14 pairs of your own.
+    /// Up to 14 pairs of text.
     #[serde(default)]
     metadata: Map<String, Value>,
     /// For this session alone.
     overrides: Option<Overrides>,
-    /// Any unique text. The same key again returns the session it started.
+    /// Unique text: used again, it returns the session it started.
     request_key: Option<String>,
-    /// Seconds to wait for the turn; 0 returns at once.
+    /// For the reply; 0: return at once.
     wait_seconds: Option<u64>,
 }
 
@@ -58,41 +60,33 @@ pub(super) struct CreateSession {
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
 struct Repository {
-    /// `https://github.com/owner/name`
+    /// https://github.com/owner/name
     url: String,
-    /// Branch to check out.
+    /// Branch.
     branch: Option<String>,
-    /// Commit SHA instead of a branch.
+    /// Or a commit SHA.
     commit: Option<String>,
-    /// Where, in the container.
+    /// In the container.
     mount_path: Option<String>,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[schemars(inline)]
 struct MountedFile {
-    /// Id of the file.
     file_id: String,
-    /// Where, in the container.
     mount_path: Option<String>,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[schemars(inline)]
 struct MemoryStore {
-    /// Id of the store.
     memory_store_id: String,
-    /// Default read_write.
     access: Option<Access>,
-    /// How to use it.
     instructions: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[schemars(inline)]
 enum Access {
     ReadWrite,
     ReadOnly,
@@ -102,7 +96,7 @@ enum Access {
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
 struct Overrides {
-    /// Model id.
+    /// Model.
     model: Option<String>,
     /// System prompt.
     system: Option<String>,
@@ -110,9 +104,9 @@ struct Overrides {
 
 #[tool_router(router = create_session_router, vis = "pub(super)")]
 impl Server {
-    /// Start a cloud agent on a task and wait for its reply. Use it for work that takes minutes or hours or needs its
-    /// own machine; for the next message in a session use send_message. It costs money up to the budget. Returns a
-    /// report: `state`, `reply`, `pending`, `cost`. Still `working`? Call get_status; never start it again.
+    /// Start a cloud agent on a task and wait for its reply. For work that takes minutes or hours or needs its own
+    /// machine; the next message goes through send_message. Costs money, up to the budget. Returns a report: `state`,
+    /// `reply`, `pending`, `usage`. Still `working`? Call get_status; never start it again.
     #[tool(
         title = "Start a cloud agent",
         annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = false, open_world_hint = true),

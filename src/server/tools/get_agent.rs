@@ -12,15 +12,15 @@ use crate::server::present::{Answer, Shown, agent_schema, schema};
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct GetAgent {
-    /// Agent id or name.
+    /// Id or name.
     agent: String,
-    /// An older version.
+    /// Older version.
     version: Option<u64>,
 }
 
 #[tool_router(router = get_agent_router, vis = "pub(super)")]
 impl Server {
-    /// One agent as the API has it: model, system prompt, tools and their permissions, MCP servers.
+    /// One agent whole: model, system prompt, tools and permissions, MCP servers.
     #[tool(
         title = "Show an agent",
         annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = false),

@@ -17,27 +17,27 @@ use crate::session::digest::Detail;
 pub(super) struct GetEvents {
     /// The session.
     session_id: String,
-    /// Cursor: an event id. Returns what comes after it.
+    /// Cursor: an event id to go on from.
     after: Option<String>,
-    /// Wait so long for something new. Default 0.
+    /// For something new. Default 0.
     #[serde(default)]
     wait_seconds: u64,
-    /// Only these event types, such as `agent.message`.
+    /// Only these, such as agent.message.
     #[serde(default)]
     types: Vec<String>,
-    /// Only this thread of a multi-agent session.
+    /// Only this thread.
     thread_id: Option<String>,
-    /// `digest` (default): cleaned text, one entry per event with content. `full`: the API's objects.
+    /// Cleaned text (default), or the API's objects.
     #[serde(default)]
     detail: Shape,
     /// One event, whole.
     event_id: Option<String>,
-    /// With event_id: start at this character.
+    /// With event_id: from this character.
     #[serde(default)]
     offset: usize,
-    /// Most entries, up to 1000. Default 50.
+    /// Up to 1000; default 50.
     limit: Option<usize>,
-    /// `asc` (default): oldest first. `desc`: newest first.
+    /// Oldest (default) or newest first.
     #[serde(default)]
     order: Direction,
 }
@@ -62,8 +62,8 @@ enum Direction {
 
 #[tool_router(router = get_events_router, vis = "pub(super)")]
 impl Server {
-    /// Read what happened in a session, page by page; no event is lost or shown twice when `cursor` is passed back as
-    /// `after`. Use it for details; for the answer and the state, get_status is shorter. Returns `events`, `cursor`, `more`.
+    /// Read what happened in a session, page by page: pass `cursor` back as `after`, and no event is lost or shown
+    /// twice. For the answer and the state get_status is shorter. Returns `events`, `cursor`, `more`.
     #[tool(
         title = "Read a session's events",
         annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = false),

@@ -19,10 +19,10 @@ use crate::session::report::Report;
 pub(super) struct GetStatus {
     /// 1 to 50 sessions.
     session_ids: Vec<String>,
-    /// Wait so long while they work. Default 0.
+    /// While they work. Default 0.
     #[serde(default)]
     wait_seconds: u64,
-    /// Wait until `any` (default) or `all` of them stopped working.
+    /// Until any (default) or all of them stopped working.
     #[serde(default)]
     until: Wanted,
 }
@@ -51,8 +51,8 @@ struct Statuses {
 
 #[tool_router(router = get_status_router, vis = "pub(super)")]
 impl Server {
-    /// How one or several sessions stand: state, reply, what is pending, cost. With wait_seconds it is the way to wait
-    /// for a session that is `working`; call it again until it is not. Returns one report per session.
+    /// How sessions stand: state, reply, pending, cost. With wait_seconds it waits for those that are `working`; repeat
+    /// until they are not. Returns a report for each.
     #[tool(
         title = "Check or await sessions",
         annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = false),

@@ -15,16 +15,16 @@ use crate::server::present::{Answer, Shown, report_schema, schema};
 pub(super) struct InterruptSession {
     /// The session.
     session_id: String,
-    /// Only this thread of a multi-agent session.
+    /// Only this thread.
     thread_id: Option<String>,
-    /// Seconds to wait until it has stopped; 0 returns at once.
+    /// Until it stopped; 0: return at once.
     wait_seconds: Option<u64>,
 }
 
 #[tool_router(router = interrupt_session_router, vis = "pub(super)")]
 impl Server {
-    /// Stop the current turn of a session, and with it what it costs. The session stays: send_message goes on. This is
-    /// the only way to stop the agent short of closing; cancelling a call does not. Returns a report.
+    /// Stop the current turn and its cost. The session stays: send_message goes on. Cancelling a call does not stop
+    /// the agent; this does. Returns a report.
     #[tool(
         title = "Stop the current turn",
         annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = true, open_world_hint = false),

@@ -19,15 +19,15 @@ pub(super) struct ListAgents {
     /// Archived ones too.
     #[serde(default)]
     include_archived: bool,
-    /// 1 to 100. Default 20.
+    /// 1 to 100; default 20.
     limit: Option<u32>,
-    /// Token from next_page.
+    /// Token of a page.
     page: Option<String>,
 }
 
 #[tool_router(router = list_agents_router, vis = "pub(super)")]
 impl Server {
-    /// Agents that sessions can run: id, name, model, description. get_agent shows one whole.
+    /// Agents that sessions can run. get_agent shows one whole.
     #[tool(
         title = "List agents",
         annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = false),

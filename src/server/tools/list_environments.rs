@@ -16,15 +16,15 @@ use crate::server::present::{Answer, Shown, list_schema, schema, text_or_null};
 pub(super) struct ListEnvironments {
     /// Part of the name.
     name_contains: Option<String>,
-    /// 1 to 100. Default 20.
+    /// 1 to 100; default 20.
     limit: Option<u32>,
-    /// Token from next_page.
+    /// Token of a page.
     page: Option<String>,
 }
 
 #[tool_router(router = list_environments_router, vis = "pub(super)")]
 impl Server {
-    /// Containers that sessions can run in: id, name, networking.
+    /// Containers that sessions can run in.
     #[tool(
         title = "List environments",
         annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = false),

@@ -16,16 +16,16 @@ use crate::server::present::{Answer, Shown, list_schema, number_or_null, schema,
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListSessions {
-    /// Agent id or name.
+    /// Id or name.
     agent: Option<String>,
-    /// Only this version of the agent.
+    /// Version of the agent.
     agent_version: Option<u64>,
     /// Any of these.
     #[serde(default)]
     status: Vec<Status>,
-    /// Only those a schedule started.
+    /// Started by this schedule.
     deployment_id: Option<String>,
-    /// Only those with this memory store.
+    /// With this store.
     memory_store_id: Option<String>,
     /// RFC 3339 time.
     created_after: Option<String>,
@@ -34,14 +34,14 @@ pub(super) struct ListSessions {
     /// Archived ones too.
     #[serde(default)]
     include_archived: bool,
-    /// Only those started through this server.
+    /// Only those started through this product.
     #[serde(default)]
     mine: bool,
-    /// `desc` (default): newest first.
+    /// Default: newest first.
     order: Option<Direction>,
-    /// 1 to 100. Default 20.
+    /// 1 to 100; default 20.
     limit: Option<u32>,
-    /// Token from next_page or prev_page.
+    /// Token of a page.
     page: Option<String>,
 }
 
@@ -65,8 +65,7 @@ enum Direction {
 
 #[tool_router(router = list_sessions_router, vis = "pub(super)")]
 impl Server {
-    /// Which sessions exist, newest first. `status` is the API's and says only whether a session runs; what an idle one
-    /// waits for, get_status tells. Returns rows and page tokens.
+    /// Which sessions exist. `status` says only whether one runs; what an idle one waits for, get_status tells.
     #[tool(
         title = "List sessions",
         annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = false),

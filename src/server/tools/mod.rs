@@ -64,9 +64,13 @@ pub(super) fn reading() -> ToolRouter<Server> {
 /// Brings the input schemas into the form that every client reads: no `format`, no type arrays, no null, no dialect.
 fn portable(mut router: ToolRouter<Server>) -> ToolRouter<Server> {
     for route in router.map.values_mut() {
-        let mut schema = Value::Object((*route.attr.input_schema).clone());
+        let mut schema = (*route.attr.input_schema).clone();
+        // The root refuses unknown parameters; saying so again inside only costs words.
+        let strict = schema.remove("additionalProperties");
+        let mut schema = Value::Object(schema);
         plain(&mut schema);
-        if let Value::Object(schema) = schema {
+        if let Value::Object(mut schema) = schema {
+            schema.extend(strict.map(|strict| ("additionalProperties".to_owned(), strict)));
             route.attr.input_schema = Arc::new(schema);
         }
     }
@@ -77,7 +81,15 @@ fn plain(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {
             simplify(fields);
-            fields.values_mut().for_each(plain);
+            for (keyword, value) in fields.iter_mut() {
+                match value {
+                    // Its keys are names of parameters, not keywords.
+                    Value::Object(parameters) if keyword == "properties" => {
+                        parameters.values_mut().for_each(plain);
+                    }
+                    other => plain(other),
+                }
+            }
         }
         Value::Array(items) => items.iter_mut().for_each(plain),
         _ => {}
@@ -108,11 +120,8 @@ fn simplify(fields: &mut JsonObject) {
     if let Some(Value::Array(choices)) = fields.get_mut("enum") {
         choices.retain(|choice| !choice.is_null());
     }
-    // `properties` may hold a parameter of any of these names, but never as a plain value.
-    for noise in ["format", "$schema", "default"] {
-        if fields.get(noise).is_some_and(|value| !value.is_object()) {
-            fields.remove(noise);
-        }
+    for noise in ["format", "$schema", "default", "additionalProperties"] {
+        fields.remove(noise);
     }
     if fields.get("minimum").and_then(Value::as_f64) == Some(0.0) {
         fields.remove("minimum");

@@ -11,13 +11,13 @@ use crate::api::with;
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
 pub(super) struct Outcome {
-    /// The result to reach.
+    /// What to reach.
     description: String,
-    /// How it is graded, as text.
+    /// How it is graded.
     rubric: Option<String>,
-    /// The rubric as an uploaded file instead.
+    /// Or the rubric as a file.
     rubric_file_id: Option<String>,
-    /// Revisions at most (1 to 20).
+    /// 1 to 20.
     max_iterations: Option<u32>,
 }
 

@@ -16,9 +16,9 @@ use crate::server::present::{Answer, Shown, report_schema, schema};
 pub(super) struct ResolveAction {
     /// The session.
     session_id: String,
-    /// One for each entry of `pending` that is decided.
+    /// One per entry of `pending` that is decided.
     decisions: Vec<Given>,
-    /// Seconds to wait for what comes of it; 0 returns at once.
+    /// For what follows; 0: return at once.
     wait_seconds: Option<u64>,
 }
 
@@ -26,15 +26,15 @@ pub(super) struct ResolveAction {
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
 struct Given {
-    /// `event_id` of the pending entry.
+    /// Of the pending entry.
     event_id: String,
-    /// For a tool_confirmation: `allow` or `deny`, as the user said.
+    /// On a tool_confirmation: what the user said.
     decision: Option<Choice>,
-    /// With deny: why, for the agent.
+    /// With deny: why.
     reason: Option<String>,
-    /// For a custom_tool_result or tool_result: what the tool returned.
+    /// For custom_tool_result and tool_result: what the tool returned.
     result: Option<String>,
-    /// The result is an error.
+    /// The tool failed.
     is_error: Option<bool>,
 }
 
@@ -48,8 +48,8 @@ enum Choice {
 
 #[tool_router(router = resolve_action_router, vis = "pub(super)")]
 impl Server {
-    /// Answer what a session in `needs_action` waits for. Only after the user decided: show the tool and its input
-    /// first, and never allow on your own account. Some of several may be answered; the rest stay pending. Returns a report.
+    /// Answer what a session in `needs_action` waits for, after the user decided: show the tool and its input first,
+    /// never allow on your own account. What is not answered stays pending. Returns a report.
     #[tool(
         title = "Allow, deny or answer",
         annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = true, open_world_hint = true),

@@ -20,17 +20,17 @@ pub(super) struct SendMessage {
     message: Option<String>,
     /// Instead of message: work until a grader is satisfied.
     outcome: Option<Outcome>,
-    /// Stop the current turn first; otherwise the message waits for its end.
+    /// Stop the current turn first instead of waiting for its end.
     #[serde(default)]
     interrupt: bool,
-    /// Seconds to wait for the reply; 0 returns at once.
+    /// For the reply; 0: return at once.
     wait_seconds: Option<u64>,
 }
 
 #[tool_router(router = send_message_router, vis = "pub(super)")]
 impl Server {
-    /// Say the next thing to a session and wait for the reply to it. The session keeps its files and its memory of
-    /// the conversation. To allow or deny what the agent asks for, use resolve_action instead. Returns a report.
+    /// Say the next thing to a session and wait for the reply to it; it keeps its files and the conversation. What the
+    /// agent asks permission for is answered with resolve_action instead. Returns a report.
     #[tool(
         title = "Send a message",
         annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = false, open_world_hint = true),

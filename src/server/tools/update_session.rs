@@ -17,21 +17,20 @@ use crate::server::present::{Answer, Shown, report_schema, schema};
 pub(super) struct UpdateSession {
     /// The session.
     session_id: String,
-    /// A new title.
+    /// New title.
     title: Option<String>,
     /// Pairs to set; null deletes one.
     metadata: Option<Map<String, Value>>,
-    /// A new spend ceiling in dollars, above what is spent. A session paused at its budget goes on.
+    /// New ceiling, above what is spent; a session paused at its budget goes on.
     budget_usd: Option<f64>,
-    /// No ceiling any more; this cannot be taken back.
+    /// No ceiling any more, for good.
     #[serde(default)]
     remove_budget: bool,
 }
 
 #[tool_router(router = update_session_router, vis = "pub(super)")]
 impl Server {
-    /// Change a session's title, metadata or budget. Raise a budget only if the user agreed. Returns a report; then
-    /// wait with get_status.
+    /// Change a session's title, metadata or budget; raise a budget only if the user agreed. Returns a report.
     #[tool(
         title = "Change a session",
         annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = true, open_world_hint = true),
