@@ -21,7 +21,7 @@ pub(super) fn gates(asked: &Directives, scene: &Scene<'_>) -> Vec<Step> {
         uses.push(Use {
             event,
             result: String::new(),
-            gate: Some("user.custom_tool_result"),
+            gates: &["user.custom_tool_result"],
         });
     }
     if asked.has("tool_result") {
@@ -29,7 +29,7 @@ pub(super) fn gates(asked: &Directives, scene: &Scene<'_>) -> Vec<Step> {
         uses.push(Use {
             event,
             result: String::new(),
-            gate: Some("user.tool_result"),
+            gates: &["user.tool_result"],
         });
     }
     let mut steps: Vec<Step> = uses.into_iter().map(Step::Use).collect();
@@ -44,7 +44,7 @@ fn approval(place: usize) -> Use {
     Use {
         event: built_in("bash", input, "always_ask"),
         result: "removed".into(),
-        gate: Some("user.tool_confirmation"),
+        gates: &["user.tool_confirmation"],
     }
 }
 
@@ -60,7 +60,7 @@ fn mcp(agent: &Value) -> Use {
     Use {
         event,
         result: "issue 1 created".into(),
-        gate: Some("user.tool_confirmation"),
+        gates: &["user.tool_confirmation"],
     }
 }
 
@@ -68,17 +68,21 @@ fn mcp(agent: &Value) -> Use {
 pub(super) fn call(name: &str, input: Value, result: &str, scene: &Scene<'_>) -> Vec<Step> {
     let policy = tools::policy(scene.agent, name);
     let event = built_in(name, input, policy);
-    let gate = match policy {
-        "always_ask" => Some("user.tool_confirmation"),
-        _ if scene.self_hosted => Some("user.tool_result"),
-        _ => None,
+    let gates: &[&str] = match (policy, scene.self_hosted) {
+        ("always_ask", true) => &["user.tool_confirmation", "user.tool_result"],
+        ("always_ask", false) => &["user.tool_confirmation"],
+        (_, true) => &["user.tool_result"],
+        _ => &[],
     };
+    let result = result.to_owned();
     let mut steps = vec![Step::Use(Use {
         event,
-        result: result.to_owned(),
-        gate,
+        result,
+        gates,
     })];
-    steps.extend(gate.map(|_| Step::Await));
+    if !gates.is_empty() {
+        steps.push(Step::Await);
+    }
     steps
 }
 

@@ -93,7 +93,7 @@ fn check_state(session: &Session, events: &[Value]) -> Result<(), Refusal> {
         let id = text(event, &format!("/{key}"));
         let Some(found) = open
             .iter()
-            .position(|pending| pending.id == id && pending.answer == kind)
+            .position(|pending| pending.id == id && pending.answers.first() == Some(&kind))
         else {
             let use_kind = if key == "tool_use_id" {
                 "agent.tool_use"
@@ -124,15 +124,8 @@ pub(super) fn accept(session: &mut Session, events: Vec<Value>) -> (Vec<Value>, 
             }
             "user.message" | "user.define_outcome" | "system.message" => enqueue(session, event),
             _ => {
-                let uses = [
-                    text(event, "/tool_use_id"),
-                    text(event, "/custom_tool_use_id"),
-                ];
-                session
-                    .pending
-                    .retain(|pending| !uses.contains(&pending.id.as_str()));
                 session.log.queue(event.clone());
-                session.answers.push_back(event.clone());
+                session.resolve(event);
             }
         }
     }

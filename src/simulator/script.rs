@@ -59,8 +59,8 @@ pub(super) struct Use {
     pub(super) event: Value,
     /// What the tool returns when the agent runs it.
     pub(super) result: String,
-    /// The type of event the client must answer with first.
-    pub(super) gate: Option<&'static str>,
+    /// The types of events the client must answer with, one after the other.
+    pub(super) gates: &'static [&'static str],
 }
 
 /// How a turn ends.
@@ -91,7 +91,7 @@ impl Plan {
     /// How often the agent pauses in it.
     pub(super) fn pauses(&self) -> usize {
         let of = |step: &Step| match step {
-            Step::Use(call) if call.gate.is_none() => 2,
+            Step::Use(call) if call.gates.is_empty() => 2,
             Step::Evaluate { .. } => 3,
             _ => 1,
         };
@@ -348,7 +348,7 @@ mod tests {
         let plan = played("[work 2] [approve 3] [custom] [seconds 4] [late] [batch] [spurious]");
         let gated = calls(&plan)
             .iter()
-            .filter(|call| call.gate.is_some())
+            .filter(|call| !call.gates.is_empty())
             .count();
         assert_eq!((calls(&plan).len(), gated), (6, 4));
         assert_eq!(
@@ -381,7 +381,7 @@ mod tests {
         let plan = plan("[work 3] [budget]", &scene);
         let gates: Vec<bool> = calls(&plan)
             .iter()
-            .map(|call| call.gate.is_some())
+            .map(|call| !call.gates.is_empty())
             .collect();
         assert_eq!(gates, [false, true, false]);
         assert!(!plan.steps.contains(&Step::Answered(Cost::Rest)));

@@ -51,8 +51,8 @@ pub(super) struct Session {
 pub(super) struct Pending {
     /// The id of its event.
     pub(super) id: String,
-    /// The type of event that answers it.
-    pub(super) answer: &'static str,
+    /// The types of events that answer it, one after the other.
+    pub(super) answers: &'static [&'static str],
 }
 
 /// What the session has consumed.
@@ -181,6 +181,28 @@ impl Session {
         let mut event = stop.clone();
         set(&mut event, "type", "session.status_idle");
         self.log.record(event);
+    }
+
+    /// Takes a confirmation or result in: what it answers is no longer pending, or waits for the next kind of answer.
+    pub(super) fn resolve(&mut self, answer: &Value) {
+        let uses = [
+            text(answer, "/tool_use_id"),
+            text(answer, "/custom_tool_use_id"),
+        ];
+        for pending in self
+            .pending
+            .iter_mut()
+            .filter(|pending| uses.contains(&pending.id.as_str()))
+        {
+            let denied = text(answer, "/result") == "deny";
+            pending.answers = pending
+                .answers
+                .get(1..)
+                .filter(|_| !denied)
+                .unwrap_or_default();
+        }
+        self.pending.retain(|pending| !pending.answers.is_empty());
+        self.answers.push_back(answer.clone());
     }
 
     /// Announces what the agent waits for.

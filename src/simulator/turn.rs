@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::json::text;
 use super::player::words;
 use super::script::{Cost, Plan, Step, Use};
-use super::session::Session;
+use super::session::{Pending, Session};
 use super::stamp;
 use super::state::World;
 use super::waiting::result;
@@ -269,9 +269,11 @@ impl<'a> Turn<'a> {
 
     async fn call(&mut self, call: &Use) -> Result<(), End> {
         let id = self.record(call.event.clone())?;
-        if call.gate.is_some() {
-            self.gated.push((id, call.clone()));
-            return Ok(());
+        if !call.gates.is_empty() {
+            self.gated.push((id.clone(), call.clone()));
+            // It can be answered as soon as it is seen; clients do not wait for the idle event.
+            let answers = call.gates;
+            return self.act(|_, session| session.pending.push(Pending { id, answers }));
         }
         self.rest(self.gap).await?;
         self.record(result(&id, call, Ok(&call.result))).map(|_| ())

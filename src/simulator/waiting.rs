@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::json::{items, set, text};
 use super::script::{Cost, Use};
-use super::session::Pending;
+use super::session::Phase;
 use super::turn::{End, Turn};
 
 impl Turn<'_> {
@@ -13,17 +13,16 @@ impl Turn<'_> {
         let gated = std::mem::take(&mut self.gated);
         self.act(|turn, session| {
             turn.pay(session, Cost::Usual);
-            let pending = gated.iter().filter_map(|(id, call)| {
-                Some(Pending {
-                    id: id.clone(),
-                    answer: call.gate?,
-                })
-            });
-            session.pending = pending.collect();
-            session.ask();
+            if !session.pending.is_empty() {
+                session.ask();
+            }
         })?;
         let results = self.collect(&gated, spurious).await?;
-        self.act(|_, session| session.run())?;
+        self.act(|_, session| {
+            if session.phase() == Phase::Idle {
+                session.run();
+            }
+        })?;
         for result in results {
             self.rest(self.gap).await?;
             self.record(result)?;
@@ -88,7 +87,8 @@ impl Turn<'_> {
             return None;
         }
         if text(answer, "/result") == "allow" {
-            return Some(result(id, call, Ok(&call.result)));
+            // With another gate the client runs the tool itself and sends the result.
+            return (call.gates.len() == 1).then(|| result(id, call, Ok(&call.result)));
         }
         let why = text(answer, "/deny_message");
         self.notes

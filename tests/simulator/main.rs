@@ -1,0 +1,17 @@
+//! The simulator, driven over real HTTP: what it refuses, what it plays, what its faults do.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "clippy.toml allows these in test functions; here every function is one"
+)]
+
+mod budgets;
+mod checks;
+mod faults;
+mod pending;
+mod resources;
+mod rig;
+mod streams;
+mod turns;
