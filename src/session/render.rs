@@ -321,3 +321,129 @@ pub fn fenced(label: &str, text: &str) -> String {
     let fence = "-".repeat((longest + 1).max(3));
     format!("{fence} {label}\n{text}\n{fence} end")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::report::{Pending, PendingKind, Usage};
+    use crate::session::turn::State;
+    use proptest::prelude::*;
+
+    fn report(words: &[String], activity: Vec<String>, inputs: &[String]) -> Report {
+        let words: Vec<Words> = words
+            .iter()
+            .enumerate()
+            .map(|(at, text)| Words {
+                event_id: format!("sevt_{at}"),
+                text: text.clone(),
+            })
+            .collect();
+        let pending = |(at, input): (usize, &String)| Pending {
+            event_id: format!("sevt_tool{at}"),
+            kind: PendingKind::ToolConfirmation,
+            tool: "bash".to_owned(),
+            input: serde_json::json!({"command": input}),
+        };
+        Report {
+            session_id: "sesn_1".to_owned(),
+            title: Some("title".to_owned()),
+            state: State::Done,
+            reason: None,
+            reply: None,
+            activity,
+            pending: inputs.iter().enumerate().map(pending).collect(),
+            cursor: Some("sevt_9".to_owned()),
+            usage: Usage::default(),
+            last_event_age_seconds: Some(1),
+            url: "https://platform.claude.com/workspaces/default/sessions/sesn_1".to_owned(),
+            untrusted: true,
+            omitted: None,
+            next: "send_message with session_id sesn_1 goes on.".to_owned(),
+            notes: Vec::new(),
+            simulated: false,
+            words,
+        }
+    }
+
+    fn text_of(longest: usize) -> impl Strategy<Value = String> {
+        prop_oneof![
+            "[a-z \n\"\\\\-]{0,200}",
+            "[äß漢🙂\t\n]{0,100}",
+            (0..longest).prop_map(|length| "x".repeat(length)),
+            (0..longest).prop_map(|length| "\"\n".repeat(length / 2)),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_result_is_never_over_budget_and_names_what_it_lacks(
+            words in prop::collection::vec(text_of(40_000), 0..6),
+            activity in prop::collection::vec("[a-z\"]{0,90}", 0..200),
+            inputs in prop::collection::vec(text_of(20_000), 0..12),
+            budget in SMALLEST_BUDGET..30_000usize,
+        ) {
+            let fitted = fit(report(&words, activity.clone(), &inputs), budget);
+            prop_assert!(size(&fitted) <= budget, "{} > {budget}", size(&fitted));
+            let whole = words.join("\n\n");
+            let complete = fitted.reply.clone().unwrap_or_default() == whole && fitted.activity == activity;
+            prop_assert!(complete || fitted.omitted.is_some());
+            if let Some(omitted) = &fitted.omitted {
+                let call = "get_events {\"session_id\":\"sesn_1\"";
+                prop_assert!(omitted.contains(call), "{}", omitted);
+            }
+            for part in [&fitted.next, &fitted.session_id] {
+                prop_assert!(text(&fitted).contains(part.as_str()));
+            }
+        }
+
+        #[test]
+        fn a_fence_cannot_be_imitated(inner in "[-a-z\n ]{0,80}") {
+            let shown = fenced("label", &inner);
+            let close = shown.lines().last().unwrap_or_default().to_owned();
+            prop_assert_eq!(shown.lines().filter(|line| **line == close).count(), 1);
+        }
+
+        #[test]
+        fn a_prefix_is_the_start_of_its_text_and_costs_no_more_than_allowed(text in text_of(500), room in 0usize..400) {
+            let start = prefix(&text, room);
+            prop_assert!(text.starts_with(start));
+            prop_assert!(json(&start).chars().count() <= room + 2);
+        }
+    }
+
+    #[test]
+    fn the_last_message_is_kept_before_the_earlier_ones() {
+        let words = ["a".repeat(9_000), "b".repeat(9_000)];
+        let fitted = fit(report(&words, Vec::new(), &[]), 12_000);
+        assert_eq!(fitted.reply.as_deref(), Some(words[1].as_str()));
+        assert!(
+            fitted
+                .omitted
+                .unwrap_or_default()
+                .starts_with("earlier messages sevt_0: get_events")
+        );
+    }
+
+    #[test]
+    fn a_cut_reply_names_the_character_at_which_it_goes_on() {
+        let fitted = fit(report(&["é".repeat(20_000)], Vec::new(), &[]), 4_000);
+        let shown = fitted.reply.unwrap_or_default().chars().count();
+        assert!(
+            fitted
+                .omitted
+                .unwrap_or_default()
+                .contains(&format!("\"event_id\":\"sevt_0\",\"offset\":{shown}"))
+        );
+    }
+
+    #[test]
+    fn a_report_reads_well() {
+        let mut report = report(
+            &["I cleaned it.".to_owned()],
+            vec!["bash: make clean (ok)".to_owned()],
+            &["rm -rf build".to_owned()],
+        );
+        report.state = State::NeedsAction;
+        insta::assert_snapshot!(text(&fit(report, 16_000)));
+    }
+}

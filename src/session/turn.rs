@@ -171,7 +171,7 @@ enum Status {
 pub fn judge(history: &History, asked: &Asked, lifecycle: Lifecycle) -> Turn {
     let events: Vec<&Event> = history.events().collect();
     let (at, status) = last_status(&events, asked);
-    let waiting = is_waiting(history, &events, asked, at);
+    let waiting = is_waiting(history, &events, asked);
     let turn_events = turn_events(history, &events, asked);
     let turn = |state, reason: Option<String>| Turn {
         state,
@@ -224,7 +224,10 @@ pub fn judge(history: &History, asked: &Asked, lifecycle: Lifecycle) -> Turn {
                 ..turn(state, None)
             }
         }
-        Status::Idle { .. } if waiting => turn(State::Working, None),
+        // What was taken in after the end of the turn before starts the next one.
+        Status::Idle { .. } if waiting || events.iter().skip(at).any(|event| asks(event)) => {
+            turn(State::Working, None)
+        }
         Status::Idle { kind, .. } => {
             let (state, reason) = verdict(&kind, &events, at);
             let late = state == State::Done && !ends_in_words(&events, &turn_events);
@@ -268,19 +271,17 @@ fn last_status(events: &[&Event], asked: &Asked) -> (usize, Status) {
 }
 
 /// Something was sent that the last status cannot have answered.
-fn is_waiting(history: &History, events: &[&Event], asked: &Asked, status_at: usize) -> bool {
+fn is_waiting(history: &History, events: &[&Event], asked: &Asked) -> bool {
     let unseen = |id: &String| history.get(id).is_none_or(|event| event.queued);
-    let asks = |event: &&Event| is_question(&event.kind) || is_answer(&event.kind);
     let queued = |event: &&Event| event.queued && asks(event);
     let taken = |event: &&Event| is_question(&event.kind) && !event.queued;
     (asked.unnamed && !events.iter().any(taken))
         || asked.ids.iter().any(unseen)
         || events.iter().any(queued)
-        || events
-            .get(status_at + 1..)
-            .unwrap_or_default()
-            .iter()
-            .any(asks)
+}
+
+fn asks(event: &Event) -> bool {
+    is_question(&event.kind) || is_answer(&event.kind)
 }
 
 fn unanswered(events: &[&Event], asked: &Asked, mut ids: Vec<String>) -> Vec<String> {
@@ -459,4 +460,212 @@ pub fn final_events(events: &[&Event], fresh: &dyn Fn(&Event) -> bool) -> usize 
     };
     let late = !ends_in_words(known, &(0..end)) && known.get(end).is_some_and(|event| fresh(event));
     if late { end } else { queued }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    /// Events from a line of words: `u1` a question, `q1` a queued one, `run`, `say`, `tool:a`, `ask:a,b` idle with
+    /// pending calls, `yes:a` an answer, `end` the end of a turn, `budget`, `err` an exhausted error, `over`.
+    fn history(line: &str) -> History {
+        let mut history = History::default();
+        history.listed(
+            line.split_whitespace()
+                .enumerate()
+                .map(|(at, word)| event(at, word))
+                .collect(),
+        );
+        history
+    }
+
+    fn event(at: usize, word: &str) -> Event {
+        let (name, rest) = word.split_once(':').unwrap_or((word, ""));
+        let time = json!(format!("2026-11-01T10:00:{at:02}Z"));
+        let idle = |reason: Value| json!({"type": "session.status_idle", "stop_reason": reason});
+        let ids: Vec<&str> = rest.split(',').collect();
+        let mut event = match name {
+            "run" => json!({"type": "session.status_running"}),
+            "say" => {
+                json!({"type": "agent.message", "content": [{"type": "text", "text": "words"}]})
+            }
+            "tool" => {
+                json!({"type": "agent.tool_use", "id": rest, "name": "bash", "evaluated_permission": "ask"})
+            }
+            "ask" => idle(json!({"type": "requires_action", "event_ids": ids})),
+            "yes" => {
+                json!({"type": "user.tool_confirmation", "tool_use_id": rest, "result": "allow"})
+            }
+            "end" => idle(json!({"type": "end_turn"})),
+            "budget" => idle(json!({"type": "budget_reached"})),
+            "odd" => idle(json!({"type": "waiting_for_rain"})),
+            "bare" => json!({"type": "session.status_idle"}),
+            "err" => {
+                let retry = json!({"type": "exhausted"});
+                json!({"type": "session.error", "error": {"type": "api_error", "message": "m", "retry_status": retry}})
+            }
+            "over" => json!({"type": "session.status_terminated"}),
+            _ => json!({"type": "user.message", "id": name, "content": []}),
+        };
+        let id = event
+            .get("id")
+            .cloned()
+            .unwrap_or_else(|| json!(format!("{name}{at}")));
+        event["id"] = id;
+        event["processed_at"] = if name.starts_with('q') {
+            Value::Null
+        } else {
+            time
+        };
+        serde_json::from_value(event).unwrap()
+    }
+
+    fn asked(id: &str) -> Asked {
+        Asked {
+            ids: vec![id.to_owned()],
+            ..Asked::default()
+        }
+    }
+
+    fn state(line: &str, asked: &Asked) -> State {
+        judge(&history(line), asked, Lifecycle::default()).state
+    }
+
+    #[test]
+    fn each_record_has_its_word() {
+        for (line, expected) in [
+            ("", State::Ready),
+            ("u1", State::Working),
+            ("run u1 say", State::Working),
+            ("run u1 say end", State::Done),
+            ("run u1 say bare", State::Done),
+            ("run u1 say odd", State::Done),
+            ("run u1 tool:a ask:a", State::NeedsAction),
+            ("run u1 tool:a ask:a yes:a", State::Working),
+            ("run u1 tool:a ask:a yes:a run ask:a", State::Working),
+            (
+                "run u1 tool:a tool:b ask:a,b yes:a ask:b",
+                State::NeedsAction,
+            ),
+            ("run u1 budget", State::BudgetReached),
+            ("run u1 err", State::Failed),
+            ("run u1 err end", State::Failed),
+            ("run u1 err say end", State::Done),
+            ("run u1 say end over", State::Terminated),
+            ("run u1 say end q2", State::Working),
+            ("run u1 say end u2", State::Working),
+        ] {
+            assert_eq!(state(line, &Asked::default()), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn an_idle_from_before_our_message_ends_nothing() {
+        assert_eq!(state("run u1 say end", &asked("u2")), State::Working);
+        assert_eq!(state("run u1 say end q2", &asked("q2")), State::Working);
+        assert_eq!(
+            state("run u1 say end run u2 say end", &asked("u2")),
+            State::Done
+        );
+        let unnamed = Asked {
+            unnamed: true,
+            ..Asked::default()
+        };
+        assert_eq!(state("", &unnamed), State::Working);
+        assert_eq!(state("run u1 end", &unnamed), State::Done);
+    }
+
+    #[test]
+    fn what_was_answered_is_not_pending_even_before_the_record_says_so() {
+        let answered = Asked {
+            answered: ["a".to_owned()].into(),
+            ..Asked::default()
+        };
+        assert_eq!(state("run u1 tool:a ask:a", &answered), State::Working);
+        let turn = judge(
+            &history("run u1 tool:a tool:b ask:a,b"),
+            &answered,
+            Lifecycle::default(),
+        );
+        assert_eq!(turn.pending, ["b"]);
+    }
+
+    #[test]
+    fn a_status_from_before_the_interrupt_is_stale() {
+        let record = history("run u1 tool:a ask:a");
+        let stale_status = record.events().last().map(|event| event.id.clone());
+        let asked = Asked {
+            stale_status,
+            ..Asked::default()
+        };
+        assert_eq!(
+            judge(&record, &asked, Lifecycle::default()).state,
+            State::Working
+        );
+        assert_eq!(state("run u1 tool:a ask:a u9 end", &asked), State::Done);
+    }
+
+    #[test]
+    fn a_turn_without_last_words_is_not_settled() {
+        let settled = |line| judge(&history(line), &Asked::default(), Lifecycle::default()).settled;
+        assert!(settled("run u1 tool:a say end"));
+        assert!(!settled("run u1 say tool:a end"));
+        assert!(!settled("run u1 end"));
+        assert!(!settled("run u1 ask:a"));
+        assert!(settled("run u1 tool:a ask:a"));
+    }
+
+    /// The words of the turn that answers `id`, as places in the line.
+    fn words(line: &str, id: &str) -> Vec<usize> {
+        let turn = judge(&history(line), &asked(id), Lifecycle::default());
+        let is_word = |at: &usize| line.split_whitespace().nth(*at) == Some("say");
+        turn.events.filter(is_word).collect()
+    }
+
+    #[test]
+    fn the_reply_belongs_to_its_question() {
+        assert_eq!(words("run u1 say end run u2 say end", "u2"), [6]);
+        assert_eq!(words("run u1 say end run u2 say end", "u1"), [2]);
+        // Both were answered in one turn.
+        assert_eq!(words("run u1 u2 say end", "u1"), [3]);
+        // A message that is still queued has no reply.
+        assert!(words("run u1 say end q2", "q2").is_empty());
+        assert!(words("run u1 say", "u2").is_empty());
+    }
+
+    #[test]
+    fn a_message_that_is_listed_where_it_was_sent_gets_the_reply_of_its_own_turn() {
+        let mut record = history("run u1 say u2 say end run say end");
+        // It was taken in after the first turn had ended, at 10:00:06.
+        let mut late = event(6, "u2");
+        late.id = "u2".to_owned();
+        let events: Vec<Event> = record
+            .events()
+            .map(|event| {
+                if event.id == "u2" {
+                    late.clone()
+                } else {
+                    event.clone()
+                }
+            })
+            .collect();
+        record = History::default();
+        record.listed(events);
+        let turn = judge(&record, &asked("u2"), Lifecycle::default());
+        assert_eq!((turn.state, turn.events), (State::Done, 5..9));
+    }
+
+    #[test]
+    fn a_page_stops_before_what_may_still_move() {
+        let stable = |line: &str, is_fresh: bool| {
+            let record = history(line);
+            let events: Vec<&Event> = record.events().collect();
+            final_events(&events, &|_: &Event| is_fresh)
+        };
+        assert_eq!(stable("run u1 say end", true), 4);
+        assert_eq!(stable("run u1 end", true), 2);
+        assert_eq!(stable("run u1 end", false), 3);
+        assert_eq!(stable("run u1 q2 say end", false), 2);
+    }
 }
