@@ -70,16 +70,17 @@ impl Follow {
     /// Lists what is new and reads the session object, at the same time.
     pub(super) async fn look(&mut self) -> Result<(), Error> {
         let (api, id) = (self.api.clone(), self.id.clone());
+        let was_there = self.listed_at.is_some();
         let (listed, session) = tokio::join!(self.list(), api.get_session(&id));
-        match session {
-            Ok(session) => self.session = Some(session),
-            Err(error) if error.status() == Some(404) && self.listed_at.is_some() => {
-                self.gone = true
-            }
-            Err(error) if error.is_final() || listed.is_err() => return listed.and(Err(error)),
-            Err(error) => self.trouble = Some(error),
+        let vanished = |error: &Error| was_there && error.status() == Some(404);
+        match (listed, session) {
+            (Err(error), _) | (_, Err(error)) if vanished(&error) => self.gone = true,
+            (Err(error), _) => return Err(error),
+            (Ok(()), Err(error)) if error.is_final() => return Err(error),
+            (Ok(()), Err(error)) => self.trouble = Some(error),
+            (Ok(()), Ok(session)) => self.session = Some(session),
         }
-        listed
+        Ok(())
     }
 
     /// Waits for the end of the turn, then looks once more. Fails only when nothing at all could be read.

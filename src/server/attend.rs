@@ -7,7 +7,7 @@ use std::time::Duration;
 use rmcp::RoleServer;
 use rmcp::model::{ProgressNotificationParam, ProgressToken};
 use rmcp::service::RequestContext;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::Server;
 use super::present::ToolError;
@@ -45,9 +45,8 @@ impl Attended<'_> {
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, ToolError> {
         let mut lines = self.attention.progress.subscribe();
-        let mut heartbeat = interval(HEARTBEAT);
+        let mut heartbeat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        heartbeat.tick().await;
         let mut told = 0;
         tokio::pin!(work);
         loop {

@@ -424,11 +424,13 @@ fn turn_events(history: &History, events: &[&Event], asked: &Asked) -> Range<usi
     start..(end + 1).min(events.len())
 }
 
+/// A pause for an answer or for a higher budget is not the end: the same turn goes on after it.
 fn ends_turn(event: &Event) -> bool {
+    let pauses = |kind: &str| matches!(kind, "requires_action" | "budget_reached");
     event.kind == "session.status_idle"
         && event
             .stop_reason()
-            .is_none_or(|reason| reason.kind != "requires_action")
+            .is_none_or(|reason| !pauses(&reason.kind))
 }
 
 /// Whether the agent had the last word, so that no late message is to be expected.
@@ -627,6 +629,7 @@ mod tests {
     fn the_reply_belongs_to_its_question() {
         assert_eq!(words("run u1 say end run u2 say end", "u2"), [6]);
         assert_eq!(words("run u1 say end run u2 say end", "u1"), [2]);
+        assert_eq!(words("run u1 budget run say end", "u1"), [4]);
         // Both were answered in one turn.
         assert_eq!(words("run u1 u2 say end", "u1"), [3]);
         // A message that is still queued has no reply.
