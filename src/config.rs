@@ -295,6 +295,14 @@ impl Config {
         self.github_token.as_ref().map(SecretString::expose_secret)
     }
 
+    /// Whether the API is on this machine, where no proxy has a place.
+    pub fn is_local(&self) -> bool {
+        match &self.origin {
+            Origin::At(url) => is_loopback(url),
+            Origin::Started(_) => true,
+        }
+    }
+
     /// Whether answers come from the built-in simulator.
     pub fn is_simulated(&self) -> bool {
         matches!(self.origin, Origin::Started(_))
@@ -349,15 +357,9 @@ impl Lookup<'_> {
             .unwrap_or_else(|| "https://api.anthropic.com".to_owned());
         let wrong = |why: &str| SettingError(format!("{name} {why}"));
         let url = Url::parse(&text).map_err(|error| wrong(&format!("is not a URL: {error}")))?;
-        let loopback = match url.host() {
-            Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-            Some(url::Host::Ipv4(address)) => address.is_loopback(),
-            Some(url::Host::Ipv6(address)) => address.is_loopback(),
-            None => false,
-        };
         match url.scheme() {
             "https" => {}
-            "http" if loopback => {}
+            "http" if is_loopback(&url) => {}
             "http" => {
                 return Err(wrong(
                     "must be https: plain http would send the key in the clear (loopback aside)",
@@ -468,6 +470,15 @@ impl Lookup<'_> {
         };
         let unreadable = |error| SettingError(format!("{name}: {path} cannot be read: {error}"));
         std::fs::read(&path).map(Some).map_err(unreadable)
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 

@@ -205,6 +205,9 @@ impl Http {
                 "/",
                 env!("CARGO_PKG_VERSION")
             ));
+        if config.is_local() {
+            builder = builder.no_proxy();
+        }
         if let Some(pem) = &config.ca_pem {
             let unreadable = |error: reqwest::Error| {
                 let reason = format!(

@@ -39,8 +39,8 @@ pub struct Reading {
     pub order: Order,
 }
 
-/// Events on a page of a list.
-const PAGE: u32 = 200;
+/// Events on a page of a list that is searched.
+const PAGE: u32 = 1000;
 /// A cursor is looked for among so many of the newest events before the record is read from its start.
 const NEAR: usize = 2000;
 /// Most pages that one call reads.
@@ -262,7 +262,13 @@ fn from_window(follow: &Follow, reading: &Reading) -> Option<Run> {
 /// Reads as many events as a page may need; `None`: the cursor is not in the record.
 async fn fetch(api: &Client, session: &Id, reading: &Reading) -> Result<Option<Run>, Error> {
     let thread = reading.thread.clone();
-    let mut scan = Scan::new(api, session, thread.clone(), reading.order);
+    // Without a cursor the first page will do.
+    let page = if reading.after.is_some() {
+        PAGE
+    } else {
+        (2 * reading.limit as u32).clamp(100, PAGE)
+    };
+    let mut scan = Scan::new(api, session, thread.clone(), reading.order, page);
     match (&reading.after, reading.order) {
         (None, _) => {}
         (Some(after), Order::Newest) => {
@@ -271,7 +277,7 @@ async fn fetch(api: &Client, session: &Id, reading: &Reading) -> Result<Option<R
             }
         }
         (Some(after), Order::Oldest) => {
-            let mut back = Scan::new(api, session, thread, Order::Newest);
+            let mut back = Scan::new(api, session, thread, Order::Newest, PAGE);
             if let Some(mut events) = back.take_until(after, NEAR).await? {
                 events.reverse();
                 return Ok(Some(Run {
@@ -288,7 +294,7 @@ async fn fetch(api: &Client, session: &Id, reading: &Reading) -> Result<Option<R
 }
 
 async fn find(api: &Client, session: &Id, event_id: &str) -> Result<Option<Event>, Error> {
-    let mut scan = Scan::new(api, session, None, Order::Newest);
+    let mut scan = Scan::new(api, session, None, Order::Newest, PAGE);
     while let Some(event) = scan.next().await? {
         if event.id == event_id {
             return Ok(Some(event));
@@ -324,12 +330,18 @@ struct Scan<'a> {
 }
 
 impl<'a> Scan<'a> {
-    fn new(api: &'a Client, session: &'a Id, thread_id: Option<Id>, order: Order) -> Scan<'a> {
+    fn new(
+        api: &'a Client,
+        session: &'a Id,
+        thread_id: Option<Id>,
+        order: Order,
+        page: u32,
+    ) -> Scan<'a> {
         let newest_first = order == Order::Newest;
         let filter = EventFilter {
             newest_first,
             thread_id,
-            limit: Some(PAGE),
+            limit: Some(page),
             ..EventFilter::default()
         };
         Scan {
