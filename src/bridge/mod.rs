@@ -172,12 +172,12 @@ fn next(report: &Report) -> String {
         ),
         State::Done => format!("send_message with session_id {id} goes on; close_session when nothing more is needed."),
         State::NeedsAction => format!(
-            "Show what is pending to the user, then resolve_action with session_id {id} and one decision for each event_id."
+            "Show what is pending to the user, then resolve_action with session_id {id}: for each event_id `decision` \
+             on a tool_confirmation, `result` for the other kinds."
         ),
         State::BudgetReached => format!("Ask the user; update_session with session_id {id} and a higher budget_usd goes on."),
-        State::Refused | State::Failed => {
-            format!("send_message with session_id {id} tries again in other words; get_events shows what happened.")
-        }
+        State::Refused => format!("send_message with session_id {id} asks in other words; get_events shows what happened."),
+        State::Failed => format!("send_message with session_id {id} tries again; get_events shows what happened."),
         State::Terminated => "create_session starts a new session; get_events still reads the record unless it was deleted.".to_owned(),
     }
 }

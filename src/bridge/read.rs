@@ -52,6 +52,8 @@ const GATHERING: Duration = Duration::from_millis(500);
 /// Silence is checked against the list after so long; without a line, more often.
 const AUDIT: Duration = Duration::from_secs(5);
 const LINELESS_LOOK: Duration = Duration::from_millis(1500);
+/// Events whose place is not final are looked at again so soon.
+const HELD_LOOK: Duration = Duration::from_millis(500);
 
 /// A run of events, in the order asked for.
 struct Run {
@@ -72,17 +74,18 @@ impl Bridge {
         let api = self.api.until(patience.deadline);
         let mut line = Line::new(&api, session);
         loop {
-            let page = self.page(&api, session, reading, patience).await?;
-            let nothing_to_wait_for =
-                !page.events.is_empty() || page.more || page.state != State::Working;
-            if nothing_to_wait_for
-                || Instant::now() >= patience.until
-                || attention.stop.is_cancelled()
-            {
+            let (page, held) = self.page(&api, session, reading, patience).await?;
+            let complete = held == 0 && (page.more || page.state != State::Working);
+            let late = Instant::now() >= patience.until || attention.stop.is_cancelled();
+            if !page.events.is_empty() || complete || late {
                 return Ok(page);
             }
             attention.tell("waiting for new events".to_owned());
-            let look = if line.is_open() { AUDIT } else { LINELESS_LOOK };
+            let look = match line.is_open() {
+                _ if held > 0 => HELD_LOOK,
+                true => AUDIT,
+                false => LINELESS_LOOK,
+            };
             tokio::select! {
                 () = something_new(&mut line) => {}
                 () = sleep(look) => {}
@@ -92,13 +95,14 @@ impl Bridge {
         }
     }
 
+    /// One page, and how many events wait for their final place.
     async fn page(
         &self,
         api: &Client,
         session: &Id,
         reading: &Reading,
         patience: &Patience,
-    ) -> Result<Page, Failure> {
+    ) -> Result<(Page, usize), Failure> {
         let doing = format!("read the events of session {session}");
         let mut follow = Follow::new(api, patience.deadline, session, self.asked(session));
         follow
@@ -158,10 +162,8 @@ impl Bridge {
             notes: notes.into_iter().chain(patience.note.clone()).collect(),
             simulated: self.config.is_simulated(),
         };
-        Ok(Page {
-            next: next(&page, reading),
-            ..page
-        })
+        let next = next(&page, reading, held);
+        Ok((Page { next, ..page }, held))
     }
 
     /// One event, whole or in slices of its text from `offset` on.
@@ -212,7 +214,15 @@ impl Bridge {
     }
 }
 
-fn next(page: &Page, reading: &Reading) -> String {
+fn next(page: &Page, reading: &Reading, held: usize) -> String {
+    if held > 0 {
+        let after = page
+            .cursor
+            .as_ref()
+            .map(|cursor| format!("after {cursor} and "))
+            .unwrap_or_default();
+        return format!("get_events with {after}wait_seconds 5 reads on.");
+    }
     let order = if reading.order == Order::Newest {
         " and order desc"
     } else {

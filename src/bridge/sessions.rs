@@ -1,6 +1,7 @@
 //! Several sessions at once: how they stand, which exist; and changes to one that start no work.
 
 use futures_util::StreamExt;
+use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -9,11 +10,13 @@ use tokio_util::sync::CancellationToken;
 use super::catalog::{self, Listed};
 use super::follow::Follow;
 use super::{Attention, Bridge, Failure, MARK, Patience};
+use crate::api::events::EventFilter;
 use crate::api::sessions::{Session, SessionFilter, budget};
 use crate::api::{Error, Id, with};
 use crate::session::clean::clean_line;
+use crate::session::history::History;
 use crate::session::report::Report;
-use crate::session::turn::State;
+use crate::session::turn::{self, Lifecycle, State};
 
 /// When a wait on several sessions ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,8 +42,8 @@ pub struct SessionRow {
     pub session_id: String,
     /// As the caller named it.
     pub title: Option<String>,
-    /// The API's status: `idle`, `running`, `rescheduling`, `terminated`. What idle means, get_status tells.
-    pub status: String,
+    /// How it stands; unknown where its events could not be read.
+    pub state: Option<State>,
     /// Name of its agent, or the id where there is none.
     pub agent: String,
     /// RFC 3339.
@@ -84,6 +87,8 @@ pub struct SessionQuery {
 
 /// Pages that a search through all sessions reads at most.
 const SEARCHED_PAGES: usize = 10;
+/// Idle sessions of a list whose events are read.
+const GLANCES: usize = 30;
 
 impl Bridge {
     /// How sessions stand; waits until one or all of them stopped working.
@@ -199,7 +204,35 @@ impl Bridge {
             }
             filter.page = listed.next_page.clone();
         }
+        self.fill_in_states(&mut listed.items).await;
         Ok(listed)
+    }
+
+    /// What an idle session waits for is only in its events. A state that cannot be read stays unknown.
+    async fn fill_in_states(&self, rows: &mut [SessionRow]) {
+        let unknown = rows
+            .iter_mut()
+            .filter(|row| row.state.is_none())
+            .take(GLANCES);
+        let glances = unknown.map(|row| async {
+            if let Ok(id) = Id::parse(&row.session_id) {
+                row.state = self.glance(&id).await.ok();
+            }
+        });
+        join_all(glances).await;
+    }
+
+    async fn glance(&self, id: &Id) -> Result<State, Error> {
+        let filter = EventFilter {
+            newest_first: true,
+            limit: Some(50),
+            ..EventFilter::default()
+        };
+        let mut newest = self.api.list_events(id, &filter).await?.data;
+        newest.reverse();
+        let mut history = History::default();
+        history.listed(newest);
+        Ok(turn::judge(&history, &self.asked(id), Lifecycle::default()).state)
     }
 
     /// The newest session whose metadata holds this pair, among the newest thousand.
@@ -282,7 +315,12 @@ fn row(session: &Session) -> SessionRow {
     SessionRow {
         session_id: session.id.clone(),
         title: session.title.as_deref().map(clean_line),
-        status: clean_line(&session.status),
+        state: match session.status.as_str() {
+            _ if session.archived_at.is_some() => Some(State::Terminated),
+            "terminated" => Some(State::Terminated),
+            "running" | "rescheduling" => Some(State::Working),
+            _ => None,
+        },
         agent: clean_line(agent),
         created_at: session.created_at.clone(),
         updated_at: session.updated_at.clone(),

@@ -347,15 +347,15 @@ fn states() -> Value {
     json!({"type": "string", "enum": State::ALL.map(State::word)})
 }
 
-/// Shape of a [`Report`]. It stands in six tools, so it says no more than a reader needs: `{}` is a value or null.
+/// Shape of a [`Report`]. It stands in six tools, so it says no more than a reader needs.
 pub(super) fn report_schema() -> Value {
     json!({
         "type": "object",
         "properties": {
             "session_id": {"type": "string"},
-            "title": {},
+            "title": nullable("string"),
             "state": states(),
-            "reason": {},
+            "reason": nullable("string"),
             "reply": nullable("string"),
             "activity": strings(),
             "pending": {"type": "array", "items": {
@@ -364,19 +364,16 @@ pub(super) fn report_schema() -> Value {
                     "event_id": {"type": "string"},
                     "kind": {"type": "string"},
                     "tool": {"type": "string"},
-                    "input": {},
                 },
-                "required": ["event_id", "kind", "tool", "input"],
             }},
             "cursor": nullable("string"),
             "usage": {"type": "object"},
-            "last_event_age_seconds": {},
-            "url": {},
-            "untrusted": {},
-            "omitted": {},
+            "url": {"type": "string"},
+            "untrusted": {"type": "boolean"},
+            "omitted": nullable("string"),
             "next": {"type": "string"},
-            "notes": {},
-            "simulated": {},
+            "notes": strings(),
+            "simulated": {"type": "boolean"},
         },
         "required": ["session_id", "state", "reply", "pending", "cursor", "next"],
     })

@@ -519,6 +519,14 @@ mod tests {
         assert_eq!(clean_line(" \u{200b}\n"), "");
     }
 
+    #[test]
+    fn escaped_text_shows_what_cleaned_text_leaves_out() {
+        assert_eq!(
+            escape("ls \u{1b}]0;;rm -rf /\u{7}\u{202e}\tx\r\n"),
+            "ls \\u{1b}]0;;rm -rf /\\u{7}\\u{202e}\tx\\u{d}\n"
+        );
+    }
+
     fn hostile() -> impl Strategy<Value = String> {
         let pieces = prop::sample::select(vec![
             "\u{1b}",
@@ -592,6 +600,15 @@ mod tests {
                     prop_assert!(at > 0 && is_in_place(character, Some(around[at - 1]), next), "U+{:04X} out of place", u32::from(character));
                 }
             }
+        }
+
+        #[test]
+        fn escaping_takes_nothing_out_and_lets_nothing_forbidden_through(dirty in hostile(), visible in plain()) {
+            let escaped = escape(&dirty);
+            prop_assert!(escaped.chars().all(is_plain));
+            let shown: String = dirty.chars().map(|c| if is_plain(c) { c.to_string() } else { c.escape_unicode().to_string() }).collect();
+            prop_assert_eq!(escaped, shown);
+            prop_assert_eq!(escape(&visible), visible);
         }
 
         #[test]

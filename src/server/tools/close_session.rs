@@ -1,6 +1,5 @@
 //! `close_session`: archive or delete.
 
-use rmcp::handler::server::wrapper::Parameters;
 use rmcp::schemars::JsonSchema;
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, tool, tool_router};
@@ -8,6 +7,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::id;
+use super::parameters::Parameters;
 use crate::bridge::Ending;
 use crate::server::Server;
 use crate::server::present::{Answer, Shown, number_or_null, schema};

@@ -1,12 +1,12 @@
 //! `create_agent`: a reusable agent.
 
-use rmcp::handler::server::wrapper::Parameters;
 use rmcp::schemars::JsonSchema;
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, tool, tool_router};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::parameters::Parameters;
 use super::{ToolError, text};
 use crate::api::with;
 use crate::server::Server;

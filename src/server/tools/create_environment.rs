@@ -1,12 +1,12 @@
 //! `create_environment`: a container for sessions.
 
-use rmcp::handler::server::wrapper::Parameters;
 use rmcp::schemars::JsonSchema;
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, tool, tool_router};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::parameters::Parameters;
 use super::{ToolError, text};
 use crate::api::with;
 use crate::server::Server;

@@ -1,6 +1,5 @@
 //! `create_session`: start a delegation.
 
-use rmcp::handler::server::wrapper::Parameters;
 use rmcp::schemars::JsonSchema;
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, tool, tool_router};
@@ -8,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::outcome::{Outcome, question};
+use super::parameters::Parameters;
 use super::{ToolError, budget_cents, id};
 use crate::api::with;
 use crate::bridge::start::{Budget, Start};

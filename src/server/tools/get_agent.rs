@@ -1,11 +1,11 @@
 //! `get_agent`: one agent whole.
 
-use rmcp::handler::server::wrapper::Parameters;
 use rmcp::schemars::JsonSchema;
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, tool, tool_router};
 use serde::Deserialize;
 
+use super::parameters::Parameters;
 use crate::server::Server;
 use crate::server::present::{Answer, Shown, agent_schema, schema};
 

@@ -1,11 +1,11 @@
 //! `get_events`: read a session's record.
 
-use rmcp::handler::server::wrapper::Parameters;
 use rmcp::schemars::JsonSchema;
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, tool, tool_router};
 use serde::Deserialize;
 
+use super::parameters::Parameters;
 use super::{ToolError, id, optional_id};
 use crate::bridge::{Order, Reading};
 use crate::server::Server;

@@ -1,12 +1,12 @@
 //! `get_status`: how sessions stand.
 
-use rmcp::handler::server::wrapper::Parameters;
 use rmcp::schemars::JsonSchema;
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, tool, tool_router};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::parameters::Parameters;
 use super::{ToolError, id};
 use crate::bridge::{Sessions, Until};
 use crate::server::Server;

@@ -1,11 +1,11 @@
 //! `interrupt_session`: stop the current turn.
 
-use rmcp::handler::server::wrapper::Parameters;
 use rmcp::schemars::JsonSchema;
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, tool, tool_router};
 use serde::Deserialize;
 
+use super::parameters::Parameters;
 use super::{id, optional_id};
 use crate::server::Server;
 use crate::server::present::{Answer, Shown, report_schema, schema};

@@ -1,6 +1,5 @@
 //! `list_agents`: agents by name.
 
-use rmcp::handler::server::wrapper::Parameters;
 use rmcp::schemars::JsonSchema;
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, tool, tool_router};
@@ -8,6 +7,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::catalog_query;
+use super::parameters::Parameters;
 use crate::server::Server;
 use crate::server::present::{Answer, Shown, list_schema, schema, text_or_null};
 

@@ -1,12 +1,12 @@
 //! `list_sessions`: which sessions exist.
 
-use rmcp::handler::server::wrapper::Parameters;
 use rmcp::schemars::JsonSchema;
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, tool, tool_router};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::parameters::Parameters;
 use super::{ToolError, optional_id};
 use crate::api::events::parse_time;
 use crate::bridge::{Listed, SessionQuery, SessionRow};
@@ -65,20 +65,20 @@ enum Direction {
 
 #[tool_router(router = list_sessions_router, vis = "pub(super)")]
 impl Server {
-    /// Which sessions exist. `status` says only whether one runs; what an idle one waits for, get_status tells.
+    /// Which sessions exist, and how they stand. get_status tells more about one.
     #[tool(
         title = "List sessions",
         annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = false),
         output_schema = schema(list_schema("sessions", json!({
             "session_id": {"type": "string"},
             "title": text_or_null(),
-            "status": {"type": "string"},
+            "state": text_or_null(),
             "agent": {"type": "string"},
             "created_at": text_or_null(),
             "updated_at": text_or_null(),
             "cost_usd": number_or_null(),
             "archived": {"type": "boolean"},
-        }), &["session_id", "status"]))
+        }), &["session_id", "state"]))
     )]
     async fn list_sessions(
         &self,
@@ -147,10 +147,11 @@ fn shown(listed: Listed<SessionRow>, budget: usize) -> Shown {
             .map(|cost| format!(" · ${cost:.2}"))
             .unwrap_or_default();
         let archived = if row.archived { " · archived" } else { "" };
+        let state = row.state.map_or("state unknown", |state| state.word());
         let created = row.created_at.as_deref().unwrap_or("?");
         format!(
-            "{} {}{title} · {} · {created}{cost}{archived}",
-            row.session_id, row.status, row.agent
+            "{} {state}{title} · {} · {created}{cost}{archived}",
+            row.session_id, row.agent
         )
     })
 }

@@ -12,6 +12,7 @@ mod list_agents;
 mod list_environments;
 mod list_sessions;
 mod outcome;
+mod parameters;
 mod resolve_action;
 mod send_message;
 mod update_session;

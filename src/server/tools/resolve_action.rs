@@ -1,11 +1,11 @@
 //! `resolve_action`: answer what an agent waits for.
 
-use rmcp::handler::server::wrapper::Parameters;
 use rmcp::schemars::JsonSchema;
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, tool, tool_router};
 use serde::Deserialize;
 
+use super::parameters::Parameters;
 use super::{ToolError, id};
 use crate::bridge::{Decision, Verdict};
 use crate::server::Server;

@@ -1,12 +1,12 @@
 //! `send_message`: say the next thing in a session.
 
-use rmcp::handler::server::wrapper::Parameters;
 use rmcp::schemars::JsonSchema;
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, tool, tool_router};
 use serde::Deserialize;
 
 use super::outcome::{Outcome, question};
+use super::parameters::Parameters;
 use super::{ToolError, id};
 use crate::server::Server;
 use crate::server::present::{Answer, Shown, report_schema, schema};

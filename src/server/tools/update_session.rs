@@ -1,12 +1,12 @@
 //! `update_session`: title, metadata, budget.
 
-use rmcp::handler::server::wrapper::Parameters;
 use rmcp::schemars::JsonSchema;
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, tool, tool_router};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::parameters::Parameters;
 use super::{ToolError, budget_cents, id};
 use crate::bridge::Changes;
 use crate::server::Server;

@@ -1,0 +1,46 @@
+//! A tool's arguments: read like rmcp's own wrapper reads them, with the name of the argument that is wrong.
+
+use std::borrow::Cow;
+
+use rmcp::ErrorData;
+use rmcp::handler::server::common::FromContextPart;
+use rmcp::handler::server::tool::ToolCallContext;
+use rmcp::schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// The arguments of one call. `#[tool]` knows the type by its name and takes the input schema from it.
+pub(super) struct Parameters<P>(pub(super) P);
+
+impl<P: JsonSchema> JsonSchema for Parameters<P> {
+    fn schema_name() -> Cow<'static, str> {
+        P::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        P::json_schema(generator)
+    }
+}
+
+impl<S, P: DeserializeOwned> FromContextPart<ToolCallContext<'_, S>> for Parameters<P> {
+    fn from_context_part(context: &mut ToolCallContext<S>) -> Result<Self, ErrorData> {
+        let arguments = Value::Object(context.arguments.take().unwrap_or_default());
+        serde_path_to_error::deserialize(arguments)
+            .map(Parameters)
+            .map_err(|error| {
+                let path = error.path().to_string();
+                let place = if path == "." {
+                    String::new()
+                } else {
+                    format!("`{path}`: ")
+                };
+                // rmcp shows what begins so to the model, instead of failing the request.
+                let begin = "failed to deserialize parameters:";
+                let next = "correct this argument and make the call again; nothing was sent.";
+                ErrorData::invalid_params(
+                    format!("{begin} {place}{}\nNext: {next}", error.inner()),
+                    None,
+                )
+            })
+    }
+}

@@ -1,0 +1,349 @@
+"""Clients that nobody here wrote, against the real binary over stdio: the Python SDK and the MCP Inspector, in both protocol eras.
+
+MANAGED_AGENTS_MCP_BIN is the binary; MCP_INSPECTOR the Inspector's command (without it those tests are skipped).
+"""
+
+import json
+import os
+import subprocess
+from contextlib import asynccontextmanager
+
+import anyio
+import pytest
+from jsonschema import Draft202012Validator
+from mcp import Client, StdioServerParameters
+
+BINARY = os.environ.get("MANAGED_AGENTS_MCP_BIN", "managed-agents-mcp")
+INSPECTOR = os.environ.get("MCP_INSPECTOR")
+
+TOOLS = {
+    "create_session", "send_message", "get_status", "get_events", "resolve_action", "interrupt_session", "list_sessions",
+    "close_session", "list_agents", "get_agent", "create_agent", "list_environments", "create_environment",
+}
+NOT_BY_DEFAULT = {
+    "update_agent", "close_agent", "close_environment", "list_vaults", "list_memory_stores",
+    "list_schedules", "create_schedule", "control_schedule",
+}
+STARTS_WORK = {"create_session", "send_message"}
+
+pytestmark = pytest.mark.anyio
+both_eras = pytest.mark.parametrize("mode", ["legacy", "auto"])
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+@asynccontextmanager
+async def serving(mode, **client_options):
+    """The binary on its simulator, and a client that has introduced itself. A test that hangs is a failure."""
+    server = StdioServerParameters(command=BINARY, args=["--simulate"])
+    try:
+        with anyio.fail_after(90):
+            async with Client(server, mode=mode, read_timeout_seconds=60, **client_options) as client:
+                yield client
+    except BaseException as error:  # the client's task group wraps what a test raises, often more than once
+        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]
+        raise error from None
+
+
+def text_of(result):
+    return "\n".join(block.text for block in result.content if block.type == "text")
+
+
+async def call(client, tool, progress_callback=None, **arguments):
+    """The structured half of a result, once both halves hold what every result promises."""
+    result = await client.call_tool(tool, arguments, progress_callback=progress_callback)
+    assert not result.is_error, text_of(result)
+    schema = next(t.output_schema for t in (await client.list_tools()).tools if t.name == tool)
+    Draft202012Validator(schema).validate(result.structured_content)
+    text = text_of(result)
+    assert text.strip(), "the text half is empty"
+    assert "structuredContent" not in text and "structured content" not in text.lower()
+    return result.structured_content, text
+
+
+async def refused(client, tool, **arguments):
+    """The text of a call that must come back as an error the model can read."""
+    result = await client.call_tool(tool, arguments)
+    assert result.is_error, f"{tool} accepted {arguments}: {text_of(result)}"
+    return text_of(result)
+
+
+def schemas_in(value, path="$"):
+    """Every object within a schema that is itself a schema, with where it stands."""
+    if isinstance(value, dict):
+        if any(key in value for key in ("type", "$ref", "anyOf", "oneOf", "enum", "const", "properties", "items")):
+            yield path, value
+        for key, child in value.items():
+            yield from schemas_in(child, f"{path}.{key}")
+    elif isinstance(value, list):
+        for at, child in enumerate(value):
+            yield from schemas_in(child, f"{path}[{at}]")
+
+
+# ---------------------------------------------------------------------------------------------------------------- the Python SDK
+
+
+@both_eras
+async def test_the_server_introduces_itself(mode):
+    async with serving(mode) as client:
+        assert client.protocol_version == {"legacy": "2025-11-25", "auto": "2026-07-28"}[mode]
+        assert client.server_info.name == "managed-agents-mcp"
+        assert client.server_info.version
+        assert "simulat" in client.instructions.lower(), "the instructions do not say that this is the simulator"
+        assert len(client.instructions.encode()) <= 2048
+        assert client.server_capabilities.tools is not None
+
+
+@both_eras
+async def test_the_default_tools_are_listed_and_described(mode):
+    async with serving(mode) as client:
+        tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+        assert TOOLS <= tools.keys(), f"missing: {sorted(TOOLS - tools.keys())}"
+        assert not NOT_BY_DEFAULT & tools.keys()
+        assert list(tools) == [tool.name for tool in (await client.list_tools()).tools], "the order changes"
+        for name, tool in tools.items():
+            assert tool.description and len(tool.description.encode()) <= 2048, name
+            assert tool.input_schema["additionalProperties"] is False, f"{name} takes any parameter"
+            for parameter, schema in tool.input_schema.get("properties", {}).items():
+                assert schema.get("description"), f"{name}: {parameter} is not described"
+            assert tool.output_schema and tool.output_schema["type"] == "object", name
+            Draft202012Validator.check_schema(tool.input_schema)
+            Draft202012Validator.check_schema(tool.output_schema)
+
+
+@both_eras
+async def test_input_schemas_stay_within_what_every_host_reads(mode):
+    async with serving(mode) as client:
+        for tool in (await client.list_tools()).tools:
+            for path, schema in schemas_in(tool.input_schema):
+                where = f"{tool.name} {path}"
+                assert "$ref" not in schema, where
+                assert not isinstance(schema.get("format"), str), where
+                assert not isinstance(schema.get("type"), list), where
+
+
+@both_eras
+async def test_annotations_say_what_a_tool_may_do(mode):
+    async with serving(mode) as client:
+        for tool in (await client.list_tools()).tools:
+            hints = tool.annotations
+            assert hints is not None, tool.name
+            assert hints.read_only_hint is tool.name.startswith(("get_", "list_")), tool.name
+            if not hints.read_only_hint:
+                assert hints.destructive_hint is tool.name.startswith("close_"), tool.name
+            if tool.name in STARTS_WORK:
+                assert hints.open_world_hint is True, tool.name
+
+
+@both_eras
+async def test_a_delegation_is_answered_and_followed_up(mode):
+    async with serving(mode) as client:
+        first, text = await call(client, "create_session", message="Say hello to Ada")
+        assert first["state"] == "done"
+        assert first["reply"]
+        assert first["untrusted"] is True
+        for fact in (first["session_id"], "done", first["reply"].strip().splitlines()[0]):
+            assert fact in text, f"the text does not stand alone: {fact!r} is missing in {text!r}"
+
+        second, text = await call(client, "send_message", session_id=first["session_id"], message="Now greet Grace")
+        assert second["session_id"] == first["session_id"]
+        assert second["state"] == "done"
+        assert second["reply"] and second["reply"] != first["reply"]
+        assert "Ada" not in second["reply"], "an older turn's answer came back"
+        assert second["cursor"] != first["cursor"]
+        assert second["reply"].strip().splitlines()[0] in text
+
+
+@both_eras
+async def test_a_report_says_that_it_is_simulated(mode):
+    async with serving(mode) as client:
+        report, _ = await call(client, "create_session", message="Say hello")
+        assert report["simulated"] is True
+
+
+@both_eras
+async def test_an_approval_waits_for_the_decision(mode):
+    async with serving(mode) as client:
+        report, text = await call(client, "create_session", message="[approve] clean the build folder")
+        assert report["state"] == "needs_action"
+        pending = report["pending"][0]
+        assert pending["kind"] == "tool_confirmation"
+        assert pending["tool"] and pending["tool"] in text
+        assert pending["input"] and all(str(value) in text for value in pending["input"].values())
+        assert pending["event_id"] in text and "resolve_action" in text
+
+        decisions = [{"event_id": pending["event_id"], "decision": "allow"}]
+        report, _ = await call(client, "resolve_action", session_id=report["session_id"], decisions=decisions)
+        assert report["state"] == "done"
+        assert report["pending"] == []
+        assert report["reply"]
+
+
+@both_eras
+async def test_a_decision_for_another_event_is_refused(mode):
+    async with serving(mode) as client:
+        report, _ = await call(client, "create_session", message="[approve] clean the build folder")
+        decisions = [{"event_id": "sevt_nobody_asked", "decision": "allow"}]
+        await refused(client, "resolve_action", session_id=report["session_id"], decisions=decisions)
+        status, _ = await call(client, "get_status", session_ids=[report["session_id"]])
+        assert status["sessions"][0]["state"] == "needs_action"
+
+
+@both_eras
+async def test_events_page_by_cursor_without_loss_or_repeat(mode):
+    async with serving(mode) as client:
+        session, _ = await call(client, "create_session", message="[work 6] look around")
+        whole = await settled_events(client, session["session_id"])
+        seen, after, pages = [], {}, 0
+        while True:
+            page, text = await call(client, "get_events", session_id=session["session_id"], limit=3, **after)
+            assert len(page["events"]) <= 3
+            assert all(event["id"] in text for event in page["events"]), "the text half leaves events out"
+            seen += [event["id"] for event in page["events"]]
+            after, pages = {"after": page["cursor"]}, pages + 1
+            if not page["more"]:
+                break
+            assert pages < 100, "paging does not end"
+        assert pages > 1, "too few events to page"
+        assert seen == whole, "paging and reading at once differ"
+        rest, _ = await call(client, "get_events", session_id=session["session_id"], **after)
+        assert rest["events"] == [] and rest["more"] is False
+
+
+@both_eras
+async def test_events_are_followed_while_they_happen_without_loss_or_repeat(mode):
+    async with serving(mode) as client:
+        session, _ = await call(client, "create_session", message="[seconds 2] [work 6] look around", wait_seconds=0)
+        seen, after = [], {}
+        while True:
+            page, _ = await call(client, "get_events", session_id=session["session_id"], limit=3, wait_seconds=10, **after)
+            seen += [event["id"] for event in page["events"]]
+            after = {"after": page["cursor"]} if page["cursor"] else {}
+            if page["state"] != "working" and not page["more"]:
+                break
+        whole = await settled_events(client, session["session_id"])
+        assert len(seen) == len(set(seen)), "an event was shown twice"
+        lost = [event for event in whole if event not in seen]
+        assert not lost, f"lost {lost} of {len(whole)} events"
+
+
+async def settled_events(client, session_id):
+    """The ids of a finished turn's record, once its end is in it."""
+    while True:
+        page, _ = await call(client, "get_events", session_id=session_id, limit=100)
+        if page["events"] and page["events"][-1]["type"] == "session.status_idle":
+            return [event["id"] for event in page["events"]]
+        await anyio.sleep(0.2)
+
+
+@both_eras
+async def test_a_wait_reports_its_progress(mode):
+    heard = []
+
+    async def progress(amount, total, message):
+        heard.append((amount, total, message))
+
+    async with serving(mode) as client:
+        report, _ = await call(client, "create_session", progress_callback=progress, message="[seconds 3] think", wait_seconds=20)
+        assert report["state"] == "done"
+    assert heard, "no progress in three seconds of work"
+    amounts = [amount for amount, _, _ in heard]
+    assert all(earlier < later for earlier, later in zip(amounts, amounts[1:])), f"not increasing: {amounts}"
+    assert all(total is None for _, total, _ in heard), "nobody knows the total"
+    assert all(message and len(message) <= 180 for _, _, message in heard), heard
+
+
+@both_eras
+async def test_a_wait_is_bounded_and_says_how_to_go_on(mode):
+    async with serving(mode) as client:
+        with anyio.fail_after(4):
+            report, text = await call(client, "create_session", message="[seconds 6] think", wait_seconds=1)
+        assert report["state"] == "working"
+        assert "get_status" in report["next"] or "get_events" in report["next"]
+        assert report["next"] in text
+        status, _ = await call(client, "get_status", session_ids=[report["session_id"]], wait_seconds=20)
+        assert status["sessions"][0]["state"] == "done"
+        assert status["sessions"][0]["reply"]
+
+
+@both_eras
+async def test_wrong_parameters_come_back_with_the_right_ones(mode):
+    async with serving(mode) as client:
+        text = await refused(client, "create_session", mesage="Say hello")
+        assert "mesage" in text
+        properties = next(t for t in (await client.list_tools()).tools if t.name == "create_session").input_schema["properties"]
+        assert all(name in text for name in properties), f"not all of {sorted(properties)} in {text!r}"
+        assert "session_id" in await refused(client, "send_message", message="to whom?")
+        await refused(client, "get_status", session_ids=["../vaults"])
+
+
+@both_eras
+async def test_a_session_is_interrupted_and_closed(mode):
+    async with serving(mode) as client:
+        started, _ = await call(client, "create_session", message="[seconds 30] think", wait_seconds=0)
+        stopped, _ = await call(client, "interrupt_session", session_id=started["session_id"])
+        assert stopped["state"] == "done"
+        await call(client, "close_session", session_id=started["session_id"])
+        status, _ = await call(client, "get_status", session_ids=[started["session_id"]])
+        assert status["sessions"][0]["state"] == "terminated"
+        assert "archived" in await refused(client, "send_message", session_id=started["session_id"], message="still there?")
+
+
+@both_eras
+async def test_agents_environments_and_sessions_are_made_and_found(mode):
+    async with serving(mode) as client:
+        agent, _ = await call(client, "create_agent", name="Reviewer")
+        environment, _ = await call(client, "create_environment", name="Sandbox")
+        agents, text = await call(client, "list_agents", name_contains="view")
+        assert "Reviewer" in text and agents
+        environments, text = await call(client, "list_environments")
+        assert "Sandbox" in text and environments
+        _, text = await call(client, "get_agent", agent="Reviewer")
+        assert "Reviewer" in text
+        session, _ = await call(client, "create_session", agent="Reviewer", environment="Sandbox", message="Say hello")
+        assert session["state"] == "done"
+        _, text = await call(client, "list_sessions")
+        assert session["session_id"] in text
+
+
+# ------------------------------------------------------------------------------------------------------------------ the Inspector
+
+needs_inspector = pytest.mark.skipif(not INSPECTOR, reason="MCP_INSPECTOR is not set")
+inspector_eras = pytest.mark.parametrize("era", ["legacy", "modern"])
+
+
+def inspect(home, era, *options):
+    """What the Inspector's command line prints for one method, as JSON. It keeps nothing outside `home`."""
+    command = [INSPECTOR, "--cli", "--protocol-era", era, *options, "--format", "json", "--", BINARY, "--simulate"]
+    environment = {**os.environ, "HOME": str(home), "MCP_INSPECTOR_SECRET_STORE": "memory"}
+    done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=90)
+    assert done.returncode == 0, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return json.loads(done.stdout)
+
+
+@needs_inspector
+@inspector_eras
+def test_the_inspector_finds_nothing_to_mend_in_the_schemas(era, tmp_path):
+    printed = inspect(tmp_path, era, "--method", "tools/list", "--strict")
+    assert TOOLS <= {tool["name"] for tool in printed["result"]["tools"]}
+    findings = [
+        f"{tool['toolName']} {finding['schema']}.{finding['path']}: {finding['rule']} ({finding['severity']})"
+        for tool in printed.get("schemaFindings", [])
+        for finding in tool["findings"]
+    ]
+    assert not findings, f"{len(findings)} findings\n" + "\n".join(findings)
+
+
+@needs_inspector
+@inspector_eras
+def test_the_inspector_delegates(era, tmp_path):
+    arguments = json.dumps({"message": "Say hello"})
+    printed = inspect(tmp_path, era, "--method", "tools/call", "--tool-name", "create_session", "--tool-args-json", arguments)
+    report = printed["result"]["structuredContent"]
+    assert report["state"] == "done"
+    assert report["reply"]
+    assert not printed["result"].get("isError")
