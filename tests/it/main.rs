@@ -9,7 +9,11 @@
 )]
 
 mod answers;
+mod approvals;
+mod events;
 mod rig;
+mod sending;
+mod size;
 mod states;
 mod waits;
 

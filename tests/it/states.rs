@@ -24,7 +24,7 @@ const SCRIPTS: [(&str, &str, Option<&str>); 17] = [
     ("[tool_result] go", "needs_action", None),
     ("[budget] go", "budget_reached", Some("budget")),
     ("[refuse] go", "refused", Some("declined")),
-    ("[retries] go", "failed", Some("overloaded")),
+    ("[retries] go", "failed", Some("retries_exhausted")),
     ("[error] go", "failed", Some("overloaded")),
     ("[terminate] go", "terminated", Some("")),
 ];
