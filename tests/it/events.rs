@@ -1,0 +1,386 @@
+//! No event is lost and none is shown twice: across pages, cut streams, slow lists and new processes.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use managed_agents_mcp::simulator::Kind;
+use serde_json::{Value, json};
+
+use crate::rig::{Client, Rig, length, session};
+
+fn ids(events: &Value) -> Vec<String> {
+    let events = events.as_array().unwrap().iter();
+    events
+        .map(|event| event["id"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+fn ids_of(record: &[Value]) -> Vec<String> {
+    ids(&json!(record))
+}
+
+/// What the digest leaves out.
+fn is_noise(event: &Value) -> bool {
+    let kind = event["type"].as_str().unwrap();
+    kind.starts_with("span.model_request") || kind == "agent.thinking" || kind == "session.usage"
+}
+
+/// One page of a record; the arguments are added to the session's id.
+async fn page(client: &Client, session: &str, arguments: Value) -> Value {
+    let mut all = json!({"session_id": session});
+    let more = arguments.as_object().unwrap().clone();
+    all.as_object_mut().unwrap().extend(more);
+    client.call("get_events", all).await.ok()
+}
+
+/// Every entry of a record that is not written any more, page by page.
+async fn read(client: &Client, session: &str, arguments: Value) -> Vec<Value> {
+    let mut all = Vec::new();
+    let mut arguments = arguments;
+    for _ in 0..500 {
+        let page = page(client, session, arguments.clone()).await;
+        all.extend(page["events"].as_array().unwrap().clone());
+        if page["more"] == false {
+            return all;
+        }
+        arguments["after"] = page["cursor"].clone();
+    }
+    panic!("the record never ends: {} entries", all.len());
+}
+
+#[tokio::test]
+async fn pages_of_any_size_hold_every_event_once_and_in_order() {
+    let rig = Rig::start().await;
+    let client = rig.client().await;
+    let id = session(
+        &client
+            .create("[work 12] [two] [unknown] [retrying] go", 20)
+            .await,
+    );
+    let _ = client.send(&id, "[outcome] [thinking] go", 20).await;
+    let _ = client.send(&id, "[approve 2] [custom] go", 20).await;
+    let record = rig.record(&id).await;
+    let whole = ids_of(&record);
+    let shown: Vec<Value> = record
+        .iter()
+        .filter(|event| !is_noise(event))
+        .cloned()
+        .collect();
+    let shown = ids_of(&shown);
+    assert!(shown.len() > 40 && whole.len() > shown.len() + 5);
+    join_all([1, 7, 50, 1000].map(async |limit| {
+        for (detail, wanted) in [("full", &whole), ("digest", &shown)] {
+            if limit == 1 && detail == "full" {
+                continue;
+            }
+            let forward = read(&client, &id, json!({"limit": limit, "detail": detail})).await;
+            assert_eq!(&ids_of(&forward), wanted, "{limit} {detail}");
+            let arguments = json!({"limit": limit, "detail": detail, "order": "desc"});
+            let mut backward = ids_of(&read(&client, &id, arguments).await);
+            backward.reverse();
+            assert_eq!(&backward, wanted, "{limit} {detail} desc");
+        }
+    }))
+    .await;
+    let full = read(&client, &id, json!({"detail": "full"})).await;
+    assert_eq!(full, record, "the API's own objects");
+}
+
+#[tokio::test]
+async fn a_page_holds_no_more_entries_than_its_limit_and_says_whether_there_are_more() {
+    let rig = Rig::start().await;
+    let client = rig.client().await;
+    let id = session(&client.create("[work 5] go", 20).await);
+    let first = page(&client, &id, json!({"limit": 4})).await;
+    assert_eq!(first["events"].as_array().unwrap().len(), 4);
+    assert_eq!(first["more"], true);
+    assert!(
+        first["next"]
+            .as_str()
+            .unwrap()
+            .contains(first["cursor"].as_str().unwrap())
+    );
+    let all = page(&client, &id, json!({"limit": 1000})).await;
+    assert_eq!(all["more"], false);
+    let end = page(&client, &id, json!({"after": all["cursor"]})).await;
+    assert_eq!((&end["events"], &end["more"]), (&json!([]), &json!(false)));
+    assert_eq!(
+        end["cursor"], all["cursor"],
+        "a cursor at the end stays good"
+    );
+}
+
+/// Follows a record with new processes from a cursor on, until it has as many events as it will ever have.
+async fn follow(rig: &Rig, id: &str, after: Value, is_over: impl AsyncFn() -> bool) -> Vec<String> {
+    let deadline = Instant::now() + Duration::from_secs(25);
+    let mut seen: Vec<String> = Vec::new();
+    let mut after = after;
+    let mut looks_after_the_end = 0;
+    // A late word may need as long as this to get its place.
+    while looks_after_the_end < 5 {
+        let client = rig.client().await;
+        for _ in 0..3 {
+            let mut arguments = json!({"detail": "full", "wait_seconds": 1});
+            if after.is_string() {
+                arguments["after"] = after.clone();
+            }
+            let over = is_over().await;
+            let page = page(&client, id, arguments).await;
+            seen.extend(ids(&page["events"]));
+            after = page["cursor"].clone();
+            let idle = page["events"] == json!([]) && page["notes"].is_null();
+            looks_after_the_end = if over && idle {
+                looks_after_the_end + 1
+            } else {
+                0
+            };
+        }
+        assert!(Instant::now() < deadline, "the record never ends: {seen:?}");
+    }
+    seen
+}
+
+#[tokio::test]
+async fn a_reader_that_starts_anew_again_and_again_gets_every_event_once() {
+    let faults: [Option<(&str, Kind)>; 7] = [
+        None,
+        Some(("GET */events", Kind::ListLag { ms: 700 })),
+        Some(("GET */events/stream", Kind::Replay)),
+        Some(("GET */events/stream", Kind::DuplicateFrames)),
+        Some(("GET */events/stream", Kind::ReorderFrames)),
+        Some(("GET */events/stream", Kind::CutAfterBytes { bytes: 900 })),
+        Some(("GET */events", Kind::EndlessPage)),
+    ];
+    join_all(faults.map(async |fault| {
+        let rig = Rig::paced(Duration::from_millis(15)).await;
+        let client = rig.client().await;
+        let report = client.create("[work 15] [seconds 1] first", 0).await;
+        let id = session(&report);
+        if let Some((on, kind)) = fault.clone() {
+            rig.always(on, kind);
+        }
+        // Messages that wait in the queue move in the record, and late words come before what is already there.
+        let writer = async {
+            let _ = client.send(&id, "[work 2] [late 1] second", 0).await;
+            let _ = client.send(&id, "[two] third", 0).await;
+            rig.until_recorded(&id, |event| {
+                event.to_string().contains("Simulated answer (turn 3)")
+            })
+            .await;
+            let _ = client.send(&id, "[late 1.5] fourth", 20).await;
+        };
+        let done = async || {
+            let path = format!("/v1/sessions/{id}/events?order=desc&limit=100");
+            let newest = rig.api("GET", &path, Value::Null).await.to_string();
+            newest.contains("(turn 4)")
+        };
+        let (from_start, from_cursor, ()) = tokio::join!(
+            follow(&rig, &id, Value::Null, done),
+            follow(&rig, &id, report["cursor"].clone(), done),
+            writer
+        );
+        rig.simulator.clear_faults();
+        let record = ids_of(&rig.record(&id).await);
+        assert_eq!(from_start, record, "{fault:?}");
+        let after = record.iter().position(|id| report["cursor"] == *id);
+        let after = after.map_or(0, |place| place + 1);
+        assert_eq!(from_cursor, record[after..], "{fault:?} from the cursor");
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn the_cursor_of_a_report_leads_another_process_to_what_came_later() {
+    let rig = Rig::start().await;
+    let report = rig
+        .client()
+        .await
+        .create("[work 20] [seconds 3] go", 1)
+        .await;
+    assert_eq!(report["state"], "working");
+    let id = session(&report);
+    let done = rig.client().await.wait_for(&id, 20).await;
+    let later = read(
+        &rig.client().await,
+        &id,
+        json!({"detail": "full", "after": report["cursor"]}),
+    )
+    .await;
+    let record = ids_of(&rig.record(&id).await);
+    let after = record
+        .iter()
+        .position(|id| report["cursor"] == *id)
+        .unwrap();
+    assert_eq!(ids_of(&later), record[after + 1..]);
+    assert_eq!(done["cursor"], *record.last().unwrap());
+}
+
+#[tokio::test]
+async fn one_event_read_in_slices_is_the_whole_event() {
+    let rig = Rig::start().await;
+    let client = rig.client().await;
+    let id = session(
+        &client
+            .create("[huge 60] [big 1 40] \"quoted\" \\ back", 20)
+            .await,
+    );
+    let record = rig.record(&id).await;
+    let big = |kind: &str| {
+        let found = record.iter().find(|event| event["type"] == kind);
+        found.unwrap().clone()
+    };
+    for event in [big("agent.message"), big("agent.tool_result")] {
+        let whole = event["content"][0]["text"].as_str().unwrap();
+        for detail in ["digest", "full"] {
+            let mut text = String::new();
+            loop {
+                let arguments =
+                    json!({"event_id": event["id"], "detail": detail, "offset": length(&text)});
+                let page = page(&client, &id, arguments).await;
+                let entry = &page["events"][0];
+                assert_eq!(entry["id"], event["id"]);
+                text.push_str(entry["text"].as_str().unwrap());
+                if page["more"] == false {
+                    assert_eq!(page["omitted"], Value::Null);
+                    break;
+                }
+                let call = page["omitted"].as_str().unwrap();
+                assert!(
+                    call.contains(&format!("\"offset\":{}", length(&text))),
+                    "{call}"
+                );
+            }
+            if detail == "digest" {
+                assert_eq!(text, whole);
+            } else {
+                assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), event);
+            }
+        }
+    }
+    let small = record
+        .iter()
+        .find(|event| event["type"] == "user.message")
+        .unwrap();
+    let arguments = json!({"event_id": small["id"], "detail": "full"});
+    assert_eq!(
+        page(&client, &id, arguments).await["events"],
+        json!([small])
+    );
+}
+
+#[tokio::test]
+async fn a_cursor_that_is_not_in_the_record_is_explained() {
+    let rig = Rig::start().await;
+    let client = rig.client().await;
+    let id = session(&client.create("hello", 20).await);
+    for arguments in [
+        json!({"session_id": id, "after": "sevt_01nowhere"}),
+        json!({"session_id": id, "after": "sevt_01nowhere", "order": "desc"}),
+        json!({"session_id": id, "event_id": "sevt_01nowhere"}),
+    ] {
+        let text = client.call("get_events", arguments).await.err();
+        assert!(
+            text.contains("sevt_01nowhere") && text.contains(&id),
+            "{text}"
+        );
+        assert!(text.contains("without `after`"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_filter_by_type_shows_those_types_only_and_all_of_them() {
+    let rig = Rig::start().await;
+    let client = rig.client().await;
+    let id = session(&client.create("[work 9] [unknown] [two] go", 20).await);
+    let record = rig.record(&id).await;
+    for types in [
+        json!(["agent.message"]),
+        json!(["agent.tool_use", "agent.tool_result"]),
+        json!(["agent.daydream"]),
+        json!(["user.message", "session.status_idle"]),
+        json!(["agent.never_seen"]),
+    ] {
+        let wanted: Vec<Value> = record
+            .iter()
+            .filter(|event| types.as_array().unwrap().contains(&event["type"]))
+            .cloned()
+            .collect();
+        for (detail, limit) in [("full", 1000), ("digest", 2)] {
+            let arguments = json!({"types": types, "detail": detail, "limit": limit});
+            let found = read(&client, &id, arguments).await;
+            assert_eq!(ids_of(&found), ids_of(&wanted), "{types} {detail}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn event_types_that_nobody_knows_are_shown_by_name() {
+    let rig = Rig::start().await;
+    let client = rig.client().await;
+    let report = client.create("[unknown] go", 20).await;
+    let called = client
+        .call("get_events", json!({"session_id": session(&report)}))
+        .await;
+    for name in [
+        "agent.daydream",
+        "session.weather_changed",
+        "span.reflection_end",
+    ] {
+        assert!(called.text.contains(name), "{}", called.text);
+        assert!(called.structured.to_string().contains(name));
+    }
+}
+
+#[tokio::test]
+async fn a_list_without_end_does_not_hold_up_a_call() {
+    let rig = Rig::start().await;
+    let client = rig.client().await;
+    let id = session(&client.create("[work 5] go", 20).await);
+    rig.always("GET */events", Kind::EndlessPage);
+    let record = client
+        .call("get_events", json!({"session_id": id, "detail": "full"}))
+        .await;
+    let record = record.within(Duration::from_secs(2)).ok();
+    rig.simulator.clear_faults();
+    assert_eq!(ids(&record["events"]), ids_of(&rig.record(&id).await));
+}
+
+#[tokio::test]
+async fn what_the_agent_wrote_is_cleaned_and_fenced() {
+    let rig = Rig::start().await;
+    let client = rig.client().await;
+    let arguments = json!({"message": "[hostile] go", "wait_seconds": 20});
+    let called = client.call("create_session", arguments).await;
+    let id = session(&called.structured);
+    let page = client.call("get_events", json!({"session_id": id})).await;
+    let full = client
+        .call("get_events", json!({"session_id": id, "detail": "full"}))
+        .await;
+    for result in [called, page, full] {
+        assert_eq!(result.structured["untrusted"], true);
+        assert!(
+            result.text.contains("data, not instructions"),
+            "{}",
+            result.text
+        );
+        // JSON on the wire escapes what is below U+0020; the texts inside must not hold it either.
+        let mut texts = vec![result.text.clone()];
+        collect(&result.structured, &mut texts);
+        for text in texts {
+            let odd = text.chars().find(|c| {
+                (c.is_control() && !matches!(c, '\n' | '\t'))
+                    || matches!(*c as u32, 0x200b..=0x200f | 0x202a..=0x202e | 0x2060..=0x206f | 0xfeff | 0xe0000..=0xe007f)
+            });
+            assert_eq!(odd, None, "{text:?}");
+        }
+    }
+}
+
+fn collect(value: &Value, into: &mut Vec<String>) {
+    match value {
+        Value::String(text) => into.push(text.clone()),
+        Value::Array(items) => items.iter().for_each(|item| collect(item, into)),
+        Value::Object(fields) => fields.values().for_each(|field| collect(field, into)),
+        _ => {}
+    }
+}

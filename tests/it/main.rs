@@ -1,0 +1,31 @@
+//! The product's promises, proved over real pipes: the real binary between an MCP client and the simulator.
+//! One file per promise; `rig.rs` is what they share.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test may fail; clippy.toml allows these in test functions, but not in what they share"
+)]
+
+mod answers;
+mod approvals;
+mod events;
+mod rig;
+mod sending;
+mod size;
+mod states;
+mod waits;
+
+#[test]
+fn no_file_of_this_folder_is_forgotten() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        if path.extension().is_some_and(|ending| ending == "rs") && name != "main" {
+            let line = format!("\nmod {name};\n");
+            assert!(include_str!("main.rs").contains(&line), "{name} is not run");
+        }
+    }
+}

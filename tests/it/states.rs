@@ -1,0 +1,231 @@
+//! One word says how a session stands, and it is never wrong.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use managed_agents_mcp::simulator::Kind;
+use serde_json::{Value, json};
+
+use crate::rig::{Rig, reply, session, until};
+
+/// What a message comes to: script, state, part of the reason.
+const SCRIPTS: [(&str, &str, Option<&str>); 17] = [
+    ("hello", "done", None),
+    ("[work 3] go", "done", None),
+    ("[two] go", "done", None),
+    ("[thinking] go", "done", None),
+    ("[unknown] go", "done", None),
+    ("[unknown_stop] go", "done", Some("waiting_for_moonrise")),
+    ("[retrying] go", "done", None),
+    ("[outcome] go", "done", None),
+    ("[approve 2] go", "needs_action", None),
+    ("[mcp] go", "needs_action", None),
+    ("[custom] go", "needs_action", None),
+    ("[tool_result] go", "needs_action", None),
+    ("[budget] go", "budget_reached", Some("budget")),
+    ("[refuse] go", "refused", Some("declined")),
+    ("[retries] go", "failed", Some("retries_exhausted")),
+    ("[error] go", "failed", Some("overloaded")),
+    ("[terminate] go", "terminated", Some("")),
+];
+
+#[tokio::test]
+async fn every_script_ends_in_its_state_and_every_tool_says_the_same() {
+    let rig = Rig::start().await;
+    let (client, stranger) = tokio::join!(rig.client(), rig.client());
+    let case = async |(message, state, reason): (&str, &str, Option<&str>)| {
+        let report = client.create(message, 20).await;
+        assert_eq!(report["state"], state, "{message}: {report}");
+        let said = report["reason"].as_str();
+        assert_eq!(said.is_some(), reason.is_some(), "{message}: {report}");
+        assert!(
+            said.unwrap_or_default()
+                .contains(reason.unwrap_or_default()),
+            "{report}"
+        );
+        assert_eq!(
+            report["reply"].is_string(),
+            state == "done",
+            "{message}: {report}"
+        );
+        let id = session(&report);
+        for client in [&client, &stranger] {
+            let later = client.status(&id).await;
+            for field in ["state", "reason", "reply", "pending", "cursor"] {
+                assert_eq!(later[field], report[field], "{message}: {field}");
+            }
+            let page = client.call("get_events", json!({"session_id": id})).await;
+            assert!(
+                page.text.starts_with(&format!("{state}: ")),
+                "{}",
+                page.text
+            );
+            assert_eq!(page.ok()["state"], state, "{message}");
+        }
+    };
+    join_all(SCRIPTS.map(case)).await;
+}
+
+#[tokio::test]
+async fn a_session_that_was_asked_nothing_is_ready() {
+    let rig = Rig::start().await;
+    let client = rig.client().await;
+    let report = client
+        .call("create_session", json!({"title": "later"}))
+        .await;
+    let report = report.within(Duration::from_secs(2)).ok();
+    assert_eq!(
+        (&report["state"], &report["title"]),
+        (&json!("ready"), &json!("later"))
+    );
+    assert_eq!(report["reply"], Value::Null);
+    let id = session(&report);
+    assert_eq!(client.wait_for(&id, 20).await["state"], "ready");
+    let page = client
+        .call("get_events", json!({"session_id": id}))
+        .await
+        .ok();
+    assert_eq!(
+        (&page["state"], &page["events"]),
+        (&json!("ready"), &json!([]))
+    );
+    assert_eq!(client.send(&id, "now", 20).await["state"], "done");
+}
+
+#[tokio::test]
+async fn a_message_that_is_still_queued_keeps_a_session_working() {
+    let rig = Rig::start().await;
+    let client = rig.client().await;
+    let first = client.create("[seconds 1] first", 0).await;
+    assert_eq!(first["state"], "working");
+    let id = session(&first);
+    let second = client.send(&id, "[seconds 1] second", 0).await;
+    assert_eq!(
+        (&second["state"], &second["reply"]),
+        (&json!("working"), &Value::Null)
+    );
+    // The end of the first turn must not be taken for the end of the work, by nobody.
+    let stranger = rig.client().await;
+    let (own, foreign) = tokio::join!(client.wait_for(&id, 20), stranger.wait_for(&id, 20));
+    assert!(reply(&own).contains("(turn 2)"), "{own}");
+    assert!(reply(&foreign).contains("(turn 2)"), "{foreign}");
+}
+
+/// Stops the turn of a session and ends the session, as somebody else would.
+async fn end_elsewhere(rig: &Rig, session: &str, method: &str, path: &str) {
+    let interrupt = json!({"events": [{"type": "user.interrupt"}]});
+    rig.api("POST", &format!("/v1/sessions/{session}/events"), interrupt)
+        .await;
+    until("the session is idle", async || {
+        let path = format!("/v1/sessions/{session}");
+        rig.api("GET", &path, Value::Null).await["status"] == "idle"
+    })
+    .await;
+    rig.api(
+        method,
+        &format!("/v1/sessions/{session}{path}"),
+        Value::Null,
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_session_that_somebody_else_ends_during_a_wait_is_terminated() {
+    let endings = [("archived", "POST", "/archive"), ("deleted", "DELETE", "")];
+    join_all(endings.map(async |(word, method, path)| {
+        let rig = Rig::start().await;
+        // Nothing is heard of the end of the turn, so that the wait is still on when the session ends.
+        rig.always("GET */events/stream", Kind::Silence { after_bytes: 0 });
+        let client = rig.client().await;
+        let id = session(&client.create("[seconds 60] go", 0).await);
+        let elsewhere = async {
+            until("the wait is on", async || {
+                let requests = rig.requests().into_iter();
+                requests
+                    .filter(|request| request.path.ends_with("/stream"))
+                    .count()
+                    > 0
+            })
+            .await;
+            end_elsewhere(&rig, &id, method, path).await;
+        };
+        let wait = client.call(
+            "get_status",
+            json!({"session_ids": [id], "wait_seconds": 40}),
+        );
+        let (called, ()) = tokio::join!(wait, elsewhere);
+        let report = called.within(Duration::from_secs(9)).ok()["sessions"][0].take();
+        assert_eq!(report["state"], "terminated", "{report}");
+        assert_eq!(report["reason"], word, "{report}");
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn an_archived_session_stays_terminated_for_every_later_reader() {
+    let rig = Rig::start().await;
+    let client = rig.client().await;
+    for script in ["hello", "[approve]", "[budget]", "[refuse]"] {
+        let id = session(&client.create(script, 20).await);
+        end_elsewhere(&rig, &id, "POST", "/archive").await;
+        let report = client.wait_for(&id, 20).await;
+        assert_eq!(report["state"], "terminated", "{script}: {report}");
+        assert_eq!(report["reason"], "archived", "{script}: {report}");
+        assert_eq!(report["pending"], json!([]), "{script}: {report}");
+        let page = client.call("get_events", json!({"session_id": id})).await;
+        assert_eq!(page.ok()["state"], "terminated", "{script}");
+    }
+}
+
+#[tokio::test]
+async fn what_failed_was_refused_or_ran_out_of_budget_can_go_on() {
+    let rig = Rig::start().await;
+    let client = rig.client().await;
+    join_all(
+        ["[error] go", "[retries] go", "[refuse] go"].map(async |script| {
+            let id = session(&client.create(script, 20).await);
+            let report = client.send(&id, "again", 20).await;
+            assert_eq!(report["state"], "done", "{script}: {report}");
+            assert_eq!(report["reason"], Value::Null, "{script}: {report}");
+            assert!(reply(&report).contains("again"), "{script}: {report}");
+        }),
+    )
+    .await;
+    let arguments = json!({"message": "[budget] go", "budget_usd": 1.0, "wait_seconds": 20});
+    let paused = client.call("create_session", arguments).await.ok();
+    assert_eq!(paused["usage"]["budget_usd"], 1.0, "{paused}");
+    assert_eq!(paused["usage"]["cost_usd"], 1.0, "{paused}");
+    assert!(
+        paused["next"].as_str().unwrap().contains("update_session"),
+        "{paused}"
+    );
+    let id = session(&paused);
+    let raise = json!({"session_id": id, "budget_usd": 2.5});
+    let raised = client.call("update_session", raise).await.ok();
+    assert_ne!(raised["state"], "budget_reached", "{raised}");
+    assert_eq!(raised["usage"]["budget_usd"], 2.5, "{raised}");
+    let report = client.wait_for(&id, 20).await;
+    assert_eq!(report["state"], "done", "{report}");
+    assert!(reply(&report).contains("[budget] go"), "{report}");
+}
+
+#[tokio::test]
+async fn an_interrupted_turn_is_over_and_the_session_goes_on() {
+    let rig = Rig::start().await;
+    let client = rig.client().await;
+    for script in ["[seconds 60] go", "[approve] go"] {
+        let id = session(&client.create(script, 1).await);
+        let arguments = json!({"session_id": id, "wait_seconds": 20});
+        let stopped = client.call("interrupt_session", arguments.clone()).await;
+        let stopped = stopped.within(Duration::from_secs(5)).ok();
+        assert_eq!(stopped["state"], "done", "{script}: {stopped}");
+        assert_eq!(stopped["pending"], json!([]), "{script}: {stopped}");
+        let again = client.call("interrupt_session", arguments).await.ok();
+        assert!(
+            again["notes"].to_string().contains("nothing was sent"),
+            "{again}"
+        );
+        let report = client.send(&id, "what now", 20).await;
+        assert!(reply(&report).contains("what now"), "{script}: {report}");
+    }
+}
