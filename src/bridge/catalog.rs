@@ -10,6 +10,7 @@ use crate::api::agents::{Agent, AgentFilter};
 use crate::api::environments::Environment;
 use crate::api::{Client, Error, Id, with};
 use crate::session::clean::clean_line;
+use crate::session::report::cut;
 
 /// Value of the mark on what was made to be the default.
 const DEFAULT: &str = "default";
@@ -299,7 +300,7 @@ fn choose(
     all: Vec<(&str, &str)>,
     allowed: &[String],
 ) -> Result<Id, Failure> {
-    let shown = clean_line(wanted);
+    let shown = cut(&clean_line(wanted), 100);
     let by_id = all.iter().filter(|(id, _)| *id == wanted);
     let exact = all.iter().filter(|(_, name)| *name == wanted);
     let folded = all.iter().filter(|(_, name)| matches(name, wanted));

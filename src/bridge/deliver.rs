@@ -10,21 +10,44 @@ use tokio::time::{Instant, sleep};
 use super::{Bridge, Failure};
 use crate::api::events::{Event, EventFilter};
 use crate::api::{Client, Delivery, Error, Id};
+use crate::session::turn::Asked;
 
 /// What was sent may take so long to be listed.
 const LISTED_WITHIN: Duration = Duration::from_secs(2);
 /// Newest events of the sent types that are compared.
 const COMPARED: u32 = 50;
 
+/// What was sent.
+pub(super) struct Sent {
+    /// Ids of the events; none where the server accepted them without a word and does not list them yet.
+    pub(super) ids: Vec<String>,
+    /// Ids of the events of these types that were listed before.
+    before: HashSet<String>,
+}
+
+impl Sent {
+    /// What to wait for when the last of the events is a question.
+    pub(super) fn question(self, answered: HashSet<String>) -> Asked {
+        let unnamed = self.ids.is_empty().then_some(self.before);
+        // An interrupt that went ahead may have no id and never be taken in.
+        Asked {
+            question: self.ids.into_iter().next_back(),
+            unnamed,
+            answered,
+            ..Asked::default()
+        }
+    }
+}
+
 impl Bridge {
-    /// Sends events and returns their ids; an id is missing only where the server never lists what it accepted.
+    /// Sends events and returns what to look for in the record.
     pub(super) async fn deliver(
         &self,
         session: &Id,
         events: &[Value],
         doing: &str,
         deadline: Instant,
-    ) -> Result<Vec<String>, Failure> {
+    ) -> Result<Sent, Failure> {
         let api = self.api.until(deadline);
         let delivery = Delivering {
             api: &api,
@@ -37,7 +60,7 @@ impl Bridge {
             .map_err(Failure::while_trying(doing))?;
         let known: HashSet<String> = before.into_iter().map(|event| event.id).collect();
         let error = match delivery.send(&known).await {
-            Ok(ids) => return Ok(ids),
+            Ok(ids) => return Ok(Sent { ids, before: known }),
             Err(error) if !may_be_sent_again(&error) => {
                 return Err(Failure::while_trying(doing)(error));
             }
@@ -45,7 +68,7 @@ impl Bridge {
         };
         tracing::warn!(%session, %error, "looking whether what was sent arrived");
         match delivery.settle(&known, error, deadline).await {
-            Ok(ids) => Ok(ids),
+            Ok(ids) => Ok(Sent { ids, before: known }),
             Err(error) if error.is_ambiguous() => Err(Failure::DeliveryUnknown {
                 doing: doing.to_owned(),
                 error,

@@ -12,7 +12,7 @@ use super::{Attention, Patience};
 use crate::api::events::{Event, EventFilter};
 use crate::api::sessions::Session;
 use crate::api::{Client, Error, Fault, Id};
-use crate::session::history::History;
+use crate::session::history::{History, is_question};
 use crate::session::report::{self, Facts, Report};
 use crate::session::turn::{self, Asked, Lifecycle, Over, State, Turn};
 
@@ -291,7 +291,7 @@ impl Progress {
                 self.calls += 1;
                 self.latest = Some(report::tool_line(event, 100));
             }
-            kind if turn::is_question(kind) => self.calls = 0,
+            kind if is_question(kind) => self.calls = 0,
             "agent.message" => self.latest = Some("writing".to_owned()),
             "session.status_running" => self.latest = Some("thinking".to_owned()),
             "session.status_rescheduled" => self.latest = Some("the platform retries".to_owned()),

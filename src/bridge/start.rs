@@ -1,5 +1,7 @@
 //! One idempotent start: defaults, resources, budget and the first event in a single request.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
 use tokio::sync::Mutex;
 use tokio::time::{Duration, Instant, sleep};
@@ -129,7 +131,7 @@ impl Bridge {
         let id = Id::parse(&session.id)
             .map_err(|why| Failure::argument(why, "the API returned this session id."))?;
         let asked = Asked {
-            unnamed: start.question.is_some(),
+            unnamed: start.question.as_ref().map(|_| HashSet::new()),
             ..Asked::default()
         };
         let patience = Patience {

@@ -20,8 +20,8 @@ use crate::session::turn::State;
 /// What a tool returns.
 pub(super) type Answer = Result<Shown, ToolError>;
 
-/// Longest text of an error, in characters.
-const ERROR_CHARS: usize = 4000;
+/// Most characters of each part of an error, so that no part can push out another.
+const ERROR_PART_CHARS: usize = 1300;
 
 /// A result in both halves, each of which says everything.
 #[derive(Debug)]
@@ -184,6 +184,26 @@ impl ToolError {
     }
 }
 
+impl ToolError {
+    fn shortened(self) -> ToolError {
+        let part = |text: String| cut(&text, ERROR_PART_CHARS);
+        match self {
+            ToolError::Cancelled => ToolError::Cancelled,
+            ToolError::Failed {
+                what,
+                why,
+                next,
+                reference,
+            } => ToolError::Failed {
+                what: part(what),
+                why: why.map(part),
+                next: part(next),
+                reference,
+            },
+        }
+    }
+}
+
 impl fmt::Display for ToolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ToolError::Failed {
@@ -212,7 +232,7 @@ impl IntoCallToolResult for ToolError {
         if self == ToolError::Cancelled {
             return Err(ErrorData::internal_error("cancelled", None));
         }
-        let text = cut(&clean(&self.to_string()).text, ERROR_CHARS);
+        let text = clean(&self.shortened().to_string()).text;
         tracing::info!(error = %text, "a call failed");
         Ok(CallToolResult::error(vec![ContentBlock::text(text)]).into())
     }

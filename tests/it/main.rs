@@ -11,6 +11,7 @@
 mod answers;
 mod approvals;
 mod events;
+mod readme;
 mod rig;
 mod sending;
 mod size;
