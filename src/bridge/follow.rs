@@ -89,14 +89,18 @@ impl Follow {
         patience: &Patience,
         attention: &Attention,
     ) -> Result<(), Error> {
-        self.wait(patience, attention).await?;
-        match self.look().await {
-            Err(error) if self.listed_at.is_none() || error.is_final() => Err(error),
-            Err(error) => {
-                self.trouble = Some(error);
-                Ok(())
+        loop {
+            self.wait(patience, attention).await?;
+            match self.look().await {
+                Err(error) if self.listed_at.is_none() || error.is_final() => return Err(error),
+                Err(error) => self.trouble = Some(error),
+                Ok(()) => {}
             }
-            Ok(()) => Ok(()),
+            // The last look may show that the turn goes on.
+            let waits_on = Instant::now() < patience.until && !attention.stop.is_cancelled();
+            if self.turn().is_over() || !waits_on {
+                return Ok(());
+            }
         }
     }
 

@@ -307,7 +307,7 @@ fn advice(error: &Error) -> String {
             "make the same call again; before repeating something that was sent, look with get_status or list_sessions."
         }
         Error::Unreadable { .. } => {
-            "check that ANTHROPIC_BASE_URL is the address of the Managed Agents API; get_status shows what did happen."
+            "check that ANTHROPIC_BASE_URL is the address of the Managed Agents API."
         }
         Error::Refused(refusal) => return refused(refusal),
     };
@@ -315,7 +315,18 @@ fn advice(error: &Error) -> String {
 }
 
 fn refused(refusal: &Refusal) -> String {
+    let says = |word: &str| refusal.message.to_lowercase().contains(word);
     let text = match refusal.status {
+        400 | 409 if says("budget") || says("max_list_cost") => {
+            "get_status shows the budget and what is spent; if the user agrees, update_session with a budget_usd above that."
+        }
+        400 | 409 if says("archived") || says("terminated") => {
+            "this cannot be undone: create_session starts a new one."
+        }
+        // The API's words for a path or a beta that it does not know, not for an id.
+        404 if refusal.message.eq_ignore_ascii_case("not found") => {
+            "check ANTHROPIC_BASE_URL, and that the key has access to Managed Agents."
+        }
         300..400 => {
             "set ANTHROPIC_BASE_URL to the address that serves the API itself; the key is never sent along a redirect."
         }
@@ -327,7 +338,7 @@ fn refused(refusal: &Refusal) -> String {
             "ask the user whether this key's workspace may use it; ANTHROPIC_WORKSPACE_ID chooses the workspace."
         }
         404 => {
-            "check the id: list_sessions, list_agents and list_environments show what this key can use. If every call says so, check ANTHROPIC_BASE_URL and that the key has access to Managed Agents."
+            "check the id: list_sessions, list_agents and list_environments show what this key can use."
         }
         409 => {
             "read it again (get_status, get_agent): it changed meanwhile, or its state does not allow this."

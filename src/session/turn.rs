@@ -467,11 +467,18 @@ pub fn final_events(history: &History, fresh: &dyn Fn(&Event) -> bool) -> usize 
         .find(|place| history.is_queued(*place))
         .unwrap_or(events.len());
     let known = events.get(..queued).unwrap_or_default();
-    let Some(end) = known.iter().rposition(|event| ends_turn(event)) else {
-        return queued;
-    };
-    let late = !ends_in_words(known, &(0..end)) && known.get(end).is_some_and(|event| fresh(event));
-    if late { end } else { queued }
+    let mut start = 0;
+    for (place, event) in known
+        .iter()
+        .enumerate()
+        .filter(|(_, event)| ends_turn(event))
+    {
+        if !ends_in_words(known, &(start..place)) && fresh(event) {
+            return place;
+        }
+        start = place + 1;
+    }
+    queued
 }
 
 #[cfg(test)]

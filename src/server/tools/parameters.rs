@@ -37,6 +37,12 @@ impl<S, P: DeserializeOwned> FromContextPart<ToolCallContext<'_, S>> for Paramet
                     format!("`{path}`: ")
                 };
                 let wrong = format!("{place}{}", error.inner());
+                let wrong = ["u64", "u32", "usize"].iter().fold(wrong, |text, kind| {
+                    text.replace(
+                        &format!("expected {kind}"),
+                        "expected a whole number, 0 or more",
+                    )
+                });
                 // rmcp shows what begins so to the model, instead of failing the request.
                 let begin = "failed to deserialize parameters:";
                 let next = "correct this argument and make the call again; nothing was sent.";
