@@ -55,7 +55,11 @@ impl Fate {
     fn draw(rng: &mut Rng) -> Fate {
         let limit = |rng: &mut Rng, one_in: u32| {
             let strikes = rng.u32(..one_in) == 0;
-            strikes.then(|| rng.usize(..12_000)).unwrap_or(usize::MAX)
+            if strikes {
+                rng.usize(..12_000)
+            } else {
+                usize::MAX
+            }
         };
         Fate {
             up: limit(rng, 6),
