@@ -10,12 +10,20 @@
 
 mod answers;
 mod approvals;
+mod cuts;
+mod errors;
 mod events;
+mod house;
+mod live;
+mod progress;
+mod protocol;
 mod readme;
 mod rig;
+mod secrets;
 mod sending;
 mod size;
 mod states;
+mod tools;
 mod waits;
 
 #[test]

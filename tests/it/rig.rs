@@ -93,18 +93,27 @@ impl Rig {
 
     /// A new process and a client that greets it with `initialize`.
     pub(crate) async fn client(&self) -> Client {
-        self.client_in(ClientLifecycleMode::Initialize).await
+        self.client_of(self.command(), ClientLifecycleMode::Initialize)
+            .await
     }
 
     /// A new process and a client of protocol 2026-07-28, which does not greet.
     pub(crate) async fn discovering_client(&self) -> Client {
         let preferred_versions = vec![ProtocolVersion::V_2026_07_28];
-        self.client_in(ClientLifecycleMode::Discover { preferred_versions })
+        let lifecycle = ClientLifecycleMode::Discover { preferred_versions };
+        self.client_of(self.command(), lifecycle).await
+    }
+
+    /// A new process that reaches the simulator at another address.
+    pub(crate) async fn client_through(&self, base_url: &str) -> Client {
+        let mut command = self.command();
+        command.env("ANTHROPIC_BASE_URL", base_url);
+        self.client_of(command, ClientLifecycleMode::Initialize)
             .await
     }
 
-    async fn client_in(&self, lifecycle: ClientLifecycleMode) -> Client {
-        let (process, stderr) = TokioChildProcess::builder(self.command())
+    async fn client_of(&self, command: Command, lifecycle: ClientLifecycleMode) -> Client {
+        let (process, stderr) = TokioChildProcess::builder(command)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();

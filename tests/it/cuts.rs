@@ -1,0 +1,218 @@
+//! A hundred delegations over a line that is cut again and again: no event lost, none doubled, nothing sent twice.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use fastrand::Rng;
+use futures_util::stream::{self, StreamExt};
+use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+use crate::rig::{Called, Client, Rig, reply, session};
+
+const RUNS: u64 = 100;
+const AT_ONCE: usize = 20;
+
+/// Passes connections on and cuts some of them after a random number of bytes, in an orderly way or not.
+struct Proxy {
+    address: SocketAddr,
+    serving: JoinHandle<()>,
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+impl Proxy {
+    async fn start(target: &str, seed: u64) -> Proxy {
+        let target = target.trim_start_matches("http://").to_owned();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut rng = Rng::with_seed(seed);
+        let serving = tokio::spawn(async move {
+            loop {
+                let (client, _) = listener.accept().await.unwrap();
+                let server = TcpStream::connect(&target).await.unwrap();
+                tokio::spawn(converse(client, server, Fate::draw(&mut rng)));
+            }
+        });
+        Proxy { address, serving }
+    }
+}
+
+/// How much passes in each direction before the connection ends, and how it ends.
+struct Fate {
+    up: usize,
+    down: usize,
+    reset: bool,
+}
+
+impl Fate {
+    fn draw(rng: &mut Rng) -> Fate {
+        let limit = |rng: &mut Rng, one_in: u32| {
+            let strikes = rng.u32(..one_in) == 0;
+            if strikes {
+                rng.usize(..12_000)
+            } else {
+                usize::MAX
+            }
+        };
+        Fate {
+            up: limit(rng, 6),
+            down: limit(rng, 2),
+            reset: rng.bool(),
+        }
+    }
+}
+
+async fn converse(client: TcpStream, server: TcpStream, fate: Fate) {
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = server.into_split();
+    tokio::select! {
+        () = pass(&mut from_client, &mut to_server, fate.up) => {}
+        () = pass(&mut from_server, &mut to_client, fate.down) => {}
+    }
+    let (client, server) = (
+        from_client.reunite(to_client).unwrap(),
+        from_server.reunite(to_server).unwrap(),
+    );
+    if fate.reset {
+        client.set_zero_linger().unwrap();
+        server.set_zero_linger().unwrap();
+    }
+}
+
+async fn pass(
+    from: &mut (impl AsyncRead + Unpin),
+    to: &mut (impl AsyncWriteExt + Unpin),
+    mut left: usize,
+) {
+    let mut piece = vec![0; 16 * 1024];
+    while left > 0 {
+        let Ok(count @ 1..) = from.read(&mut piece).await else {
+            return;
+        };
+        let count = count.min(left);
+        left -= count;
+        if to.write_all(&piece[..count]).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Makes a call that may be repeated until it succeeds.
+async fn insist(client: &Client, tool: &'static str, arguments: Value) -> Value {
+    let mut last = String::new();
+    for _ in 0..8 {
+        let Called {
+            structured,
+            text,
+            is_error,
+            ..
+        } = client.call(tool, arguments.clone()).await;
+        if !is_error {
+            return structured;
+        }
+        last = text;
+    }
+    panic!("{tool} never succeeds: {last}");
+}
+
+/// The session's report once it does not work any more.
+async fn finished(client: &Client, report: Value) -> Value {
+    let mut report = report;
+    for _ in 0..8 {
+        // What could not be read to its end says so, and is read again.
+        if report["state"] != "working" && report["notes"].is_null() {
+            return report;
+        }
+        let arguments = json!({"session_ids": [report["session_id"]], "wait_seconds": 20});
+        report = insist(client, "get_status", arguments).await["sessions"][0].take();
+    }
+    report
+}
+
+/// Every event of the record, read in pages through cursors.
+async fn read(client: &Client, session: &str) -> Vec<String> {
+    let mut ids = Vec::new();
+    let mut arguments =
+        json!({"session_id": session, "detail": "full", "limit": 9, "wait_seconds": 5});
+    loop {
+        let page = insist(client, "get_events", arguments.clone()).await;
+        let events = page["events"].as_array().unwrap().iter();
+        ids.extend(events.map(|event| event["id"].as_str().unwrap().to_owned()));
+        if page["more"] == false {
+            return ids;
+        }
+        arguments["after"] = page["cursor"].clone();
+    }
+}
+
+async fn run(simulator: &Rig, agent: &str, environment: &str, seed: u64) {
+    let proxy = Proxy::start(simulator.simulator.base_url(), seed).await;
+    // Only the binary is led through the proxy; what is checked is read directly.
+    let client = simulator
+        .client_through(&format!("http://{}", proxy.address))
+        .await;
+    let task = format!("[work 10] task {seed}.");
+    let arguments = json!({
+        "message": task, "agent": agent, "environment": environment, "request_key": task, "wait_seconds": 20,
+    });
+    let report = insist(&client, "create_session", arguments).await;
+    let id = session(&report);
+    let report = finished(&client, report).await;
+    assert_eq!(report["state"], "done", "seed {seed}: {report}");
+    assert!(reply(&report).contains(&task), "seed {seed}: {report}");
+
+    let task = format!("[work 3] more {seed}.");
+    let arguments = json!({"session_id": id, "message": task, "wait_seconds": 20});
+    let called = client.call("send_message", arguments.clone()).await;
+    let report = if called.is_error {
+        // As the error says: look first, and send again only what did not arrive.
+        if simulator.messages(&id).await.len() == 1 {
+            let _ = client.call("send_message", arguments).await;
+        }
+        let arguments = json!({"session_ids": [id], "wait_seconds": 20});
+        insist(&client, "get_status", arguments).await["sessions"][0].take()
+    } else {
+        called.ok()
+    };
+    let report = finished(&client, report).await;
+    assert!(reply(&report).contains(&task), "seed {seed}: {report}");
+    assert_eq!(simulator.messages(&id).await.len(), 2, "seed {seed}");
+
+    let record = simulator.record(&id).await.into_iter();
+    let record: Vec<String> = record.map(|event| crate::rig::id(&event)).collect();
+    assert_eq!(read(&client, &id).await, record, "seed {seed}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_delegations_over_a_bad_line_lose_nothing_and_double_nothing() {
+    let rig = Rig::paced(Duration::from_millis(1)).await;
+    let agent = json!({"name": "a", "model": "claude-sonnet-5-5", "tools": [{"type": "agent_toolset_20260401"}]});
+    let (agent, environment) = rig.furnish(agent, json!({"name": "e"})).await;
+    let base = fastrand::u64(..1_000_000);
+    let seed = std::env::var("CUTS_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok());
+    let base = seed.unwrap_or(base);
+    let runs = (base..base + RUNS).map(|seed| {
+        let (rig, agent, environment) = (&rig, &agent, &environment);
+        async move { run(rig, agent, environment, seed).await }
+    });
+    stream::iter(runs)
+        .buffer_unordered(AT_ONCE)
+        .collect::<Vec<()>>()
+        .await;
+    let page = rig.api("GET", "/v1/sessions?limit=100", Value::Null).await;
+    let sessions = page["data"].as_array().unwrap().len();
+    assert_eq!(
+        (sessions, &page["next_page"]),
+        (100, &Value::Null),
+        "seed {base}"
+    );
+}
