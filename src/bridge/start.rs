@@ -99,11 +99,11 @@ impl Bridge {
                     .await;
             }
         }
-        let (agent, environment) = tokio::try_join!(
+        let (agent, environment) = tokio::join!(
             self.agent_for(&api, start.agent.as_deref()),
             self.environment_for(&api, start.environment.as_deref()),
-        )?;
-        let (agent, environment) = (agent.noted(&mut notes), environment.noted(&mut notes));
+        );
+        let (agent, environment) = (agent?.noted(&mut notes), environment?.noted(&mut notes));
         let key = start
             .request_key
             .clone()
