@@ -19,9 +19,20 @@ pub struct Event {
     pub kind: String,
     /// When the agent took it in (`processed_at`).
     pub at: Option<DateTime<Utc>>,
-    /// Sent but not yet taken in (`processed_at` is null): its place in the record is not final.
-    pub queued: bool,
+    /// Whether the agent took it in.
+    pub taken: Taken,
     raw: Box<RawValue>,
+}
+
+/// Whether the agent took an event in. Until then its place in the record is not final.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// `processed_at` is a time.
+    In,
+    /// `processed_at` is null: it is queued.
+    NotYet,
+    /// There is no `processed_at`.
+    Unstated,
 }
 
 /// Why a session went idle.
@@ -60,7 +71,11 @@ impl Event {
             id: text(&head.id).unwrap_or_default(),
             kind: text(&head.kind).unwrap_or_else(|| "unknown".to_owned()),
             at: at.as_deref().and_then(parse_time),
-            queued: head.processed_at == Some(Value::Null),
+            taken: match head.processed_at {
+                Some(Value::Null) => Taken::NotYet,
+                Some(_) => Taken::In,
+                None => Taken::Unstated,
+            },
             raw,
         }
     }
@@ -211,8 +226,8 @@ mod tests {
         for odd in ["{}", "[]", "7", r#"{"id":3,"type":null,"processed_at":9}"#] {
             let event = event(odd);
             assert_eq!(
-                (event.id.as_str(), event.kind.as_str(), event.queued),
-                ("", "unknown", false),
+                (event.id.as_str(), event.kind.as_str()),
+                ("", "unknown"),
                 "{odd}"
             );
             assert_eq!(event.raw(), odd);
@@ -220,11 +235,16 @@ mod tests {
     }
 
     #[test]
-    fn only_a_null_time_means_queued() {
-        assert!(event(r#"{"type":"user.message","processed_at":null}"#).queued);
-        assert!(!event(r#"{"type":"user.message"}"#).queued);
-        assert!(
-            !event(r#"{"type":"user.message","processed_at":"2026-11-01T10:00:00.123Z"}"#).queued
+    fn null_absent_and_a_time_are_three_things() {
+        let taken = |json: &str| event(json).taken;
+        assert_eq!(
+            taken(r#"{"type":"user.message","processed_at":null}"#),
+            Taken::NotYet
+        );
+        assert_eq!(taken(r#"{"type":"user.message"}"#), Taken::Unstated);
+        assert_eq!(
+            taken(r#"{"processed_at":"2026-11-01T10:00:00.123Z"}"#),
+            Taken::In
         );
     }
 

@@ -20,7 +20,7 @@ use std::time::Duration;
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
@@ -59,9 +59,10 @@ struct Http {
 
 /// One page of a list: `next_page` is an opaque token, absent at the end.
 #[derive(Debug, Clone, Deserialize)]
+#[serde(bound(deserialize = "T: Deserialize<'de>"))]
 pub struct Page<T> {
     /// The items, in the order that was asked for.
-    #[serde(default = "Vec::new")]
+    #[serde(default = "Vec::new", deserialize_with = "null_as_none")]
     pub data: Vec<T>,
     /// Where the next page starts.
     #[serde(default)]
@@ -69,6 +70,13 @@ pub struct Page<T> {
     /// Where the page before this one starts; sessions only.
     #[serde(default)]
     pub prev_page: Option<String>,
+}
+
+/// Some servers say null where there is nothing.
+fn null_as_none<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    Ok(Option::<Vec<T>>::deserialize(deserializer)?.unwrap_or_default())
 }
 
 impl Client {

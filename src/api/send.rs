@@ -228,18 +228,78 @@ impl Client {
         if response.status().is_success() {
             Ok(response)
         } else {
-            Err(refusal(response, deadline).await)
+            Err(self.refusal(response, deadline).await)
         }
+    }
+
+    /// An error status, with as much of the vendor's envelope as there is.
+    async fn refusal(&self, response: Response, deadline: Instant) -> Error {
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
+        let body = match timeout_at(deadline, read(response, LARGEST_ERROR_BODY)).await {
+            Ok(Ok(Body::Whole(body) | Body::Cut(body))) => body,
+            _ => Vec::new(),
+        };
+        let envelope: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let text = |pointer: &str| {
+            envelope
+                .pointer(pointer)
+                .and_then(Value::as_str)
+                .map(str::to_owned)
+        };
+        let fallback = || match header(&headers, "location") {
+            Some(_) if (300..400).contains(&status) => {
+                "the server redirects elsewhere, which is never followed".to_owned()
+            }
+            _ if body.is_empty() => "no explanation was given".to_owned(),
+            _ => excerpt(&body),
+        };
+        let message = text("/error/message")
+            .map(|text| shorten(&text))
+            .unwrap_or_else(fallback);
+        Error::Refused(Box::new(Refusal {
+            status,
+            kind: text("/error/type").unwrap_or_else(|| "http_error".to_owned()),
+            message: self.without_secrets(&message),
+            request_id: header(&headers, "request-id").or_else(|| text("/request_id")),
+            retry_after: retry_after(&headers),
+            should_retry: header(&headers, "x-should-retry").and_then(|value| value.parse().ok()),
+        }))
+    }
+
+    /// A server may repeat what it was sent.
+    fn without_secrets(&self, text: &str) -> String {
+        let key = self.shared.headers.get().and_then(|headers| {
+            let value = headers
+                .get("x-api-key")
+                .or_else(|| headers.get(reqwest::header::AUTHORIZATION))?;
+            value
+                .to_str()
+                .ok()
+                .map(|value| value.trim_start_matches("Bearer ").to_owned())
+        });
+        let secrets = [key.as_deref(), self.shared.config.github_token()];
+        let named = secrets
+            .into_iter()
+            .flatten()
+            .filter(|secret| secret.len() >= 8);
+        named.fold(text.to_owned(), |text, secret| {
+            text.replace(secret, "[secret]")
+        })
     }
 
     async fn take_turn(&self, group: Group, deadline: Instant) -> Result<(), Error> {
         let wait = self.shared.pace.reserve(group);
         if Instant::now() + wait >= deadline {
-            return Err(Error::Unreachable {
-                reason: format!(
+            let reason = match wait.is_zero() {
+                true => "no time was left to ask".to_owned(),
+                false => format!(
                     "held back for {} s to stay within the API's rate limit",
                     wait.as_secs().max(1)
                 ),
+            };
+            return Err(Error::Unreachable {
+                reason,
                 delivery: Delivery::NotSent,
             });
         }
@@ -298,40 +358,6 @@ async fn read(mut response: Response, limit: usize) -> Result<Body, Error> {
             Err(error) => return Err(unreachable(error)),
         }
     }
-}
-
-/// An error status, with as much of the vendor's envelope as there is.
-async fn refusal(response: Response, deadline: Instant) -> Error {
-    let status = response.status().as_u16();
-    let headers = response.headers().clone();
-    let body = match timeout_at(deadline, read(response, LARGEST_ERROR_BODY)).await {
-        Ok(Ok(Body::Whole(body) | Body::Cut(body))) => body,
-        _ => Vec::new(),
-    };
-    let envelope: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let text = |pointer: &str| {
-        envelope
-            .pointer(pointer)
-            .and_then(Value::as_str)
-            .map(str::to_owned)
-    };
-    let fallback = || match header(&headers, "location") {
-        Some(_) if (300..400).contains(&status) => {
-            "the server redirects elsewhere, which is never followed".to_owned()
-        }
-        _ if body.is_empty() => "no explanation was given".to_owned(),
-        _ => excerpt(&body),
-    };
-    Error::Refused(Box::new(Refusal {
-        status,
-        kind: text("/error/type").unwrap_or_else(|| "http_error".to_owned()),
-        message: text("/error/message")
-            .map(|text| shorten(&text))
-            .unwrap_or_else(fallback),
-        request_id: header(&headers, "request-id").or_else(|| text("/request_id")),
-        retry_after: retry_after(&headers),
-        should_retry: header(&headers, "x-should-retry").and_then(|value| value.parse().ok()),
-    }))
 }
 
 /// `retry-after-ms`, or `retry-after` in seconds or as a date; nothing when it is not in the future.

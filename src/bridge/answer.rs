@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use serde_json::{Value, json};
+use tokio::time::{Duration, Instant, sleep_until};
 
 use super::follow::Follow;
 use super::{Attention, Bridge, Failure, Patience};
@@ -36,6 +37,10 @@ pub enum Verdict {
     },
 }
 
+/// What is pending may be listed so late.
+const LISTED_WITHIN: Duration = Duration::from_secs(3);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(400);
+
 impl Bridge {
     /// Sends a message or an outcome, and waits for the turn that answers it.
     pub async fn send(
@@ -49,16 +54,10 @@ impl Bridge {
         let doing = "send the message";
         let interrupt = interrupt_first.then(|| json!({"type": "user.interrupt"}));
         let events: Vec<Value> = interrupt.into_iter().chain([question]).collect();
-        let ids = self
+        let sent = self
             .deliver(session, &events, doing, patience.deadline)
             .await?;
-        let answered = self.asked(session).answered;
-        // The interrupt's own event may have no id and never be taken in.
-        let asked = Asked {
-            ids: ids.into_iter().next_back().into_iter().collect(),
-            answered,
-            ..Asked::default()
-        };
+        let asked = sent.question(self.asked(session).answered);
         self.follow(session, asked, patience, attention).await
     }
 
@@ -73,8 +72,26 @@ impl Bridge {
         let doing = "resolve the action";
         let before = self.asked(session);
         let mut follow = Follow::new(&self.api, patience.deadline, session, before.clone());
-        follow.look().await.map_err(Failure::while_trying(doing))?;
-        let report = follow.report();
+        let started = Instant::now();
+        let report = loop {
+            follow.look().await.map_err(Failure::while_trying(doing))?;
+            let report = follow.report();
+            let is_listed = |decision: &Decision| {
+                let is_pending = report
+                    .pending
+                    .iter()
+                    .any(|pending| pending.event_id == decision.event_id);
+                is_pending || is_answered(&follow, &before, &decision.event_id)
+            };
+            let next_look = Instant::now() + BETWEEN_LOOKS;
+            let late = started.elapsed() >= LISTED_WITHIN
+                || next_look + BETWEEN_LOOKS >= patience.deadline;
+            if late || decisions.iter().all(is_listed) {
+                break report;
+            }
+            // The stream may have told of it before the list does.
+            sleep_until(next_look).await;
+        };
         let mut events = Vec::new();
         let mut repeated = Vec::new();
         for decision in decisions {
@@ -94,9 +111,10 @@ impl Bridge {
             .then(|| format!("already answered, not sent again: {}", repeated.join(", ")));
         let mut asked = before;
         if !events.is_empty() {
-            asked.ids = self
+            asked.answers = self
                 .deliver(session, &events, doing, patience.deadline)
-                .await?;
+                .await?
+                .ids;
             asked
                 .answered
                 .extend(decisions.iter().map(|decision| decision.event_id.clone()));

@@ -9,22 +9,49 @@ use tokio::time::{Instant, sleep};
 
 use super::{Bridge, Failure};
 use crate::api::events::{Event, EventFilter};
-use crate::api::{Client, Delivery, Error, Id};
+use crate::api::{Client, Error, Id};
+use crate::session::turn::Asked;
 
 /// What was sent may take so long to be listed.
 const LISTED_WITHIN: Duration = Duration::from_secs(2);
 /// Newest events of the sent types that are compared.
 const COMPARED: u32 = 50;
+/// Longest time of a first attempt.
+const LONGEST_ATTEMPT: Duration = Duration::from_secs(10);
+/// Time for two looks and a second attempt.
+const SETTLING: Duration = Duration::from_secs(5);
+
+/// What was sent.
+pub(super) struct Sent {
+    /// Ids of the events; none where the server accepted them without a word and does not list them yet.
+    pub(super) ids: Vec<String>,
+    /// Ids of the events of these types that were listed before.
+    before: HashSet<String>,
+}
+
+impl Sent {
+    /// What to wait for when the last of the events is a question.
+    pub(super) fn question(self, answered: HashSet<String>) -> Asked {
+        let unnamed = self.ids.is_empty().then_some(self.before);
+        // An interrupt that went ahead may have no id and never be taken in.
+        Asked {
+            question: self.ids.into_iter().next_back(),
+            unnamed,
+            answered,
+            ..Asked::default()
+        }
+    }
+}
 
 impl Bridge {
-    /// Sends events and returns their ids; an id is missing only where the server never lists what it accepted.
+    /// Sends events and returns what to look for in the record.
     pub(super) async fn deliver(
         &self,
         session: &Id,
         events: &[Value],
         doing: &str,
         deadline: Instant,
-    ) -> Result<Vec<String>, Failure> {
+    ) -> Result<Sent, Failure> {
         let api = self.api.until(deadline);
         let delivery = Delivering {
             api: &api,
@@ -36,8 +63,12 @@ impl Bridge {
             .await
             .map_err(Failure::while_trying(doing))?;
         let known: HashSet<String> = before.into_iter().map(|event| event.id).collect();
-        let error = match delivery.send(&known).await {
-            Ok(ids) => return Ok(ids),
+        let first = Delivering {
+            api: &self.api.until(first_attempt(deadline)),
+            ..delivery
+        };
+        let error = match first.send(&known).await {
+            Ok(ids) => return Ok(Sent { ids, before: known }),
             Err(error) if !may_be_sent_again(&error) => {
                 return Err(Failure::while_trying(doing)(error));
             }
@@ -45,17 +76,37 @@ impl Bridge {
         };
         tracing::warn!(%session, %error, "looking whether what was sent arrived");
         match delivery.settle(&known, error, deadline).await {
-            Ok(ids) => Ok(ids),
-            Err(error) if error.is_ambiguous() => Err(Failure::DeliveryUnknown {
+            Ok(ids) => Ok(Sent { ids, before: known }),
+            Err(Unsettled::Refused(error)) => Err(Failure::while_trying(doing)(error)),
+            Err(Unsettled::Unknown(error)) => Err(Failure::DeliveryUnknown {
                 doing: doing.to_owned(),
                 error,
                 next: format!(
                     "get_events with session_id {session} and order desc shows whether it arrived; send it again only if it did not."
                 ),
             }),
-            Err(error) => Err(Failure::while_trying(doing)(error)),
         }
     }
+}
+
+/// The first attempt leaves time to look whether it arrived, and to send again, unless there is none to spare.
+pub(super) fn first_attempt(deadline: Instant) -> Instant {
+    let now = Instant::now();
+    let left = deadline.saturating_duration_since(now);
+    let spared = if left > 2 * SETTLING {
+        SETTLING
+    } else {
+        left / 4
+    };
+    now + (left - spared).min(LONGEST_ATTEMPT)
+}
+
+/// Why it stayed open what became of a send.
+enum Unsettled {
+    /// The API refused it, and the first attempt did not arrive.
+    Refused(Error),
+    /// Nobody can tell; this is how the first attempt failed.
+    Unknown(Error),
 }
 
 /// Whether a failed send may be followed by a look and a second one.
@@ -64,6 +115,7 @@ fn may_be_sent_again(error: &Error) -> bool {
     error.is_ambiguous() || (error.is_transient() && !forbidden)
 }
 
+#[derive(Clone, Copy)]
 struct Delivering<'a> {
     api: &'a Client,
     session: &'a Id,
@@ -84,39 +136,47 @@ impl Delivering<'_> {
         }
     }
 
-    /// Looks, sends once more if nothing arrived, and looks again if that is open too.
+    /// Looks twice, sends once more if nothing arrived, and looks again if that is open too.
     async fn settle(
         &self,
         known: &HashSet<String>,
         error: Error,
         deadline: Instant,
-    ) -> Result<Vec<String>, Error> {
-        let surely_not_sent = matches!(
-            error,
-            Error::Unreachable {
-                delivery: Delivery::NotSent,
-                ..
+    ) -> Result<Vec<String>, Unsettled> {
+        let open = |error: Error| {
+            if error.is_ambiguous() {
+                Unsettled::Unknown(error)
+            } else {
+                Unsettled::Refused(error)
             }
-        );
+        };
         let pause = match &error {
             Error::Refused(refusal) => refusal.retry_after.unwrap_or(Duration::from_millis(500)),
             _ => Duration::from_millis(500),
         };
-        if !surely_not_sent && let Some(ids) = self.arrived(known, LISTED_WITHIN).await? {
-            return Ok(ids);
+        if error.is_ambiguous() {
+            match self.arrived(known, LISTED_WITHIN).await {
+                Ok(Some(ids)) => return Ok(ids),
+                Ok(None) => {}
+                // Without having looked nothing is sent again.
+                Err(_) => return Err(Unsettled::Unknown(error)),
+            }
         }
         let server_forbids =
             matches!(&error, Error::Refused(refusal) if refusal.should_retry == Some(false));
         if server_forbids || Instant::now() + pause >= deadline {
-            return Err(error);
+            return Err(open(error));
         }
         sleep(pause).await;
         match self.send(known).await {
-            Err(error) if error.is_ambiguous() => match self.arrived(known, LISTED_WITHIN).await {
+            Ok(ids) => Ok(ids),
+            Err(again) if again.is_ambiguous() => match self.arrived(known, LISTED_WITHIN).await {
                 Ok(Some(ids)) => Ok(ids),
-                Ok(None) | Err(_) => Err(error),
+                Ok(None) | Err(_) => Err(Unsettled::Unknown(again)),
             },
-            sent => sent,
+            // Not sent the second time: what became of the first is as open as before.
+            Err(Error::Unreachable { .. }) => Err(open(error)),
+            Err(again) => Err(Unsettled::Refused(again)),
         }
     }
 

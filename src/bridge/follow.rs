@@ -12,7 +12,7 @@ use super::{Attention, Patience};
 use crate::api::events::{Event, EventFilter};
 use crate::api::sessions::Session;
 use crate::api::{Client, Error, Fault, Id};
-use crate::session::history::History;
+use crate::session::history::{History, is_question};
 use crate::session::report::{self, Facts, Report};
 use crate::session::turn::{self, Asked, Lifecycle, Over, State, Turn};
 
@@ -89,14 +89,18 @@ impl Follow {
         patience: &Patience,
         attention: &Attention,
     ) -> Result<(), Error> {
-        self.wait(patience, attention).await?;
-        match self.look().await {
-            Err(error) if self.listed_at.is_none() || error.is_final() => Err(error),
-            Err(error) => {
-                self.trouble = Some(error);
-                Ok(())
+        loop {
+            self.wait(patience, attention).await?;
+            match self.look().await {
+                Err(error) if self.listed_at.is_none() || error.is_final() => return Err(error),
+                Err(error) => self.trouble = Some(error),
+                Ok(()) => {}
             }
-            Ok(()) => Ok(()),
+            // The last look may show that the turn goes on.
+            let waits_on = Instant::now() < patience.until && !attention.stop.is_cancelled();
+            if self.turn().is_over() || !waits_on {
+                return Ok(());
+            }
         }
     }
 
@@ -291,7 +295,7 @@ impl Progress {
                 self.calls += 1;
                 self.latest = Some(report::tool_line(event, 100));
             }
-            kind if turn::is_question(kind) => self.calls = 0,
+            kind if is_question(kind) => self.calls = 0,
             "agent.message" => self.latest = Some("writing".to_owned()),
             "session.status_running" => self.latest = Some("thinking".to_owned()),
             "session.status_rescheduled" => self.latest = Some("the platform retries".to_owned()),

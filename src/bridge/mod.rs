@@ -8,7 +8,9 @@ pub mod start;
 
 mod answer;
 mod close;
+mod defaults;
 mod deliver;
+mod find;
 mod follow;
 mod line;
 mod read;
@@ -180,9 +182,4 @@ fn next(report: &Report) -> String {
         State::Failed => format!("send_message with session_id {id} tries again; get_events shows what happened."),
         State::Terminated => "create_session starts a new session; get_events still reads the record unless it was deleted.".to_owned(),
     }
-}
-
-/// A name that may be cut short by the API's own limits.
-fn matches(name: &str, wanted: &str) -> bool {
-    name == wanted || name.eq_ignore_ascii_case(wanted)
 }

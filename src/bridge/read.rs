@@ -117,16 +117,14 @@ impl Bridge {
                 .ok_or_else(|| lost(session, reading))?,
         };
         let events: Vec<&Event> = run.events.iter().collect();
-        let fresh = |event: &Event| {
-            event
-                .at
-                .is_some_and(|at| (Utc::now() - at).num_seconds().abs() < LATE_WORDS)
+        let moving = match reading.order {
+            Order::Oldest => moving(&follow),
+            Order::Newest => HashSet::new(),
         };
-        let stable = if reading.order == Order::Oldest {
-            turn::final_events(&events, &fresh)
-        } else {
-            events.len()
-        };
+        let stable = events
+            .iter()
+            .position(|event| moving.contains(event.id.as_str()))
+            .unwrap_or(events.len());
         let shown = |event: &Event| reading.types.is_empty() || reading.types.contains(&event.kind);
         let available = events.get(..stable).unwrap_or_default();
         let fitted = fill(
@@ -240,6 +238,23 @@ fn next(page: &Page, reading: &Reading, held: usize) -> String {
     }
 }
 
+/// Ids of the newest events that do not have their final place yet. The newest events are always in the window.
+fn moving(follow: &Follow) -> HashSet<&str> {
+    let now = Utc::now();
+    let fresh = |event: &Event| {
+        event
+            .at
+            .is_some_and(|at| (now - at).num_seconds().abs() < LATE_WORDS)
+    };
+    let places = turn::final_events(&follow.history, &fresh);
+    follow
+        .history
+        .events()
+        .skip(places)
+        .map(|event| event.id.as_str())
+        .collect()
+}
+
 async fn something_new(line: &mut Line) {
     loop {
         match line.next().await {
@@ -336,7 +351,9 @@ struct Scan<'a> {
     filter: EventFilter,
     page: std::vec::IntoIter<Event>,
     started: bool,
-    tokens: HashSet<String>,
+    pages: usize,
+    /// Ids of all events so far: a list that turns in a circle shows them again.
+    seen: HashSet<String>,
 }
 
 impl<'a> Scan<'a> {
@@ -360,7 +377,8 @@ impl<'a> Scan<'a> {
             filter,
             page: Vec::new().into_iter(),
             started: false,
-            tokens: HashSet::new(),
+            pages: 0,
+            seen: HashSet::new(),
         }
     }
 
@@ -383,12 +401,12 @@ impl<'a> Scan<'a> {
                 page => page?,
             };
             self.started = true;
-            // A token that comes again would turn in a circle for ever.
-            let fresh =
-                |token: &String| self.tokens.len() < MOST_PAGES && !self.tokens.contains(token);
-            self.filter.page = page.next_page.filter(fresh);
-            self.tokens.extend(self.filter.page.clone());
-            self.page = page.data.into_iter();
+            self.pages += 1;
+            let mut new = page.data;
+            new.retain(|event| event.id.is_empty() || self.seen.insert(event.id.clone()));
+            let goes_on = !new.is_empty() && self.pages < MOST_PAGES;
+            self.filter.page = page.next_page.filter(|_| goes_on);
+            self.page = new.into_iter();
         }
     }
 

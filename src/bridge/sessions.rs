@@ -7,9 +7,9 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::catalog::{self, Listed};
+use super::catalog::Listed;
 use super::follow::Follow;
-use super::{Attention, Bridge, Failure, MARK, Patience};
+use super::{Attention, Bridge, Failure, MARK, Patience, find};
 use crate::api::events::EventFilter;
 use crate::api::sessions::{Session, SessionFilter, budget};
 use crate::api::{Error, Id, with};
@@ -166,7 +166,7 @@ impl Bridge {
     /// One page of sessions. The API cannot search metadata, so for `mine` whole pages are read and sifted.
     pub async fn list_sessions(&self, query: SessionQuery) -> Result<Listed<SessionRow>, Failure> {
         let agent_id = match &query.agent {
-            Some(agent) => Some(catalog::agent(&self.api, agent, &[]).await?.to_string()),
+            Some(agent) => Some(find::agent(&self.api, agent, &[]).await?.to_string()),
             None => None,
         };
         let mut filter = SessionFilter {

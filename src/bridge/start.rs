@@ -1,10 +1,13 @@
 //! One idempotent start: defaults, resources, budget and the first event in a single request.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
 use tokio::sync::Mutex;
 use tokio::time::{Duration, Instant, sleep};
 
-use super::{Attention, Bridge, Failure, MARK, Patience, catalog};
+use super::deliver::first_attempt;
+use super::{Attention, Bridge, Failure, MARK, Patience, defaults, find};
 use crate::api::sessions::{Session, budget};
 use crate::api::{Client, Error, Id, with};
 use crate::session::report::Report;
@@ -13,7 +16,7 @@ use crate::session::turn::Asked;
 /// Metadata key of a session that holds the caller's `request_key`, or the one made for it.
 const REQUEST_KEY: &str = "managed-agents-mcp-request";
 /// Two looks for a session that may have been created are so far apart.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(1000);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(2000);
 
 /// Agent and environment of sessions that name none, once they are known. Locked while they are looked for, so that
 /// two calls do not both create them.
@@ -129,7 +132,7 @@ impl Bridge {
         let id = Id::parse(&session.id)
             .map_err(|why| Failure::argument(why, "the API returned this session id."))?;
         let asked = Asked {
-            unnamed: start.question.is_some(),
+            unnamed: start.question.as_ref().map(|_| HashSet::new()),
             ..Asked::default()
         };
         let patience = Patience {
@@ -152,46 +155,62 @@ impl Bridge {
         deadline: Instant,
     ) -> Result<Session, Failure> {
         let doing = "start the session";
-        let error = match api.create_session(body.clone()).await {
-            Ok(session) if !session.id.is_empty() => return Ok(session),
-            Ok(_) => nameless(),
+        let error = match named(
+            self.api
+                .until(first_attempt(deadline))
+                .create_session(body.clone())
+                .await,
+        ) {
+            Ok(session) => return Ok(session),
             Err(error) if !error.is_ambiguous() && !error.is_transient() => {
                 return Err(Failure::while_trying(doing)(error));
             }
             Err(error) => error,
         };
         tracing::warn!(%error, "looking whether the session was created");
-        let settled = async {
-            if let Some(session) = self.created(api, key).await? {
-                return Ok(session);
-            }
-            let refused =
-                matches!(&error, Error::Refused(refusal) if refusal.should_retry == Some(false));
-            let pause = match &error {
-                Error::Refused(refusal) => refusal.retry_after.unwrap_or(BETWEEN_LOOKS),
-                _ => BETWEEN_LOOKS,
-            };
-            if refused || Instant::now() + pause >= deadline {
-                return Err(error);
-            }
-            sleep(pause).await;
-            match api.create_session(body).await {
-                Ok(session) if !session.id.is_empty() => Ok(session),
-                Ok(_) => self.created(api, key).await?.ok_or_else(nameless),
-                Err(error) if error.is_ambiguous() => self.created(api, key).await?.ok_or(error),
-                Err(error) => Err(error),
-            }
+        let unknown = |error| Failure::DeliveryUnknown {
+            doing: doing.to_owned(),
+            error,
+            next: format!(
+                "create_session with the same arguments and request_key \"{key}\": it returns the session if it was \
+                 started, and starts it if not."
+            ),
         };
-        settled.await.map_err(|error| {
-            if !error.is_ambiguous() {
-                return Failure::while_trying(doing)(error);
+        if error.is_ambiguous() {
+            match self.created(api, key).await {
+                Ok(Some(session)) => return Ok(session),
+                Ok(None) => {}
+                Err(_) => return Err(unknown(error)),
             }
-            let next = format!("create_session with the same arguments and request_key \"{key}\": it returns the session if it was started, and starts it if not.");
-            Failure::DeliveryUnknown { doing: doing.to_owned(), error, next }
-        })
+        }
+        let open = |error: Error| match error.is_ambiguous() {
+            true => unknown(error),
+            false => Failure::while_trying(doing)(error),
+        };
+        let (forbidden, pause) = match &error {
+            Error::Refused(refusal) => (
+                refusal.should_retry == Some(false),
+                refusal.retry_after.unwrap_or(BETWEEN_LOOKS / 2),
+            ),
+            _ => (false, BETWEEN_LOOKS / 2),
+        };
+        if forbidden || Instant::now() + pause >= deadline {
+            return Err(open(error));
+        }
+        sleep(pause).await;
+        match named(api.create_session(body).await) {
+            Ok(session) => Ok(session),
+            Err(again) if again.is_ambiguous() => match self.created(api, key).await {
+                Ok(Some(session)) => Ok(session),
+                Ok(None) | Err(_) => Err(unknown(again)),
+            },
+            // Not sent the second time: what became of the first is as open as before.
+            Err(Error::Unreachable { .. }) => Err(open(error)),
+            Err(again) => Err(Failure::while_trying(doing)(again)),
+        }
     }
 
-    /// Looks twice for the session with this key.
+    /// Looks for the session with this key, twice if need be.
     async fn created(&self, api: &Client, key: &str) -> Result<Option<Session>, Error> {
         if let Some(session) = self.find_session(api, REQUEST_KEY, key).await? {
             return Ok(Some(session));
@@ -207,10 +226,10 @@ impl Bridge {
         notes: &mut Vec<String>,
     ) -> Result<Id, Failure> {
         if let Some(wanted) = wanted {
-            return catalog::agent(api, wanted, &self.config.allow_agents).await;
+            return find::agent(api, wanted, &self.config.allow_agents).await;
         }
         if let Some(configured) = &self.config.agent {
-            let id = catalog::agent(api, configured, &self.config.allow_agents).await?;
+            let id = find::agent(api, configured, &self.config.allow_agents).await?;
             notes.push(format!("agent: {configured} ({id}), as configured"));
             return Ok(id);
         }
@@ -219,10 +238,10 @@ impl Bridge {
         let id = match known.as_ref() {
             Some(id) => id.clone(),
             None => known
-                .insert(catalog::default_agent(api, &self.config.model, notes).await?)
+                .insert(defaults::agent(api, &self.config.model, notes).await?)
                 .clone(),
         };
-        notes.push(format!("agent: {} ({id})", catalog::DEFAULT_NAME));
+        notes.push(format!("agent: {} ({id})", defaults::DEFAULT_NAME));
         Ok(id)
     }
 
@@ -233,10 +252,10 @@ impl Bridge {
         notes: &mut Vec<String>,
     ) -> Result<Id, Failure> {
         if let Some(wanted) = wanted {
-            return catalog::environment(api, wanted, &self.config.allow_environments).await;
+            return find::environment(api, wanted, &self.config.allow_environments).await;
         }
         if let Some(configured) = &self.config.environment {
-            let id = catalog::environment(api, configured, &self.config.allow_environments).await?;
+            let id = find::environment(api, configured, &self.config.allow_environments).await?;
             notes.push(format!("environment: {configured} ({id}), as configured"));
             return Ok(id);
         }
@@ -245,10 +264,10 @@ impl Bridge {
         let id = match known.as_ref() {
             Some(id) => id.clone(),
             None => known
-                .insert(catalog::default_environment(api, notes).await?)
+                .insert(defaults::environment(api, notes).await?)
                 .clone(),
         };
-        notes.push(format!("environment: {} ({id})", catalog::DEFAULT_NAME));
+        notes.push(format!("environment: {} ({id})", defaults::DEFAULT_NAME));
         Ok(id)
     }
 }
@@ -264,12 +283,20 @@ fn none_named(noun: &str, allowed: &[String]) -> Result<(), Failure> {
     ))
 }
 
-fn nameless() -> Error {
-    Error::Unreadable {
+/// A session without an id is no answer.
+fn named(answer: Result<Session, Error>) -> Result<Session, Error> {
+    let nameless = || Error::Unreadable {
         reason: "the answer has no session id".to_owned(),
         fault: crate::api::Fault::Malformed,
         request_id: None,
-    }
+    };
+    answer.and_then(|session| {
+        if session.id.is_empty() {
+            Err(nameless())
+        } else {
+            Ok(session)
+        }
+    })
 }
 
 fn body(start: &Start, agent: &Id, environment: &Id, key: &str, configured: Option<u64>) -> Value {

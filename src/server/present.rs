@@ -20,8 +20,8 @@ use crate::session::turn::State;
 /// What a tool returns.
 pub(super) type Answer = Result<Shown, ToolError>;
 
-/// Longest text of an error, in characters.
-const ERROR_CHARS: usize = 4000;
+/// Most characters of each part of an error, so that no part can push out another.
+const ERROR_PART_CHARS: usize = 1300;
 
 /// A result in both halves, each of which says everything.
 #[derive(Debug)]
@@ -184,6 +184,26 @@ impl ToolError {
     }
 }
 
+impl ToolError {
+    fn shortened(self) -> ToolError {
+        let part = |text: String| cut(&text, ERROR_PART_CHARS);
+        match self {
+            ToolError::Cancelled => ToolError::Cancelled,
+            ToolError::Failed {
+                what,
+                why,
+                next,
+                reference,
+            } => ToolError::Failed {
+                what: part(what),
+                why: why.map(part),
+                next: part(next),
+                reference,
+            },
+        }
+    }
+}
+
 impl fmt::Display for ToolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ToolError::Failed {
@@ -212,7 +232,7 @@ impl IntoCallToolResult for ToolError {
         if self == ToolError::Cancelled {
             return Err(ErrorData::internal_error("cancelled", None));
         }
-        let text = cut(&clean(&self.to_string()).text, ERROR_CHARS);
+        let text = clean(&self.shortened().to_string()).text;
         tracing::info!(error = %text, "a call failed");
         Ok(CallToolResult::error(vec![ContentBlock::text(text)]).into())
     }
@@ -287,7 +307,7 @@ fn advice(error: &Error) -> String {
             "make the same call again; before repeating something that was sent, look with get_status or list_sessions."
         }
         Error::Unreadable { .. } => {
-            "check that ANTHROPIC_BASE_URL is the address of the Managed Agents API; get_status shows what did happen."
+            "check that ANTHROPIC_BASE_URL is the address of the Managed Agents API."
         }
         Error::Refused(refusal) => return refused(refusal),
     };
@@ -295,7 +315,18 @@ fn advice(error: &Error) -> String {
 }
 
 fn refused(refusal: &Refusal) -> String {
+    let says = |word: &str| refusal.message.to_lowercase().contains(word);
     let text = match refusal.status {
+        400 | 409 if says("budget") || says("max_list_cost") => {
+            "get_status shows the budget and what is spent; if the user agrees, update_session with a budget_usd above that."
+        }
+        400 | 409 if says("archived") || says("terminated") => {
+            "this cannot be undone: create_session starts a new one."
+        }
+        // The API's words for a path or a beta that it does not know, not for an id.
+        404 if refusal.message.eq_ignore_ascii_case("not found") => {
+            "check ANTHROPIC_BASE_URL, and that the key has access to Managed Agents."
+        }
         300..400 => {
             "set ANTHROPIC_BASE_URL to the address that serves the API itself; the key is never sent along a redirect."
         }
@@ -307,7 +338,7 @@ fn refused(refusal: &Refusal) -> String {
             "ask the user whether this key's workspace may use it; ANTHROPIC_WORKSPACE_ID chooses the workspace."
         }
         404 => {
-            "check the id: list_sessions, list_agents and list_environments show what this key can use. If every call says so, check ANTHROPIC_BASE_URL and that the key has access to Managed Agents."
+            "check the id: list_sessions, list_agents and list_environments show what this key can use."
         }
         409 => {
             "read it again (get_status, get_agent): it changed meanwhile, or its state does not allow this."

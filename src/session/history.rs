@@ -5,14 +5,18 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::api::events::Event;
+use crate::api::events::{Event, Taken};
 
-/// Events in the order of the list, the unlisted ones last.
+/// Events in the order of the list, the unlisted ones where they were streamed.
 #[derive(Debug, Default)]
 pub struct History {
     entries: Vec<Entry>,
     /// Key of each entry → its index.
     places: HashMap<String, usize>,
+    /// Some question carries the time at which it was taken in, so that one without is queued.
+    times_questions: bool,
+    /// Place of the last sign of work.
+    last_work: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -31,6 +35,11 @@ fn key(event: &Event) -> &str {
     }
 }
 
+/// Whether an event is a client's question: a turn answers it.
+pub fn is_question(kind: &str) -> bool {
+    matches!(kind, "user.message" | "user.define_outcome")
+}
+
 impl History {
     /// An event came over the stream. Returns whether it says anything new.
     pub fn streamed(&mut self, event: Event) -> bool {
@@ -39,12 +48,17 @@ impl History {
             .get(key(&event))
             .and_then(|place| self.entries.get(*place));
         match known {
-            None => self.push(Entry {
-                event,
-                listed: false,
-            }),
+            None => {
+                self.places
+                    .insert(key(&event).to_owned(), self.entries.len());
+                self.entries.push(Entry {
+                    event,
+                    listed: false,
+                });
+                self.note(self.entries.len() - 1);
+            }
             // What was queued has been taken in: that happens now, so it moves to the end.
-            Some(known) if known.event.queued && !event.queued => {
+            Some(known) if known.event.taken != Taken::In && event.taken == Taken::In => {
                 let moved = key(&event).to_owned();
                 self.entries.retain(|entry| key(&entry.event) != moved);
                 self.entries.push(Entry {
@@ -59,42 +73,67 @@ impl History {
     }
 
     /// A gapless run of the list came, oldest first, that reached the newest event when it was read.
+    ///
+    /// What the run lacks is not taken away: it may be older than the run, or the list may lag behind the stream.
     pub fn listed(&mut self, run: Vec<Event>) {
         let mut in_run = HashSet::new();
         let run: Vec<Event> = run
             .into_iter()
             .filter(|event| in_run.insert(key(event).to_owned()))
             .collect();
-        let mut known: HashMap<String, Entry> = HashMap::new();
         let overlaps = in_run.iter().any(|key| self.places.contains_key(key));
-        let (mut before, mut after) = (Vec::new(), Vec::new());
+        let mut known: HashMap<String, Entry> = HashMap::new();
+        let mut before = Vec::new();
+        // Entries that the run lacks, by the key of the entry of the run that they were streamed ahead of.
+        let mut ahead: HashMap<String, Vec<Entry>> = HashMap::new();
+        let mut waiting = Vec::new();
         for entry in std::mem::take(&mut self.entries) {
-            if in_run.contains(key(&entry.event)) {
-                known.insert(key(&entry.event).to_owned(), entry);
+            let key = key(&entry.event).to_owned();
+            if in_run.contains(&key) {
+                ahead.insert(key.clone(), std::mem::take(&mut waiting));
+                known.insert(key, entry);
             } else if known.is_empty() && (entry.listed || overlaps) {
                 before.push(entry);
             } else {
-                // Not in the list yet, or no longer: a list that lags behind takes nothing away.
-                after.push(entry);
+                waiting.push(entry);
             }
         }
-        let place = |event: Event| match known.remove(key(&event)) {
-            // The list lags behind the stream, which has already shown the event as taken in.
-            Some(entry) if event.queued && !entry.event.queued => Entry {
-                listed: false,
-                ..entry
-            },
-            _ => Entry {
-                event,
-                listed: true,
-            },
-        };
-        self.entries = before
-            .into_iter()
-            .chain(run.into_iter().map(place))
-            .chain(after)
-            .collect();
+        self.entries = before;
+        for event in run {
+            self.entries
+                .extend(ahead.remove(key(&event)).unwrap_or_default());
+            self.entries.push(match known.remove(key(&event)) {
+                // The list lags behind the stream, which has already shown the event as taken in.
+                Some(entry) if event.taken != Taken::In && entry.event.taken == Taken::In => {
+                    Entry {
+                        listed: false,
+                        ..entry
+                    }
+                }
+                _ => Entry {
+                    event,
+                    listed: true,
+                },
+            });
+        }
+        self.entries.extend(waiting);
         self.index();
+    }
+
+    /// Whether the event at this place was sent but not taken in yet.
+    pub fn is_queued(&self, place: usize) -> bool {
+        let Some(event) = self.entries.get(place).map(|entry| &entry.event) else {
+            return false;
+        };
+        match event.taken {
+            Taken::In => false,
+            Taken::NotYet => true,
+            // A server that leaves out times says it by where the event stands.
+            Taken::Unstated => {
+                is_question(&event.kind)
+                    && (self.times_questions || self.last_work.is_none_or(|work| work < place))
+            }
+        }
     }
 
     /// Whether the list has shown this event, so that a run which holds it leaves no gap.
@@ -123,20 +162,23 @@ impl History {
 
     /// The id up to which the record is final: everything that is still to come stands after it in the list.
     pub fn cursor(&self) -> Option<&str> {
-        let settled = self
-            .entries
-            .iter()
-            .take_while(|entry| entry.listed && !entry.event.queued);
+        let places = self.entries.iter().enumerate();
+        let settled = places.take_while(|(place, entry)| entry.listed && !self.is_queued(*place));
         settled
-            .map(|entry| entry.event.id.as_str())
+            .map(|(_, entry)| entry.event.id.as_str())
             .filter(|id| !id.is_empty())
             .last()
     }
 
-    fn push(&mut self, entry: Entry) {
-        self.places
-            .insert(key(&entry.event).to_owned(), self.entries.len());
-        self.entries.push(entry);
+    /// Takes note of what an entry says about others.
+    fn note(&mut self, place: usize) {
+        let Some(event) = self.entries.get(place).map(|entry| &entry.event) else {
+            return;
+        };
+        self.times_questions |= is_question(&event.kind) && event.taken == Taken::In;
+        if event.kind.starts_with("agent.") || event.kind == "session.status_running" {
+            self.last_work = Some(place);
+        }
     }
 
     fn index(&mut self) {
@@ -145,6 +187,8 @@ impl History {
             .iter()
             .map(|entry| key(&entry.event).to_owned());
         self.places = keys.zip(0..).collect();
+        self.last_work = None;
+        (0..self.entries.len()).for_each(|place| self.note(place));
     }
 }
 
@@ -204,6 +248,36 @@ mod tests {
     }
 
     #[test]
+    fn a_message_that_the_list_does_not_show_yet_keeps_its_place_before_the_end_of_the_turn() {
+        let mut history = History::default();
+        history.listed(run("ab"));
+        history.streamed(event("w", false));
+        history.streamed(event("z", false));
+        history.listed(run("abyz"));
+        assert_eq!(ids(&history), ["a", "b", "y", "w", "z"]);
+        assert_eq!(history.cursor(), Some("y"));
+        history.listed(run("abwyz"));
+        assert_eq!(ids(&history), ["a", "b", "w", "y", "z"]);
+    }
+
+    #[test]
+    fn without_a_time_a_question_is_queued_until_something_shows_the_opposite() {
+        let bare = |id: &str, kind: &str| -> Event {
+            serde_json::from_str(&format!(r#"{{"id":"{id}","type":"{kind}"}}"#)).unwrap()
+        };
+        let mut history = History::default();
+        history.listed(vec![bare("u", "user.message")]);
+        assert!(history.is_queued(0));
+        history.streamed(bare("m", "agent.message"));
+        assert!(!history.is_queued(0));
+        let timed = r#"{"id":"v","type":"user.message","processed_at":"2026-11-01T10:00:00Z"}"#;
+        history.streamed(serde_json::from_str(timed).unwrap());
+        history.streamed(bare("w", "user.message"));
+        history.streamed(bare("n", "agent.message"));
+        assert!(history.is_queued(history.position("w").unwrap()));
+    }
+
+    #[test]
     fn what_was_streamed_before_a_run_stays_before_it() {
         let mut history = History::default();
         history.listed(run("a"));
@@ -225,7 +299,7 @@ mod tests {
         assert!(!history.streamed(event("m", true)));
         assert_eq!(ids(&history), ["a", "b", "m"]);
         history.listed(run("aM"));
-        assert!(!history.get("m").unwrap().queued);
+        assert_eq!(history.get("m").unwrap().taken, Taken::In);
         assert_eq!(history.cursor(), Some("a"));
         history.listed(run("abm"));
         assert_eq!(ids(&history), ["a", "b", "m"]);
@@ -301,7 +375,8 @@ mod tests {
             all.truncate(all.len() - lag.min(all.len()));
             let run = all.split_off(all.len() - n.min(all.len()));
             for event in &run {
-                self.shown.insert((event.id.clone(), event.queued));
+                self.shown
+                    .insert((event.id.clone(), event.taken == Taken::NotYet));
             }
             self.history.listed(run);
         }

@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use serde::Serialize;
 
-use super::history::History;
-use crate::api::events::Event;
+use super::history::{History, is_question};
+use crate::api::events::{Event, Taken};
 
 /// How a session stands, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -61,12 +61,14 @@ impl State {
 /// What this process has sent to a session and not yet seen taken in: a state read in between would be an old one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Asked {
-    /// Events that must be taken in before a turn can be over; the last one is the question.
-    pub ids: Vec<String>,
+    /// The question; its turn cannot be over before it is taken in.
+    pub question: Option<String>,
+    /// Answers that must be taken in as well.
+    pub answers: Vec<String>,
     /// Tool events that were answered, whatever the record says yet.
     pub answered: HashSet<String>,
-    /// A question was sent whose event is not known by id: the first one of a new session.
-    pub unnamed: bool,
+    /// A question was sent whose event is not known by id; it is none of these.
+    pub unnamed: Option<HashSet<String>>,
     /// A status event with this id is from before the interrupt that was sent.
     pub stale_status: Option<String>,
 }
@@ -126,23 +128,15 @@ pub fn may_decide(kind: &str) -> bool {
 
 /// Whether a run of events, newest first, holds the whole newest turn: its question and the end of the turn before.
 pub fn holds_turn(newest_first: &[Event], asked: &Asked) -> bool {
-    let is_asked = |event: &Event| {
-        asked
-            .ids
-            .last()
-            .is_none_or(|id| *id == event.id || event.answers().is_some())
+    let is_it = |event: &Event| match &asked.question {
+        Some(id) => *id == event.id,
+        None => is_question(&event.kind) && event.taken != Taken::NotYet,
     };
-    let question = newest_first
-        .iter()
-        .position(|event| is_question(&event.kind) && !event.queued && is_asked(event));
     // A question that the newest events do not hold is not listed yet: what it starts will come after them.
-    let unlisted = !asked.ids.is_empty() && question.is_none() && newest_first.len() >= FAR_BACK;
-    unlisted || question.is_some_and(|at| newest_first.iter().skip(at).any(ends_turn))
-}
-
-/// Whether an event is a client's question: a turn answers it.
-pub fn is_question(kind: &str) -> bool {
-    matches!(kind, "user.message" | "user.define_outcome")
+    match newest_first.iter().position(is_it) {
+        Some(at) => newest_first.iter().skip(at).any(ends_turn),
+        None => asked.question.is_some() && newest_first.len() >= FAR_BACK,
+    }
 }
 
 fn is_answer(kind: &str) -> bool {
@@ -272,12 +266,29 @@ fn last_status(events: &[&Event], asked: &Asked) -> (usize, Status) {
 
 /// Something was sent that the last status cannot have answered.
 fn is_waiting(history: &History, events: &[&Event], asked: &Asked) -> bool {
-    let unseen = |id: &String| history.get(id).is_none_or(|event| event.queued);
-    let queued = |event: &&Event| event.queued && asks(event);
-    let taken = |event: &&Event| is_question(&event.kind) && !event.queued;
-    (asked.unnamed && !events.iter().any(taken))
-        || asked.ids.iter().any(unseen)
-        || events.iter().any(queued)
+    let unseen = |id: &String| {
+        history
+            .position(id)
+            .is_none_or(|place| history.is_queued(place))
+    };
+    let queued = |place: usize| {
+        history.is_queued(place) && events.get(place).is_some_and(|event| asks(event))
+    };
+    let unnamed_unseen =
+        asked.unnamed.is_some() && unnamed_question(history, events, asked).is_none();
+    unnamed_unseen
+        || asked.question.iter().chain(&asked.answers).any(unseen)
+        || (0..events.len()).any(queued)
+}
+
+/// Where the question stands that was sent without learning its id, once it is taken in.
+fn unnamed_question(history: &History, events: &[&Event], asked: &Asked) -> Option<usize> {
+    let known = asked.unnamed.as_ref()?;
+    let is_it = |event: &&&Event| is_question(&event.kind) && !known.contains(&event.id);
+    let mut found = events.iter().enumerate().filter(|(_, event)| is_it(event));
+    found
+        .find(|(place, _)| !history.is_queued(*place))
+        .map(|(place, _)| place)
 }
 
 fn asks(event: &Event) -> bool {
@@ -385,21 +396,20 @@ fn turn_events(history: &History, events: &[&Event], asked: &Asked) -> Range<usi
     let taken = |at: &usize| {
         events
             .get(*at)
-            .is_some_and(|event| is_question(&event.kind) && !event.queued)
+            .is_some_and(|event| is_question(&event.kind))
+            && !history.is_queued(*at)
     };
-    let asked_question = asked
-        .ids
-        .iter()
-        .rev()
-        .filter_map(|id| history.position(id))
-        .find(taken);
-    if let Some(newest) = asked.ids.last()
-        && history
-            .get(newest)
-            .is_none_or(|event| event.queued && is_question(&event.kind))
-    {
+    let named = asked.question.as_ref().map(|id| history.position(id));
+    let unseen = match named {
+        Some(place) => place.is_none_or(|place| history.is_queued(place)),
+        None => asked.unnamed.is_some() && unnamed_question(history, events, asked).is_none(),
+    };
+    if unseen {
         return events.len()..events.len();
     }
+    let asked_question = named
+        .flatten()
+        .or_else(|| unnamed_question(history, events, asked));
     let question = asked_question
         .or_else(|| (0..events.len()).rev().find(taken))
         .unwrap_or(0);
@@ -447,21 +457,28 @@ fn ends_in_words(events: &[&Event], turn: &Range<usize>) -> bool {
         .is_some_and(|event| event.kind == "agent.message")
 }
 
-/// How many of these events, oldest first, have their final place: what comes later in the record stands after them.
+/// How many events, from the oldest on, have their final place: what comes later in the record stands after them.
 ///
 /// A queued event moves when it is taken in; before a turn that ended without words a late message may still appear,
 /// for `fresh` says how long.
-pub fn final_events(events: &[&Event], fresh: &dyn Fn(&Event) -> bool) -> usize {
-    let queued = events
-        .iter()
-        .position(|event| event.queued)
+pub fn final_events(history: &History, fresh: &dyn Fn(&Event) -> bool) -> usize {
+    let events: Vec<&Event> = history.events().collect();
+    let queued = (0..events.len())
+        .find(|place| history.is_queued(*place))
         .unwrap_or(events.len());
     let known = events.get(..queued).unwrap_or_default();
-    let Some(end) = known.iter().rposition(|event| ends_turn(event)) else {
-        return queued;
-    };
-    let late = !ends_in_words(known, &(0..end)) && known.get(end).is_some_and(|event| fresh(event));
-    if late { end } else { queued }
+    let mut start = 0;
+    for (place, event) in known
+        .iter()
+        .enumerate()
+        .filter(|(_, event)| ends_turn(event))
+    {
+        if !ends_in_words(known, &(start..place)) && fresh(event) {
+            return place;
+        }
+        start = place + 1;
+    }
+    queued
 }
 
 #[cfg(test)]
@@ -525,7 +542,7 @@ mod tests {
 
     fn asked(id: &str) -> Asked {
         Asked {
-            ids: vec![id.to_owned()],
+            question: Some(id.to_owned()),
             ..Asked::default()
         }
     }
@@ -571,7 +588,7 @@ mod tests {
             State::Done
         );
         let unnamed = Asked {
-            unnamed: true,
+            unnamed: Some(HashSet::new()),
             ..Asked::default()
         };
         assert_eq!(state("", &unnamed), State::Working);
@@ -663,8 +680,7 @@ mod tests {
     fn a_page_stops_before_what_may_still_move() {
         let stable = |line: &str, is_fresh: bool| {
             let record = history(line);
-            let events: Vec<&Event> = record.events().collect();
-            final_events(&events, &|_: &Event| is_fresh)
+            final_events(&record, &|_: &Event| is_fresh)
         };
         assert_eq!(stable("run u1 say end", true), 4);
         assert_eq!(stable("run u1 end", true), 2);

@@ -131,6 +131,9 @@ pub(super) struct Page {
     anchor: Option<Anchor>,
 }
 
+/// The token of a list that never ends: it returns the first page again, in any order.
+pub(super) const AGAIN: &str = "page_again";
+
 /// Where a page begins: after an item, or before one.
 #[derive(Clone, Copy)]
 enum Anchor {
@@ -167,6 +170,7 @@ impl Page {
         }
         let anchor = query
             .one("page")
+            .filter(|token| *token != AGAIN)
             .map(|token| Anchor::read(token, order))
             .transpose()?;
         Ok(Self {

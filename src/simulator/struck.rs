@@ -87,7 +87,7 @@ impl Struck {
                 .cloned();
             list.insert(
                 "next_page".into(),
-                token.unwrap_or_else(|| json!("page_ascn0")),
+                token.unwrap_or_else(|| json!(super::page::AGAIN)),
             );
         }
         if self.has(&Kind::Zoneless) {

@@ -9,6 +9,8 @@ use rmcp::schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::session::report::cut;
+
 /// The arguments of one call. `#[tool]` knows the type by its name and takes the input schema from it.
 pub(super) struct Parameters<P>(pub(super) P);
 
@@ -34,11 +36,18 @@ impl<S, P: DeserializeOwned> FromContextPart<ToolCallContext<'_, S>> for Paramet
                 } else {
                     format!("`{path}`: ")
                 };
+                let wrong = format!("{place}{}", error.inner());
+                let wrong = ["u64", "u32", "usize"].iter().fold(wrong, |text, kind| {
+                    text.replace(
+                        &format!("expected {kind}"),
+                        "expected a whole number, 0 or more",
+                    )
+                });
                 // rmcp shows what begins so to the model, instead of failing the request.
                 let begin = "failed to deserialize parameters:";
                 let next = "correct this argument and make the call again; nothing was sent.";
                 ErrorData::invalid_params(
-                    format!("{begin} {place}{}\nNext: {next}", error.inner()),
+                    format!("{begin} {}\nNext: {next}", cut(&wrong, 2000)),
                     None,
                 )
             })

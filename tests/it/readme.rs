@@ -1,0 +1,91 @@
+//! The tables of the README say what the binary says. `UPDATE_README=1 cargo test readme` writes them.
+
+use managed_agents_mcp::config::SETTINGS;
+use rmcp::model::Tool;
+
+use crate::rig::Rig;
+
+const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+
+fn tools(tools: &[Tool]) -> String {
+    let row = |tool: &Tool| {
+        let description = tool
+            .description
+            .as_deref()
+            .unwrap_or_default()
+            .replace('\n', " ");
+        let parameters: Vec<String> = tool.input_schema["properties"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(|name| format!("`{name}`"))
+            .collect();
+        format!(
+            "| `{}` | {description} | {} |",
+            tool.name,
+            parameters.join(", ")
+        )
+    };
+    let rows: Vec<String> = tools.iter().map(row).collect();
+    format!(
+        "| tool | what the model reads | parameters |\n| --- | --- | --- |\n{}",
+        rows.join("\n")
+    )
+}
+
+fn settings() -> String {
+    let row = |setting: &managed_agents_mcp::config::Setting| {
+        let default = if setting.default.is_empty() {
+            "–".to_owned()
+        } else {
+            format!("`{}`", setting.default)
+        };
+        format!("| `{}` | {default} | {} |", setting.names, setting.meaning)
+    };
+    let rows: Vec<String> = SETTINGS.iter().map(row).collect();
+    format!(
+        "| setting | default | meaning |\n| --- | --- | --- |\n{}",
+        rows.join("\n")
+    )
+}
+
+/// The text with what stands between the markers replaced.
+fn with_table(readme: &str, marker: &str, table: &str) -> String {
+    let (open, close) = (
+        format!("<!-- {marker} -->\n"),
+        format!("<!-- /{marker} -->"),
+    );
+    let (before, rest) = readme.split_once(&open).unwrap();
+    let (_, after) = rest.split_once(&close).unwrap();
+    format!("{before}{open}{table}\n{close}{after}")
+}
+
+#[tokio::test]
+async fn the_tables_of_the_readme_are_those_of_the_binary() {
+    let rig = Rig::start().await;
+    let client = rig.client().await;
+    let readme = std::fs::read_to_string(README).unwrap();
+    let expected = with_table(&readme, "tools", &tools(&client.tools));
+    let expected = with_table(&expected, "settings", &settings());
+    if std::env::var_os("UPDATE_README").is_some() {
+        std::fs::write(README, &expected).unwrap();
+    }
+    assert!(
+        readme == expected,
+        "the README is out of date: run UPDATE_README=1 cargo test readme"
+    );
+}
+
+#[test]
+fn every_setting_that_the_readme_names_is_read() {
+    let source = include_str!("../../src/config.rs").to_owned() + include_str!("../../src/main.rs");
+    let theirs = ["HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE"];
+    let names = SETTINGS.iter().flat_map(|setting| {
+        setting
+            .names
+            .split(|c: char| !c.is_ascii_uppercase() && c != '_')
+    });
+    for name in names.filter(|name| name.len() > 4 && !theirs.contains(name)) {
+        assert!(source.matches(&format!("\"{name}\"")).count() > 0, "{name}");
+    }
+}
