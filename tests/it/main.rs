@@ -27,6 +27,15 @@ mod starting;
 mod states;
 mod tools;
 mod waits;
+
+#[test]
+fn no_file_of_this_folder_is_forgotten() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        if path.extension().is_some_and(|ending| ending == "rs") && name != "main" {
+            let line = format!("\nmod {name};\n");
             assert!(include_str!("main.rs").contains(&line), "{name} is not run");
         }
     }
