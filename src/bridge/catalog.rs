@@ -1,7 +1,7 @@
 //! Agents and environments: listed, shown and created.
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::find::{self, SEARCHED_PAGES};
 use super::{Bridge, Failure};

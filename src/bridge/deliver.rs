@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{Bridge, Failure};
 use crate::api::events::{Event, EventFilter};
-use crate::api::{Client, Error, Id};
+use crate::api::{Client, Delivery, Error, Id};
 use crate::session::turn::Asked;
 
 /// What was sent may take so long to be listed.
@@ -154,7 +154,14 @@ impl Delivering<'_> {
             Error::Refused(refusal) => refusal.retry_after.unwrap_or(Duration::from_millis(500)),
             _ => Duration::from_millis(500),
         };
-        if error.is_ambiguous() {
+        // A refusal as well may have come after the act.
+        if !matches!(
+            error,
+            Error::Unreachable {
+                delivery: Delivery::NotSent,
+                ..
+            }
+        ) {
             match self.arrived(known, LISTED_WITHIN).await {
                 Ok(Some(ids)) => return Ok(ids),
                 Ok(None) => {}

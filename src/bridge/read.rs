@@ -73,13 +73,20 @@ impl Bridge {
     ) -> Result<Page, Failure> {
         let api = self.api.until(patience.deadline);
         let mut line = Line::new(&api, session);
+        let mut last: Option<Page> = None;
         loop {
-            let (page, held) = self.page(&api, session, reading, patience).await?;
+            let (page, held) = match (self.page(&api, session, reading, patience).await, last) {
+                (Ok(read), _) => read,
+                // What was read before is still true.
+                (Err(_), Some(page)) => return Ok(page),
+                (Err(failure), None) => return Err(failure),
+            };
             let complete = held == 0 && (page.more || page.state != State::Working);
             let late = Instant::now() >= patience.until || attention.stop.is_cancelled();
             if !page.events.is_empty() || complete || late {
                 return Ok(page);
             }
+            last = Some(page);
             attention.tell("waiting for new events".to_owned());
             let look = match line.is_open() {
                 _ if held > 0 => HELD_LOOK,

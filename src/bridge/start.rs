@@ -9,7 +9,7 @@ use tokio::time::{Duration, Instant, sleep};
 use super::deliver::first_attempt;
 use super::{Attention, Bridge, Failure, MARK, Patience, defaults, find};
 use crate::api::sessions::{Session, budget};
-use crate::api::{Client, Error, Id, with};
+use crate::api::{Client, Delivery, Error, Id, with};
 use crate::session::report::Report;
 use crate::session::turn::Asked;
 
@@ -176,7 +176,14 @@ impl Bridge {
                  started, and starts it if not."
             ),
         };
-        if error.is_ambiguous() {
+        // A refusal as well may have come after the act.
+        if !matches!(
+            error,
+            Error::Unreachable {
+                delivery: Delivery::NotSent,
+                ..
+            }
+        ) {
             match self.created(api, key).await {
                 Ok(Some(session)) => return Ok(session),
                 Ok(None) => {}

@@ -434,51 +434,64 @@ fn turn_events(history: &History, events: &[&Event], asked: &Asked) -> Range<usi
     start..(end + 1).min(events.len())
 }
 
-/// A pause for an answer or for a higher budget is not the end: the same turn goes on after it.
 fn ends_turn(event: &Event) -> bool {
-    let pauses = |kind: &str| matches!(kind, "requires_action" | "budget_reached");
-    event.kind == "session.status_idle"
-        && event
-            .stop_reason()
-            .is_none_or(|reason| !pauses(&reason.kind))
+    event.kind == "session.status_idle" && !pauses(event)
+}
+
+/// A pause for an answer or for a higher budget is not the end: the same turn goes on after it.
+fn pauses(event: &Event) -> bool {
+    let pause = |kind: &str| matches!(kind, "requires_action" | "budget_reached");
+    event
+        .stop_reason()
+        .is_some_and(|reason| pause(&reason.kind))
+}
+
+/// Whether somebody says or does something, as opposed to what only accompanies it.
+fn speaks(event: &Event) -> bool {
+    (event.kind.starts_with("agent.") && event.kind != "agent.thinking")
+        || event.kind.starts_with("user.")
 }
 
 /// Whether the agent had the last word, so that no late message is to be expected.
 fn ends_in_words(events: &[&Event], turn: &Range<usize>) -> bool {
-    let speaks = |event: &&&Event| {
-        (event.kind.starts_with("agent.") && event.kind != "agent.thinking")
-            || event.kind.starts_with("user.")
-    };
     let of_turn = events.get(turn.clone()).unwrap_or_default();
     of_turn
         .iter()
         .rev()
-        .find(speaks)
+        .find(|event| speaks(event))
         .is_some_and(|event| event.kind == "agent.message")
 }
 
 /// How many events, from the oldest on, have their final place: what comes later in the record stands after them.
 ///
-/// A queued event moves when it is taken in; before a turn that ended without words a late message may still appear,
-/// for `fresh` says how long.
+/// A queued event moves when it is taken in. And the words of a model request may be listed after what follows them, for
+/// as long as `fresh` says; until then everything behind the last thing said may get words ahead of it.
 pub fn final_events(history: &History, fresh: &dyn Fn(&Event) -> bool) -> usize {
-    let events: Vec<&Event> = history.events().collect();
-    let queued = (0..events.len())
-        .find(|place| history.is_queued(*place))
-        .unwrap_or(events.len());
-    let known = events.get(..queued).unwrap_or_default();
-    let mut start = 0;
-    for (place, event) in known
-        .iter()
-        .enumerate()
-        .filter(|(_, event)| ends_turn(event))
-    {
-        if !ends_in_words(known, &(start..place)) && fresh(event) {
+    let (mut after_speech, mut ended_in_words, mut request_spoke) = (0, false, true);
+    for (place, event) in history.events().enumerate() {
+        if history.is_queued(place) {
             return place;
         }
-        start = place + 1;
+        let lacks_words = match event.kind.as_str() {
+            "span.model_request_start" => {
+                request_spoke = false;
+                false
+            }
+            "span.model_request_end" => !request_spoke,
+            "session.status_idle" | "session.thread_status_idle" => {
+                !ended_in_words && !pauses(event)
+            }
+            _ => false,
+        };
+        if lacks_words && fresh(event) {
+            return after_speech;
+        }
+        if speaks(event) {
+            (after_speech, ended_in_words, request_spoke) =
+                (place + 1, event.kind == "agent.message", true);
+        }
     }
-    queued
+    history.events().len()
 }
 
 #[cfg(test)]
