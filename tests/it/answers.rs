@@ -191,3 +191,21 @@ async fn the_words_before_an_approval_are_part_of_the_reply() {
     assert!(reply(&report).contains("first message"), "{report}");
     assert!(reply(&report).contains("Simulated answer"), "{report}");
 }
+
+#[tokio::test]
+async fn a_list_that_lags_behind_the_stream_takes_no_words_away() {
+    join_all([300, 1000, 2000].map(async |ms| {
+        let rig = Rig::start().await;
+        rig.always("GET */events", Kind::ListLag { ms });
+        let client = rig.client().await;
+        let first = client.create("alpha", 30).await;
+        assert_eq!(first["state"], "done", "lag {ms}: {first}");
+        assert!(reply(&first).contains("alpha"), "lag {ms}: {first}");
+        let second = client.send(&session(&first), "[work 2] omega", 30).await;
+        assert!(reply(&second).contains("omega"), "lag {ms}: {second}");
+        assert!(!reply(&second).contains("alpha"), "lag {ms}: {second}");
+        let later = client.status(&session(&first)).await;
+        assert_eq!(later["reply"], second["reply"], "lag {ms}: {later}");
+    }))
+    .await;
+}

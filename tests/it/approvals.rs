@@ -1,5 +1,6 @@
 //! A person decides: a decision reaches the API exactly as it was made, and nothing else is ever sent.
 
+use managed_agents_mcp::simulator::Kind;
 use serde_json::{Value, json};
 
 use crate::rig::{Client, Rig, pending, reply, session};
@@ -232,4 +233,18 @@ async fn no_other_call_answers_what_is_pending() {
     let _ = client.call("get_events", arguments).await;
     assert_eq!(rig.sent_events(), Vec::<Value>::new());
     assert_eq!(client.status(&id).await["state"], "needs_action");
+}
+
+#[tokio::test]
+async fn what_was_just_reported_as_pending_can_be_answered_though_the_list_lags() {
+    let rig = Rig::start().await;
+    rig.always("GET */events", Kind::ListLag { ms: 1000 });
+    let client = rig.client().await;
+    let asking = client.create("[approve] go", 20).await;
+    assert_eq!(asking["state"], "needs_action", "{asking}");
+    assert_eq!(asking["pending"][0]["tool"], "bash", "{asking}");
+    let decisions = json!([{"event_id": pending(&asking)[0], "decision": "allow"}]);
+    let report = resolve(&client, &session(&asking), decisions).await;
+    assert_eq!(report["state"], "done", "{report}");
+    assert_eq!(rig.sent_events().len(), 1);
 }

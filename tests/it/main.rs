@@ -22,6 +22,8 @@ mod rig;
 mod secrets;
 mod sending;
 mod size;
+mod spending;
+mod starting;
 mod states;
 mod tools;
 mod waits;

@@ -349,6 +349,7 @@ async fn a_setting_that_makes_no_sense_ends_the_process_with_one_line_that_names
         ("MANAGED_AGENTS_READ_ONLY", "perhaps"),
         ("MANAGED_AGENTS_CA_FILE", "/no/such/file.pem"),
         ("MANAGED_AGENTS_LOG", "=="),
+        ("MANAGED_AGENTS_TOOLSETS", "everything"),
     ] {
         let rig = Rig::start().await.set(name, value);
         let (code, stdout, stderr) = output(&rig, &[]).await;
@@ -430,4 +431,56 @@ async fn simulated_work_says_so_everywhere_and_needs_neither_key_nor_network() {
         "{called}"
     );
     assert!(rig.requests().is_empty());
+}
+
+#[tokio::test]
+async fn notifications_before_the_greeting_are_survived() {
+    let rig = Rig::start().await;
+    let mut pipe = rig.pipe();
+    for (method, params) in [
+        ("notifications/initialized", json!({})),
+        ("notifications/cancelled", json!({"requestId": 5})),
+        ("notifications/unheard_of", json!({})),
+    ] {
+        pipe.send(&json!({"jsonrpc": "2.0", "method": method, "params": params}))
+            .await;
+    }
+    let answer = pipe.initialize().await;
+    assert!(answer["result"]["serverInfo"].is_object(), "{answer}");
+    let ping = pipe.request("ping", json!({})).await;
+    pipe.reply_within(ping, SECOND).await;
+}
+
+#[tokio::test]
+async fn every_request_is_answered_however_it_is_shaped() {
+    let rig = Rig::start().await;
+    let mut pipe = rig.pipe();
+    pipe.initialize().await;
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    let line = format!(
+        "{{\"jsonrpc\":\"2.0\",\"id\":801,\"method\":\"tools/call\",\"params\":{{\"name\":\"get_status\",\"arguments\":{{\"session_ids\":{deep}}}}}}}"
+    );
+    pipe.line(&line).await;
+    let ping = pipe.request("ping", json!({})).await;
+    pipe.reply_within(ping, SECOND).await;
+    let answered = pipe
+        .aside
+        .iter()
+        .any(|message| message["id"] == 801 || message["error"].is_object());
+    assert!(answered, "{:?}", pipe.aside);
+    for (method, params) in [
+        ("tools/call", json!({})),
+        ("tools/call", json!({"name": 7})),
+        ("tools/call", json!({"name": "get_status", "arguments": []})),
+        ("tools/call", json!({"name": "get_status"})),
+        ("no/such/method", json!({})),
+        ("tools/list", json!({"cursor": "nonsense"})),
+    ] {
+        let id = pipe.request(method, params.clone()).await;
+        let reply = pipe.reply_within(id, SECOND).await;
+        assert!(
+            reply["error"].is_object() || reply["result"].is_object(),
+            "{method} {params}"
+        );
+    }
 }

@@ -258,3 +258,30 @@ async fn a_wait_that_loses_sight_of_what_was_sent_is_no_failure_to_send() {
     assert_eq!(report["state"], "working", "{report}");
     assert_eq!(report["reply"], Value::Null, "{report}");
 }
+
+#[tokio::test]
+async fn a_request_that_is_carried_out_but_never_answered_is_looked_for_and_not_repeated() {
+    let hanging = Kind::SlowHeaders { ms: 60_000 };
+    let rig = Rig::start().await;
+    let client = rig.client().await;
+    let id = session(&client.create("hello", 20).await);
+    rig.fault(SEND, hanging.clone());
+    let arguments = json!({"session_id": id, "message": "only once", "wait_seconds": 10});
+    let sending = client.call("send_message", arguments);
+    let other = Rig::start().await;
+    let stranger = other.client().await;
+    let _ = stranger.create("hello", 20).await;
+    other.fault(CREATE, hanging);
+    let arguments = json!({"message": "only once", "wait_seconds": 10});
+    let creating = stranger.call("create_session", arguments);
+    let (sent, created) = tokio::join!(sending, creating);
+    assert_eq!(rig.messages(&id).await, ["hello", "only once"]);
+    assert_eq!(other.sessions().await, 2);
+    for called in [sent, created] {
+        let called = called.within(Duration::from_millis(12_500));
+        let text = called.text.clone();
+        assert!(!text.contains("nothing was sent"), "{text}");
+        let settled = !called.is_error && called.structured["state"] != "ready";
+        assert!(settled || text.contains("not known whether"), "{text}");
+    }
+}
