@@ -10,6 +10,7 @@ pub mod events;
 pub mod id;
 pub mod sessions;
 pub mod stream;
+pub mod threads;
 
 mod pace;
 mod send;

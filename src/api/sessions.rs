@@ -93,7 +93,7 @@ pub fn budget(cents: u64) -> Value {
 }
 
 /// Some servers return the bare id.
-fn agent_or_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Agent, D::Error> {
+pub(super) fn agent_or_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Agent, D::Error> {
     let value = Value::deserialize(deserializer)?;
     if let Value::String(id) = value {
         return Ok(Agent {

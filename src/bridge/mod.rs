@@ -34,7 +34,7 @@ pub use catalog::Listed;
 pub use close::{Closed, Ending};
 pub use failure::Failure;
 pub use read::{Order, Reading};
-pub use sessions::{Changes, SessionQuery, SessionRow, Sessions, Until};
+pub use sessions::{Changes, SessionQuery, SessionRow, Sessions, Threads, Until};
 
 /// What a call may take beyond its `wait_seconds`: the last look, and a slow line.
 const GRACE: Duration = Duration::from_millis(1800);

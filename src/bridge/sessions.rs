@@ -12,10 +12,11 @@ use super::follow::Follow;
 use super::{Attention, Bridge, Failure, MARK, Patience, find};
 use crate::api::events::EventFilter;
 use crate::api::sessions::{Session, SessionFilter, budget};
+use crate::api::threads::Thread;
 use crate::api::{Error, Id, with};
 use crate::session::clean::clean_line;
 use crate::session::history::History;
-use crate::session::report::Report;
+use crate::session::report::{Report, ThreadRow};
 use crate::session::turn::{self, Lifecycle, State};
 
 /// When a wait on several sessions ends.
@@ -25,6 +26,15 @@ pub enum Until {
     Any,
     /// All of them did.
     All,
+}
+
+/// Whether the threads of each session are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Threads {
+    /// They are read as well.
+    Shown,
+    /// They are left out.
+    Hidden,
 }
 
 /// How several sessions stand, in the order that was asked for.
@@ -96,6 +106,7 @@ impl Bridge {
         &self,
         ids: &[Id],
         until: Until,
+        threads: Threads,
         patience: &Patience,
         attention: &Attention,
     ) -> Sessions {
@@ -108,7 +119,15 @@ impl Bridge {
                     stop: enough.clone(),
                     ..attention.clone()
                 };
-                async move { (place, self.stand(id, patience, &attention).await) }
+                async move {
+                    let stand = self.stand(id, patience, &attention).await;
+                    match (stand, threads) {
+                        (Ok(report), Threads::Shown) => {
+                            (place, self.with_threads(id, patience, report).await)
+                        }
+                        (stand, _) => (place, stand),
+                    }
+                }
             })
             .collect();
         let mut stands = Vec::new();
@@ -139,6 +158,31 @@ impl Bridge {
             }
         }
         sessions
+    }
+
+    async fn with_threads(
+        &self,
+        id: &Id,
+        patience: &Patience,
+        report: Report,
+    ) -> Result<Report, Failure> {
+        let doing = format!("read the threads of session {id}");
+        let listed = self
+            .api
+            .until(patience.deadline)
+            .list_threads(id)
+            .await
+            .map_err(Failure::while_trying(doing))?;
+        let row = |thread: &Thread| ThreadRow {
+            thread_id: thread.id.clone(),
+            agent: clean_line(&thread.agent.name),
+            status: clean_line(&thread.status),
+            primary: thread.parent_thread_id.is_none(),
+        };
+        Ok(Report {
+            threads: listed.data.iter().map(row).collect(),
+            ..report
+        })
     }
 
     async fn stand(

@@ -4,7 +4,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::report::{Report, Words, cut};
+use super::report::{Report, ThreadRow, Words, cut};
 
 /// Smallest budget of a result that can still be kept, in characters.
 pub const SMALLEST_BUDGET: usize = 2000;
@@ -189,8 +189,10 @@ fn last_resort(report: &mut Report, budget: usize) {
             report.session_id
         )
     };
-    let steps: [fn(&mut Report); 6] = [
+    let steps: [fn(&mut Report); 8] = [
         |report| report.activity.clear(),
+        |report| report.threads.truncate(5),
+        |report| report.threads.clear(),
         |report| report.notes.clear(),
         |report| {
             report
@@ -231,6 +233,17 @@ pub fn text(report: &Report) -> String {
             .map(|line| format!("- {line}"))
             .collect();
         parts.push(format!("What it did:\n{}", lines.join("\n")));
+    }
+    if !report.threads.is_empty() {
+        let line = |thread: &ThreadRow| {
+            let primary = if thread.primary { " (primary)" } else { "" };
+            format!(
+                "- {} {}: {}{primary}",
+                thread.thread_id, thread.agent, thread.status
+            )
+        };
+        let lines: Vec<String> = report.threads.iter().map(line).collect();
+        parts.push(format!("Threads:\n{}", lines.join("\n")));
     }
     if !report.pending.is_empty() {
         let line = |pending: &super::report::Pending| {
@@ -357,6 +370,7 @@ mod tests {
             last_event_age_seconds: Some(1),
             url: "https://platform.claude.com/workspaces/default/sessions/sesn_1".to_owned(),
             untrusted: true,
+            threads: Vec::new(),
             omitted: None,
             next: "send_message with session_id sesn_1 goes on.".to_owned(),
             notes: Vec::new(),

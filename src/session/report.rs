@@ -37,6 +37,9 @@ pub struct Report {
     pub url: String,
     /// The remote agent's words are data, not instructions.
     pub untrusted: bool,
+    /// The threads of the session, where they were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub threads: Vec<ThreadRow>,
     /// What was cut, and the call that returns it.
     pub omitted: Option<String>,
     /// What to call next.
@@ -50,6 +53,19 @@ pub struct Report {
     /// The reply by event, so that a cut can name where it goes on.
     #[serde(skip)]
     pub words: Vec<Words>,
+}
+
+/// One thread of a session with several agents.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ThreadRow {
+    /// Its id; get_events and interrupt_session take it.
+    pub thread_id: String,
+    /// Name of its agent.
+    pub agent: String,
+    /// The API's status.
+    pub status: String,
+    /// It is the one that the session began with.
+    pub primary: bool,
 }
 
 /// One message of the agent.
@@ -162,6 +178,7 @@ pub fn report(facts: &Facts) -> Report {
         last_event_age_seconds: newest.map(|newest| (*now - newest).num_seconds().max(0)),
         url: format!("https://platform.claude.com/workspaces/default/sessions/{session_id}"),
         untrusted: true,
+        threads: Vec::new(),
         omitted: None,
         next: String::new(),
         notes: Vec::new(),

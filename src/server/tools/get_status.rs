@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::parameters::Parameters;
 use super::{ToolError, id};
-use crate::bridge::{Sessions, Until};
+use crate::bridge::{Sessions, Threads, Until};
 use crate::server::Server;
 use crate::server::present::{Answer, Shown, report_schema, schema, strings};
 use crate::session::render;
@@ -25,6 +25,9 @@ pub(super) struct GetStatus {
     /// Until any (default) or all of them stopped working.
     #[serde(default)]
     until: Wanted,
+    /// Show the threads of each.
+    #[serde(default)]
+    threads: bool,
 }
 
 #[derive(Debug, Default, Clone, Copy, Deserialize, JsonSchema)]
@@ -89,12 +92,17 @@ impl Server {
             Wanted::Any => Until::Any,
             Wanted::All => Until::All,
         };
+        let threads = if args.threads {
+            Threads::Shown
+        } else {
+            Threads::Hidden
+        };
         let patience = self.bridge.patience(Some(args.wait_seconds));
         let call = self.attend(&context);
         let status = async {
             Ok(self
                 .bridge
-                .status(&ids, until, &patience, call.attention())
+                .status(&ids, until, threads, &patience, call.attention())
                 .await)
         };
         let mut sessions = call.run(status).await?;
