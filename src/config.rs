@@ -303,6 +303,14 @@ impl Config {
         }
     }
 
+    /// Whether the API is spoken to without TLS, as on loopback it may be.
+    pub fn is_plain(&self) -> bool {
+        match &self.origin {
+            Origin::At(url) => url.scheme() == "http",
+            Origin::Started(_) => true,
+        }
+    }
+
     /// Whether answers come from the built-in simulator.
     pub fn is_simulated(&self) -> bool {
         matches!(self.origin, Origin::Started(_))

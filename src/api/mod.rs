@@ -216,6 +216,10 @@ impl Http {
         if config.is_local() {
             builder = builder.no_proxy();
         }
+        if config.is_plain() {
+            // Reading the system's certificates is most of the time that a first call takes.
+            builder = builder.tls_certs_only([]);
+        }
         if let Some(pem) = &config.ca_pem {
             let unreadable = |error: reqwest::Error| {
                 let reason = format!(

@@ -199,6 +199,20 @@ impl Follow {
         report
     }
 
+    /// Whether the list has shown what was asked.
+    pub(super) fn shows_question(&self) -> bool {
+        let is_it = |id: &str| match (&self.asked.question, &self.asked.unnamed) {
+            (Some(question), _) => question == id,
+            (None, Some(before)) => !before.contains(id),
+            (None, None) => true,
+        };
+        let mut questions = self
+            .history
+            .events()
+            .filter(|event| is_question(&event.kind));
+        questions.any(|event| is_it(&event.id) && self.history.is_listed(&event.id))
+    }
+
     /// Whether the history holds the record from its first event on.
     pub(super) fn is_complete(&self) -> bool {
         self.complete

@@ -151,8 +151,12 @@ impl Bridge {
     /// The report of what was followed, with what only the bridge knows.
     fn conclude(&self, session: &Id, follow: &Follow, notes: Vec<String>) -> Report {
         let turn = follow.turn();
-        // Once the turn is over, everything that was sent is in the record.
-        if turn.is_over() && turn.settled && turn.state != State::NeedsAction {
+        // Once the list shows the whole turn, the record says by itself how the session stands.
+        if turn.is_over()
+            && turn.settled
+            && turn.state != State::NeedsAction
+            && follow.shows_question()
+        {
             self.sent().remove(session.as_str());
         }
         let mut report = follow.report();

@@ -99,12 +99,11 @@ impl Bridge {
                     .await;
             }
         }
-        let agent = self
-            .agent_for(&api, start.agent.as_deref(), &mut notes)
-            .await?;
-        let environment = self
-            .environment_for(&api, start.environment.as_deref(), &mut notes)
-            .await?;
+        let (agent, environment) = tokio::join!(
+            self.agent_for(&api, start.agent.as_deref()),
+            self.environment_for(&api, start.environment.as_deref()),
+        );
+        let (agent, environment) = (agent?.noted(&mut notes), environment?.noted(&mut notes));
         let key = start
             .request_key
             .clone()
@@ -226,56 +225,78 @@ impl Bridge {
         self.find_session(api, REQUEST_KEY, key).await
     }
 
-    async fn agent_for(
-        &self,
-        api: &Client,
-        wanted: Option<&str>,
-        notes: &mut Vec<String>,
-    ) -> Result<Id, Failure> {
+    async fn agent_for(&self, api: &Client, wanted: Option<&str>) -> Result<Chosen, Failure> {
+        let allowed = &self.config.allow_agents;
         if let Some(wanted) = wanted {
-            return find::agent(api, wanted, &self.config.allow_agents).await;
+            return find::agent(api, wanted, allowed)
+                .await
+                .map(Chosen::by_the_caller);
         }
         if let Some(configured) = &self.config.agent {
-            let id = find::agent(api, configured, &self.config.allow_agents).await?;
-            notes.push(format!("agent: {configured} ({id}), as configured"));
-            return Ok(id);
+            let id = find::agent(api, configured, allowed).await?;
+            return Ok(Chosen {
+                notes: vec![format!("agent: {configured} ({id}), as configured")],
+                id,
+            });
         }
-        none_named("agent", &self.config.allow_agents)?;
+        none_named("agent", allowed)?;
         let mut known = self.defaults.agent.lock().await;
+        let mut notes = Vec::new();
         let id = match known.as_ref() {
             Some(id) => id.clone(),
             None => known
-                .insert(defaults::agent(api, &self.config.model, notes).await?)
+                .insert(defaults::agent(api, &self.config.model, &mut notes).await?)
                 .clone(),
         };
         notes.push(format!("agent: {} ({id})", defaults::DEFAULT_NAME));
-        Ok(id)
+        Ok(Chosen { id, notes })
     }
 
-    async fn environment_for(
-        &self,
-        api: &Client,
-        wanted: Option<&str>,
-        notes: &mut Vec<String>,
-    ) -> Result<Id, Failure> {
+    async fn environment_for(&self, api: &Client, wanted: Option<&str>) -> Result<Chosen, Failure> {
+        let allowed = &self.config.allow_environments;
         if let Some(wanted) = wanted {
-            return find::environment(api, wanted, &self.config.allow_environments).await;
+            return find::environment(api, wanted, allowed)
+                .await
+                .map(Chosen::by_the_caller);
         }
         if let Some(configured) = &self.config.environment {
-            let id = find::environment(api, configured, &self.config.allow_environments).await?;
-            notes.push(format!("environment: {configured} ({id}), as configured"));
-            return Ok(id);
+            let id = find::environment(api, configured, allowed).await?;
+            return Ok(Chosen {
+                notes: vec![format!("environment: {configured} ({id}), as configured")],
+                id,
+            });
         }
-        none_named("environment", &self.config.allow_environments)?;
+        none_named("environment", allowed)?;
         let mut known = self.defaults.environment.lock().await;
+        let mut notes = Vec::new();
         let id = match known.as_ref() {
             Some(id) => id.clone(),
             None => known
-                .insert(defaults::environment(api, notes).await?)
+                .insert(defaults::environment(api, &mut notes).await?)
                 .clone(),
         };
         notes.push(format!("environment: {} ({id})", defaults::DEFAULT_NAME));
-        Ok(id)
+        Ok(Chosen { id, notes })
+    }
+}
+
+/// An agent or environment, and what to tell the caller who did not name it.
+struct Chosen {
+    id: Id,
+    notes: Vec<String>,
+}
+
+impl Chosen {
+    fn by_the_caller(id: Id) -> Chosen {
+        Chosen {
+            id,
+            notes: Vec::new(),
+        }
+    }
+
+    fn noted(self, notes: &mut Vec<String>) -> Id {
+        notes.extend(self.notes);
+        self.id
     }
 }
 
