@@ -141,6 +141,7 @@ async fn follow(rig: &Rig, id: &str, after: Value, is_over: impl AsyncFn() -> bo
     let mut seen: Vec<String> = Vec::new();
     let mut after = after;
     let mut looks_after_the_end = 0;
+    let mut last = Value::Null;
     // A late word may need as long as this to get its place.
     while looks_after_the_end < 5 {
         let client = rig.client().await;
@@ -154,70 +155,98 @@ async fn follow(rig: &Rig, id: &str, after: Value, is_over: impl AsyncFn() -> bo
             seen.extend(ids(&page["events"]));
             after = page["cursor"].clone();
             let idle = page["events"] == json!([]) && page["notes"].is_null();
+            last = page;
             looks_after_the_end = if over && idle {
                 looks_after_the_end + 1
             } else {
                 0
             };
         }
-        assert!(Instant::now() < deadline, "the record never ends: {seen:?}");
+        assert!(Instant::now() < deadline, "the record never ends: {last}");
     }
     seen
 }
 
+/// Two readers follow a busy session from its start and from a cursor; a fault strikes all the while.
+async fn assert_nothing_is_lost_or_doubled(fault: Option<(&str, Kind)>) {
+    let rig = Rig::paced(Duration::from_millis(15)).await;
+    let client = rig.client().await;
+    let report = client.create("[work 15] [seconds 1] first", 0).await;
+    let id = session(&report);
+    if let Some((on, kind)) = fault {
+        rig.always(on, kind);
+    }
+    // Messages that wait in the queue move in the record, and late words come before what is already there.
+    let writer = async {
+        let _ = client.send(&id, "[work 2] [late 1] second", 0).await;
+        let _ = client.send(&id, "[two] third", 0).await;
+        rig.until_recorded(&id, |event| {
+            event.to_string().contains("Simulated answer (turn 3)")
+        })
+        .await;
+        let _ = client.send(&id, "[late 1.5] fourth", 20).await;
+    };
+    let done = async || {
+        let path = format!("/v1/sessions/{id}/events?order=desc&limit=100");
+        let newest = rig.api("GET", &path, Value::Null).await.to_string();
+        newest.contains("(turn 4)")
+    };
+    let (from_start, from_cursor, ()) = tokio::join!(
+        follow(&rig, &id, Value::Null, done),
+        follow(&rig, &id, report["cursor"].clone(), done),
+        writer
+    );
+    rig.simulator.clear_faults();
+    let record = rig.record(&id).await;
+    let nothing = Vec::<String>::new();
+    assert_eq!(wrong(&from_start, &record), nothing);
+    let after = record
+        .iter()
+        .position(|event| event["id"] == report["cursor"]);
+    let after = after.map_or(0, |place| place + 1);
+    assert_eq!(
+        wrong(&from_cursor, &record[after..]),
+        nothing,
+        "from the cursor"
+    );
+}
+
 #[tokio::test]
 async fn a_reader_that_starts_anew_again_and_again_gets_every_event_once() {
-    let faults: [Option<(&str, Kind)>; 7] = [
-        None,
-        Some(("GET */events", Kind::ListLag { ms: 700 })),
-        Some(("GET */events/stream", Kind::Replay)),
-        Some(("GET */events/stream", Kind::DuplicateFrames)),
-        Some(("GET */events/stream", Kind::ReorderFrames)),
-        Some(("GET */events/stream", Kind::CutAfterBytes { bytes: 900 })),
-        Some(("GET */events", Kind::EndlessPage)),
-    ];
-    join_all(faults.map(async |fault| {
-        let rig = Rig::paced(Duration::from_millis(15)).await;
-        let client = rig.client().await;
-        let report = client.create("[work 15] [seconds 1] first", 0).await;
-        let id = session(&report);
-        if let Some((on, kind)) = fault.clone() {
-            rig.always(on, kind);
-        }
-        // Messages that wait in the queue move in the record, and late words come before what is already there.
-        let writer = async {
-            let _ = client.send(&id, "[work 2] [late 1] second", 0).await;
-            let _ = client.send(&id, "[two] third", 0).await;
-            rig.until_recorded(&id, |event| {
-                event.to_string().contains("Simulated answer (turn 3)")
-            })
-            .await;
-            let _ = client.send(&id, "[late 1.5] fourth", 20).await;
-        };
-        let done = async || {
-            let path = format!("/v1/sessions/{id}/events?order=desc&limit=100");
-            let newest = rig.api("GET", &path, Value::Null).await.to_string();
-            newest.contains("(turn 4)")
-        };
-        let (from_start, from_cursor, ()) = tokio::join!(
-            follow(&rig, &id, Value::Null, done),
-            follow(&rig, &id, report["cursor"].clone(), done),
-            writer
-        );
-        rig.simulator.clear_faults();
-        let record = rig.record(&id).await;
-        let nothing = Vec::<String>::new();
-        assert_eq!(wrong(&from_start, &record), nothing, "{fault:?}");
-        let after = record
-            .iter()
-            .position(|event| event["id"] == report["cursor"]);
-        let after = after.map_or(0, |place| place + 1);
-        assert_eq!(
-            wrong(&from_cursor, &record[after..]),
-            nothing,
-            "{fault:?}, from the cursor"
-        );
-    }))
+    assert_nothing_is_lost_or_doubled(None).await;
+}
+
+#[tokio::test]
+async fn a_list_that_lags_costs_a_reader_nothing() {
+    assert_nothing_is_lost_or_doubled(Some(("GET */events", Kind::ListLag { ms: 700 }))).await;
+}
+
+#[tokio::test]
+async fn a_list_that_never_ends_costs_a_reader_nothing() {
+    assert_nothing_is_lost_or_doubled(Some(("GET */events", Kind::EndlessPage))).await;
+}
+
+#[tokio::test]
+async fn a_stream_that_replays_costs_a_reader_nothing() {
+    assert_nothing_is_lost_or_doubled(Some(("GET */events/stream", Kind::Replay))).await;
+}
+
+#[tokio::test]
+async fn a_stream_that_says_everything_twice_costs_a_reader_nothing() {
+    assert_nothing_is_lost_or_doubled(Some(("GET */events/stream", Kind::DuplicateFrames))).await;
+}
+
+#[tokio::test]
+async fn a_stream_out_of_order_costs_a_reader_nothing() {
+    assert_nothing_is_lost_or_doubled(Some(("GET */events/stream", Kind::ReorderFrames))).await;
+}
+
+#[tokio::test]
+async fn a_stream_that_is_cut_again_and_again_costs_a_reader_nothing() {
+    assert_nothing_is_lost_or_doubled(Some((
+        "GET */events/stream",
+        Kind::CutAfterBytes { bytes: 900 },
+    )))
     .await;
 }
 
