@@ -12,7 +12,6 @@ pub struct Id(String);
 impl Id {
     /// Checks an id that came from outside. The error is a sentence for the caller.
     pub fn parse(text: &str) -> Result<Id, String> {
-        let text = text.trim();
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
         let safe = !text.is_empty()
             && text.len() <= LONGEST
@@ -47,7 +46,7 @@ mod tests {
 
     #[test]
     fn ids_of_any_prefix_are_accepted_and_nothing_that_bends_a_path() {
-        for good in ["sesn_01AbC", "session_1", "7", "a-b_c", " sesn_1 "] {
+        for good in ["sesn_01AbC", "session_1", "7", "a-b_c"] {
             assert!(Id::parse(good).is_ok(), "{good}");
         }
         let long = "a".repeat(129);
@@ -66,8 +65,9 @@ mod tests {
             "é",
             "a\n",
             &long,
+            " a",
         ] {
-            assert!(Id::parse(bad).is_err() || bad == "a\n", "{bad}");
+            assert!(Id::parse(bad).is_err(), "{bad}");
         }
     }
 }

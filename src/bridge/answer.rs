@@ -53,11 +53,11 @@ impl Bridge {
     ) -> Result<Report, Failure> {
         let doing = "send the message";
         let interrupt = interrupt_first.then(|| json!({"type": "user.interrupt"}));
-        let events: Vec<Value> = interrupt.into_iter().chain([question]).collect();
+        let events: Vec<Value> = interrupt.into_iter().chain([question.clone()]).collect();
         let sent = self
             .deliver(session, &events, doing, patience.deadline)
             .await?;
-        let asked = sent.question(self.asked(session).answered);
+        let asked = sent.question(&question, self.asked(session).answered);
         self.follow(session, asked, patience, attention).await
     }
 

@@ -66,6 +66,9 @@ impl Bridge {
                 last = self.interrupt(session, None, &patience, attention).await?;
             }
         }
+        if follow.is_archived() && ending == Ending::Archive {
+            return Ok(Closed { ending, last });
+        }
         self.end(session, ending, patience.deadline)
             .await
             .map_err(Failure::while_trying(doing))?;

@@ -8,9 +8,9 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use super::{Bridge, Failure};
-use crate::api::events::{Event, EventFilter};
+use crate::api::events::{Event, EventFilter, content_text};
 use crate::api::{Client, Delivery, Error, Id};
-use crate::session::turn::Asked;
+use crate::session::turn::{Asked, Unnamed};
 
 /// What was sent may take so long to be listed.
 const LISTED_WITHIN: Duration = Duration::from_secs(2);
@@ -31,8 +31,12 @@ pub(super) struct Sent {
 
 impl Sent {
     /// What to wait for when the last of the events is a question.
-    pub(super) fn question(self, answered: HashSet<String>) -> Asked {
-        let unnamed = self.ids.is_empty().then_some(self.before);
+    pub(super) fn question(self, question: &Value, answered: HashSet<String>) -> Asked {
+        let text = content_text(question.get("content").unwrap_or(&Value::Null));
+        let unnamed = self.ids.is_empty().then_some(Unnamed {
+            before: self.before,
+            text,
+        });
         // An interrupt that went ahead may have no id and never be taken in.
         Asked {
             question: self.ids.into_iter().next_back(),
@@ -246,9 +250,7 @@ fn matched(sent: &[Value], listed: &[Event], known: &HashSet<String>) -> Option<
 fn is_same(sent: &Value, listed: &Event) -> bool {
     let value = listed.value();
     let same = |field: &str| sent.get(field) == value.get(field);
-    let text = |value: &Value| {
-        crate::api::events::content_text(value.get("content").unwrap_or(&Value::Null))
-    };
+    let text = |value: &Value| content_text(value.get("content").unwrap_or(&Value::Null));
     kind(sent) == Some(listed.kind.as_str())
         && match listed.kind.as_str() {
             "user.message" => text(sent) == text(&value),

@@ -160,6 +160,13 @@ impl Follow {
         }
     }
 
+    /// Whether somebody archived the session.
+    pub(super) fn is_archived(&self) -> bool {
+        self.session
+            .as_ref()
+            .is_some_and(|session| session.archived_at.is_some())
+    }
+
     /// The judgement on what is known.
     pub(super) fn turn(&self) -> Turn {
         let status = self.session.as_ref().map(|session| session.status.as_str());
@@ -201,16 +208,13 @@ impl Follow {
 
     /// Whether the list has shown what was asked.
     pub(super) fn shows_question(&self) -> bool {
-        let is_it = |id: &str| match (&self.asked.question, &self.asked.unnamed) {
-            (Some(question), _) => question == id,
-            (None, Some(before)) => !before.contains(id),
-            (None, None) => true,
+        let is_it = |event: &Event| match (&self.asked.question, &self.asked.unnamed) {
+            (Some(question), _) => *question == event.id,
+            (None, Some(unnamed)) => unnamed.may_be(event),
+            (None, None) => is_question(&event.kind),
         };
-        let mut questions = self
-            .history
-            .events()
-            .filter(|event| is_question(&event.kind));
-        questions.any(|event| is_it(&event.id) && self.history.is_listed(&event.id))
+        let mut events = self.history.events();
+        events.any(|event| is_it(event) && self.history.is_listed(&event.id))
     }
 
     /// Whether the history holds the record from its first event on.

@@ -49,6 +49,8 @@ pub struct Bridge {
     api: Client,
     sent: Mutex<HashMap<String, Asked>>,
     defaults: start::Defaults,
+    /// Sessions of this process by their request_key.
+    started: tokio::sync::Mutex<HashMap<String, String>>,
 }
 
 /// How long a call waits, and when it must have ended.
@@ -98,6 +100,7 @@ impl Bridge {
             api,
             sent: Mutex::default(),
             defaults: start::Defaults::default(),
+            started: tokio::sync::Mutex::default(),
         }
     }
 

@@ -76,13 +76,26 @@ impl Bridge {
         let mut last: Option<Page> = None;
         loop {
             let (page, held) = match (self.page(&api, session, reading, patience).await, last) {
-                (Ok(read), _) => read,
+                (Ok(Some(read)), _) => read,
                 // What was read before is still true.
-                (Err(_), Some(page)) => return Ok(page),
+                (Err(_) | Ok(None), Some(page)) => return Ok(page),
                 (Err(failure), None) => return Err(failure),
+                // The list may lag behind the one that the cursor is from.
+                (Ok(None), None) if Instant::now() + 2 * HELD_LOOK < patience.deadline => {
+                    last = None;
+                    sleep(HELD_LOOK).await;
+                    continue;
+                }
+                (Ok(None), None) => return Err(lost(session, reading)),
             };
             let complete = held == 0 && (page.more || page.state != State::Working);
-            let late = Instant::now() >= patience.until || attention.stop.is_cancelled();
+            // What is held back is worth the rest of the call's time, also for a caller who does not wait.
+            let end = if held > 0 {
+                patience.deadline - 2 * HELD_LOOK
+            } else {
+                patience.until
+            };
+            let late = Instant::now() >= end || attention.stop.is_cancelled();
             if !page.events.is_empty() || complete || late {
                 return Ok(page);
             }
@@ -96,7 +109,7 @@ impl Bridge {
             tokio::select! {
                 () = something_new(&mut line) => {}
                 () = sleep(look) => {}
-                () = sleep_until(patience.until) => {}
+                () = sleep_until(end) => {}
                 () = attention.stop.cancelled() => {}
             }
         }
@@ -109,7 +122,7 @@ impl Bridge {
         session: &Id,
         reading: &Reading,
         patience: &Patience,
-    ) -> Result<(Page, usize), Failure> {
+    ) -> Result<Option<(Page, usize)>, Failure> {
         let doing = format!("read the events of session {session}");
         let mut follow = Follow::new(api, patience.deadline, session, self.asked(session));
         follow
@@ -118,10 +131,11 @@ impl Bridge {
             .map_err(Failure::while_trying(doing.as_str()))?;
         let run = match from_window(&follow, reading) {
             Some(run) => run,
-            None => fetch(api, session, reading)
-                .await
-                .map_err(Failure::while_trying(doing))?
-                .ok_or_else(|| lost(session, reading))?,
+            None => match fetch(api, session, reading).await {
+                Ok(Some(run)) => run,
+                Ok(None) => return Ok(None),
+                Err(error) => return Err(Failure::while_trying(doing)(error)),
+            },
         };
         let events: Vec<&Event> = run.events.iter().collect();
         let moving = match reading.order {
@@ -132,6 +146,12 @@ impl Bridge {
             .iter()
             .position(|event| moving.contains(event.id.as_str()))
             .unwrap_or(events.len());
+        // What has no id cannot be a cursor: it waits for what follows it.
+        let stable = events
+            .iter()
+            .take(stable)
+            .rposition(|event| !event.id.is_empty())
+            .map_or(0, |at| at + 1);
         let shown = |event: &Event| reading.types.is_empty() || reading.types.contains(&event.kind);
         let available = events.get(..stable).unwrap_or_default();
         let fitted = fill(
@@ -168,7 +188,7 @@ impl Bridge {
             simulated: self.config.is_simulated(),
         };
         let next = next(&page, reading, held);
-        Ok((Page { next, ..page }, held))
+        Ok(Some((Page { next, ..page }, held)))
     }
 
     /// One event, whole or in slices of its text from `offset` on.

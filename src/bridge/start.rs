@@ -1,7 +1,5 @@
 //! One idempotent start: defaults, resources, budget and the first event in a single request.
 
-use std::collections::HashSet;
-
 use serde_json::{Map, Value, json};
 use tokio::sync::Mutex;
 use tokio::time::{Duration, Instant, sleep};
@@ -11,7 +9,7 @@ use super::{Attention, Bridge, Failure, MARK, Patience, defaults, find};
 use crate::api::sessions::{Session, budget};
 use crate::api::{Client, Delivery, Error, Id, with};
 use crate::session::report::Report;
-use crate::session::turn::Asked;
+use crate::session::turn::{Asked, Unnamed};
 
 /// Metadata key of a session that holds the caller's `request_key`, or the one made for it.
 const REQUEST_KEY: &str = "managed-agents-mcp-request";
@@ -84,19 +82,27 @@ impl Bridge {
         let doing = "start the session";
         let api = self.api.until(patience.deadline);
         let mut notes: Vec<String> = patience.note.clone().into_iter().collect();
-        if let Some(key) = &start.request_key {
-            let found = self
-                .find_session(&api, REQUEST_KEY, key)
-                .await
-                .map_err(Failure::while_trying(doing))?;
-            if let Some(session) = found {
+        // Held while the key is looked for and used, so that two calls with the same key cannot both start something.
+        let mut keyed = match &start.request_key {
+            Some(_) => Some(self.started.lock().await),
+            None => None,
+        };
+        if let (Some(key), Some(started)) = (&start.request_key, &keyed) {
+            let found = match started.get(key) {
+                Some(id) => Some(id.clone()),
+                None => self
+                    .find_session(&api, REQUEST_KEY, key)
+                    .await
+                    .map_err(Failure::while_trying(doing))?
+                    .map(|session| session.id),
+            };
+            if let Some(id) = found {
+                drop(keyed);
                 notes.push(
                     "this request_key has already started this session; nothing new was started"
                         .to_owned(),
                 );
-                return self
-                    .join(&session, &start, patience, attention, notes)
-                    .await;
+                return self.join(&id, &start, patience, attention, notes).await;
             }
         }
         let (agent, environment) = tokio::join!(
@@ -116,22 +122,26 @@ impl Bridge {
                 return Err(failure);
             }
         };
-        self.join(&session, &start, patience, attention, notes)
+        if let Some(started) = &mut keyed {
+            started.insert(key, session.id.clone());
+        }
+        drop(keyed);
+        self.join(&session.id, &start, patience, attention, notes)
             .await
     }
 
     async fn join(
         &self,
-        session: &Session,
+        session: &str,
         start: &Start,
         patience: &Patience,
         attention: &Attention,
         notes: Vec<String>,
     ) -> Result<Report, Failure> {
-        let id = Id::parse(&session.id)
+        let id = Id::parse(session)
             .map_err(|why| Failure::argument(why, "the API returned this session id."))?;
         let asked = Asked {
-            unnamed: start.question.as_ref().map(|_| HashSet::new()),
+            unnamed: start.question.as_ref().map(|_| Unnamed::default()),
             ..Asked::default()
         };
         let patience = Patience {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-use crate::api::{Delivery, Error, Refusal};
+use crate::api::{Delivery, Error, Fault, Refusal};
 use crate::bridge::{Failure, Listed};
 use crate::session::clean::clean;
 use crate::session::digest::{self, Page};
@@ -305,6 +305,12 @@ fn advice(error: &Error) -> String {
             ..
         } => {
             "make the same call again; before repeating something that was sent, look with get_status or list_sessions."
+        }
+        Error::Unreadable {
+            fault: Fault::TooLarge,
+            ..
+        } => {
+            "something in this record is larger than 16 MiB, the most that is read; the session's page shows it."
         }
         Error::Unreadable { .. } => {
             "check that ANTHROPIC_BASE_URL is the address of the Managed Agents API."

@@ -60,6 +60,7 @@ pub struct Fitted {
     pub cursor: Option<String>,
     /// Ids of the events that were cut.
     pub cut: Vec<String>,
+    ends_on_id: bool,
 }
 
 /// Fills a page with at most `limit` entries of the events to be `shown`, and `budget` characters in either half.
@@ -76,19 +77,21 @@ pub fn fill(
         used: 0,
         cursor: None,
         cut: Vec::new(),
+        ends_on_id: true,
     };
     for event in events {
         if !shown(event) || (detail == Detail::Digest && is_noise(&event.kind)) {
             fitted.take(event);
             continue;
         }
-        if fitted.entries.len() >= limit {
+        // A page ends on an event that can be its cursor.
+        if fitted.entries.len() >= limit && fitted.ends_on_id {
             break;
         }
         let (entry, whole) = entry(event, detail, left);
         let cost = cost(&entry);
         // The first entry always goes out, so that a page can never be stuck.
-        if cost > left && !fitted.entries.is_empty() {
+        if cost > left && !fitted.entries.is_empty() && fitted.ends_on_id {
             break;
         }
         left = left.saturating_sub(cost);
@@ -104,6 +107,7 @@ pub fn fill(
 impl Fitted {
     fn take(&mut self, event: &Event) {
         self.used += 1;
+        self.ends_on_id = !event.id.is_empty();
         if !event.id.is_empty() {
             self.cursor = Some(event.id.clone());
         }

@@ -1,8 +1,10 @@
 //! What a session's events mean. Pure: data in, data out; no clock, no I/O.
 
+pub mod asked;
 pub mod clean;
 pub mod digest;
 pub mod history;
 pub mod render;
 pub mod report;
+pub mod state;
 pub mod turn;

@@ -3,75 +3,10 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use serde::Serialize;
-
+pub use super::asked::{Asked, Unnamed};
 use super::history::{History, is_question};
+pub use super::state::State;
 use crate::api::events::{Event, Taken};
-
-/// How a session stands, in one word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum State {
-    /// Nothing was asked yet.
-    Ready,
-    /// The agent works, or something sent has not been taken in yet, or the platform retries.
-    Working,
-    /// The turn is over and its reply complete.
-    Done,
-    /// It waits for answers to what is pending.
-    NeedsAction,
-    /// Paused at its budget.
-    BudgetReached,
-    /// The model declined.
-    Refused,
-    /// Retries exhausted, or an error ended the turn; a new message may be sent.
-    Failed,
-    /// Over for good: an error, archived or deleted.
-    Terminated,
-}
-
-impl State {
-    /// Every state.
-    pub const ALL: [State; 8] = [
-        State::Ready,
-        State::Working,
-        State::Done,
-        State::NeedsAction,
-        State::BudgetReached,
-        State::Refused,
-        State::Failed,
-        State::Terminated,
-    ];
-
-    /// The word, as results carry it.
-    pub fn word(self) -> &'static str {
-        match self {
-            State::Ready => "ready",
-            State::Working => "working",
-            State::Done => "done",
-            State::NeedsAction => "needs_action",
-            State::BudgetReached => "budget_reached",
-            State::Refused => "refused",
-            State::Failed => "failed",
-            State::Terminated => "terminated",
-        }
-    }
-}
-
-/// What this process has sent to a session and not yet seen taken in: a state read in between would be an old one.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Asked {
-    /// The question; its turn cannot be over before it is taken in.
-    pub question: Option<String>,
-    /// Answers that must be taken in as well.
-    pub answers: Vec<String>,
-    /// Tool events that were answered, whatever the record says yet.
-    pub answered: HashSet<String>,
-    /// A question was sent whose event is not known by id; it is none of these.
-    pub unnamed: Option<HashSet<String>>,
-    /// A status event with this id is from before the interrupt that was sent.
-    pub stale_status: Option<String>,
-}
 
 /// What the session object says beside its events.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -205,9 +140,16 @@ pub fn judge(history: &History, asked: &Asked, lifecycle: Lifecycle) -> Turn {
             _ => turn(State::Working, None),
         },
         Status::Idle { kind, event_ids } if kind == "requires_action" => {
-            let pending = unanswered(&events, asked, event_ids);
+            let named = !event_ids.is_empty();
+            let ids = if named {
+                event_ids
+            } else {
+                open_calls(&events, &turn_events)
+            };
+            let pending = unanswered(&events, asked, ids);
             let settled = pending.iter().all(|id| history.get(id).is_some());
-            let state = if pending.is_empty() {
+            let is_answered = pending.is_empty() && (named || !asked.answered.is_empty());
+            let state = if is_answered {
                 State::Working
             } else {
                 State::NeedsAction
@@ -283,9 +225,11 @@ fn is_waiting(history: &History, events: &[&Event], asked: &Asked) -> bool {
 
 /// Where the question stands that was sent without learning its id, once it is taken in.
 fn unnamed_question(history: &History, events: &[&Event], asked: &Asked) -> Option<usize> {
-    let known = asked.unnamed.as_ref()?;
-    let is_it = |event: &&&Event| is_question(&event.kind) && !known.contains(&event.id);
-    let mut found = events.iter().enumerate().filter(|(_, event)| is_it(event));
+    let unnamed = asked.unnamed.as_ref()?;
+    let mut found = events
+        .iter()
+        .enumerate()
+        .filter(|(_, event)| unnamed.may_be(event));
     found
         .find(|(place, _)| !history.is_queued(*place))
         .map(|(place, _)| place)
@@ -303,6 +247,19 @@ fn unanswered(events: &[&Event], asked: &Asked, mut ids: Vec<String>) -> Vec<Str
     let answered: HashSet<String> = answers.collect();
     ids.retain(|id| !answered.contains(id) && !asked.answered.contains(id));
     ids
+}
+
+/// The calls of a turn that ask for an answer and have no result, for a server that does not say which.
+fn open_calls(events: &[&Event], turn: &Range<usize>) -> Vec<String> {
+    let of_turn = events.get(turn.clone()).unwrap_or_default();
+    let results: HashSet<String> = of_turn.iter().filter_map(|event| event.answers()).collect();
+    let asks = |event: &&&Event| match event.kind.as_str() {
+        "agent.custom_tool_use" => true,
+        "agent.tool_use" | "agent.mcp_tool_use" => event.raw().contains("\"ask\""),
+        _ => false,
+    };
+    let calls = of_turn.iter().filter(asks).map(|event| event.id.clone());
+    calls.filter(|id| !results.contains(id)).collect()
 }
 
 fn verdict(kind: &str, events: &[&Event], idle_at: usize) -> (State, Option<String>) {
@@ -516,7 +473,7 @@ mod tests {
         let (name, rest) = word.split_once(':').unwrap_or((word, ""));
         let time = json!(format!("2026-11-01T10:00:{at:02}Z"));
         let idle = |reason: Value| json!({"type": "session.status_idle", "stop_reason": reason});
-        let ids: Vec<&str> = rest.split(',').collect();
+        let ids: Vec<&str> = rest.split(',').filter(|id| !id.is_empty()).collect();
         let mut event = match name {
             "run" => json!({"type": "session.status_running"}),
             "say" => {
@@ -580,6 +537,7 @@ mod tests {
                 "run u1 tool:a tool:b ask:a,b yes:a ask:b",
                 State::NeedsAction,
             ),
+            ("run u1 tool:a ask:", State::NeedsAction),
             ("run u1 budget", State::BudgetReached),
             ("run u1 err", State::Failed),
             ("run u1 err end", State::Failed),
@@ -601,7 +559,7 @@ mod tests {
             State::Done
         );
         let unnamed = Asked {
-            unnamed: Some(HashSet::new()),
+            unnamed: Some(Unnamed::default()),
             ..Asked::default()
         };
         assert_eq!(state("", &unnamed), State::Working);

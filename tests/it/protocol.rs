@@ -349,7 +349,6 @@ async fn a_setting_that_makes_no_sense_ends_the_process_with_one_line_that_names
         ("MANAGED_AGENTS_READ_ONLY", "perhaps"),
         ("MANAGED_AGENTS_CA_FILE", "/no/such/file.pem"),
         ("MANAGED_AGENTS_LOG", "=="),
-        ("MANAGED_AGENTS_TOOLSETS", "everything"),
     ] {
         let rig = Rig::start().await.set(name, value);
         let (code, stdout, stderr) = output(&rig, &[]).await;
@@ -456,18 +455,6 @@ async fn every_request_is_answered_however_it_is_shaped() {
     let rig = Rig::start().await;
     let mut pipe = rig.pipe();
     pipe.initialize().await;
-    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
-    let line = format!(
-        "{{\"jsonrpc\":\"2.0\",\"id\":801,\"method\":\"tools/call\",\"params\":{{\"name\":\"get_status\",\"arguments\":{{\"session_ids\":{deep}}}}}}}"
-    );
-    pipe.line(&line).await;
-    let ping = pipe.request("ping", json!({})).await;
-    pipe.reply_within(ping, SECOND).await;
-    let answered = pipe
-        .aside
-        .iter()
-        .any(|message| message["id"] == 801 || message["error"].is_object());
-    assert!(answered, "{:?}", pipe.aside);
     for (method, params) in [
         ("tools/call", json!({})),
         ("tools/call", json!({"name": 7})),

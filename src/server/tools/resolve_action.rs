@@ -105,7 +105,7 @@ impl Given {
             _ => {
                 return Err(ToolError::argument(
                     format!("The decision on {event_id} is not clear, so nothing was sent."),
-                    "pass `decision` allow; or `decision` deny with an optional `reason`; or `result` with an optional `is_error`.",
+                    "pass `decision` allow; or `decision` deny with an optional `reason` (an allow takes no conditions); or `result` with an optional `is_error`.",
                 ));
             }
         };

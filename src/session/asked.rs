@@ -1,0 +1,38 @@
+//! What a process has sent to a session and not yet seen taken in.
+
+use std::collections::HashSet;
+
+use super::history::is_question;
+use crate::api::events::Event;
+
+/// What this process has sent to a session and not yet seen taken in: a state read in between would be an old one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// The question; its turn cannot be over before it is taken in.
+    pub question: Option<String>,
+    /// Answers that must be taken in as well.
+    pub answers: Vec<String>,
+    /// Tool events that were answered, whatever the record says yet.
+    pub answered: HashSet<String>,
+    /// A question was sent whose event is not known by id.
+    pub unnamed: Option<Unnamed>,
+    /// A status event with this id is from before the interrupt that was sent.
+    pub stale_status: Option<String>,
+}
+
+/// What is known of a question that was accepted without a word about its event.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unnamed {
+    /// Events that were there before.
+    pub before: HashSet<String>,
+    /// Its words; empty where any question must be it.
+    pub text: String,
+}
+
+impl Unnamed {
+    /// Whether this event may be the question.
+    pub fn may_be(&self, event: &Event) -> bool {
+        let same = || self.text.is_empty() || event.text() == self.text;
+        is_question(&event.kind) && !self.before.contains(&event.id) && same()
+    }
+}
