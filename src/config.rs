@@ -276,7 +276,7 @@ impl Config {
             github_token: env
                 .secret("MANAGED_AGENTS_GITHUB_TOKEN")
                 .or_else(|| env.secret("GITHUB_TOKEN")),
-            ca_pem: env.file("MANAGED_AGENTS_CA_FILE")?,
+            ca_pem: env.certificates("MANAGED_AGENTS_CA_FILE")?,
         })
     }
 
@@ -472,12 +472,18 @@ impl Lookup<'_> {
         }
     }
 
-    fn file(&self, name: &str) -> Result<Option<Vec<u8>>, SettingError> {
+    fn certificates(&self, name: &str) -> Result<Option<Vec<u8>>, SettingError> {
         let Some(path) = self.get(name) else {
             return Ok(None);
         };
         let unreadable = |error| SettingError(format!("{name}: {path} cannot be read: {error}"));
-        std::fs::read(&path).map(Some).map_err(unreadable)
+        let pem = std::fs::read(&path).map_err(unreadable)?;
+        match reqwest::Certificate::from_pem_bundle(&pem) {
+            Ok(certificates) if !certificates.is_empty() => Ok(Some(pem)),
+            _ => Err(SettingError(format!(
+                "{name}: {path} holds no certificate in PEM form"
+            ))),
+        }
     }
 }
 

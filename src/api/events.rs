@@ -118,6 +118,11 @@ impl Event {
         id.and_then(Value::as_str).map(str::to_owned)
     }
 
+    /// Whether it is the result of a tool that failed.
+    pub fn is_error(&self) -> bool {
+        self.value().get("is_error").and_then(Value::as_bool) == Some(true)
+    }
+
     /// The words in `content`: text blocks as they are, other blocks by name.
     pub fn text(&self) -> String {
         content_text(self.value().get("content").unwrap_or(&Value::Null))

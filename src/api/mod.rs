@@ -23,7 +23,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::Instant;
 
 use crate::config::{Config, Key, Origin};
@@ -50,6 +50,8 @@ struct Shared {
     http: OnceLock<Http>,
     headers: OnceCell<HeaderMap>,
     pace: Pace,
+    /// The API takes five calls about environments at once.
+    environments: Semaphore,
 }
 
 /// Two clients, so that held streams never stand in the way of calls.
@@ -89,6 +91,7 @@ impl Client {
             http: OnceLock::new(),
             headers: OnceCell::new(),
             pace: Pace::default(),
+            environments: Semaphore::new(5),
         };
         Client {
             shared: Arc::new(shared),
@@ -104,7 +107,8 @@ impl Client {
         }
     }
 
-    fn deadline(&self) -> Instant {
+    /// When a call made now must have ended.
+    pub(crate) fn deadline(&self) -> Instant {
         let latest = Instant::now() + CALL_TIMEOUT;
         self.deadline
             .map_or(latest, |deadline| deadline.min(latest))

@@ -40,14 +40,15 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// Takes a place in the group's queue; the call may leave when the returned time has passed.
-    pub(super) fn reserve(&self, group: Group) -> Duration {
+    /// Takes a place in the group's queue; the call may leave when the returned time has passed. Where that is longer than
+    /// `most`, no place is taken.
+    pub(super) fn reserve(&self, group: Group, most: Duration) -> Result<Duration, Duration> {
         let bucket = match group {
             Group::Write => &self.write,
             Group::Read => &self.read,
             Group::Environment => &self.environment,
         };
-        lock(bucket).reserve(Instant::now())
+        lock(bucket).reserve(Instant::now(), most)
     }
 
     /// Pays for one retry; `false` once so many calls failed lately that retrying only adds load.
@@ -93,14 +94,19 @@ impl Bucket {
         }
     }
 
-    fn reserve(&mut self, now: Instant) -> Duration {
+    fn reserve(&mut self, now: Instant, most: Duration) -> Result<Duration, Duration> {
         let elapsed = self
             .filled_at
             .map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
         let per_second = self.per_minute / 60.0;
-        self.tokens = (self.tokens + elapsed.as_secs_f64() * per_second).min(self.per_minute) - 1.0;
+        self.tokens = (self.tokens + elapsed.as_secs_f64() * per_second).min(self.per_minute);
         self.filled_at = Some(now);
-        Duration::from_secs_f64((-self.tokens).max(0.0) / per_second)
+        let wait = Duration::from_secs_f64((1.0 - self.tokens).max(0.0) / per_second);
+        if wait > most {
+            return Err(wait);
+        }
+        self.tokens -= 1.0;
+        Ok(wait)
     }
 }
 
@@ -112,14 +118,21 @@ mod tests {
     fn a_burst_of_a_minute_leaves_at_once_and_the_next_call_waits_its_turn() {
         let mut bucket = Bucket::new(60);
         let now = Instant::now();
+        let most = Duration::from_secs(10);
         for _ in 0..60 {
-            assert_eq!(bucket.reserve(now), Duration::ZERO);
+            assert_eq!(bucket.reserve(now, most), Ok(Duration::ZERO));
         }
-        assert_eq!(bucket.reserve(now), Duration::from_secs(1));
-        assert_eq!(bucket.reserve(now), Duration::from_secs(2));
+        assert_eq!(bucket.reserve(now, most), Ok(Duration::from_secs(1)));
+        assert_eq!(bucket.reserve(now, most), Ok(Duration::from_secs(2)));
+        // A call that cannot wait takes no place.
         assert_eq!(
-            bucket.reserve(now + Duration::from_secs(10)),
-            Duration::ZERO
+            bucket.reserve(now, Duration::ZERO),
+            Err(Duration::from_secs(3))
+        );
+        assert_eq!(bucket.reserve(now, most), Ok(Duration::from_secs(3)));
+        assert_eq!(
+            bucket.reserve(now + Duration::from_secs(10), most),
+            Ok(Duration::ZERO)
         );
     }
 

@@ -16,6 +16,8 @@ use super::{Client, Delivery, Error, Fault, Refusal};
 const MAX_RETRIES: u32 = 2;
 /// A longer `retry-after` is reported at once instead of waited for.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
+/// No server is taken at its word for longer.
+const A_DAY: Duration = Duration::from_secs(86_400);
 const LARGEST_BODY: usize = 16 * 1024 * 1024;
 const LARGEST_ERROR_BODY: usize = 64 * 1024;
 /// How much of an error body is shown.
@@ -123,7 +125,7 @@ impl Client {
         serde_json::from_slice(&body).map_err(|error| Error::Unreadable {
             reason: format!(
                 "the answer is not what this endpoint returns ({error}): {}",
-                excerpt(&body)
+                self.without_secrets(&excerpt(&body))
             ),
             fault: Fault::Malformed,
             request_id,
@@ -203,17 +205,28 @@ impl Client {
         deadline: Instant,
         accept: Option<&'static str>,
     ) -> Result<Response, Error> {
-        let url = call.url(self.origin().await?);
-        let mut request = http
-            .request(call.method.clone(), url)
-            .headers(self.headers().await?.clone());
+        let ready = async {
+            let url = call.url(self.origin().await?);
+            let headers = self.headers().await?.clone();
+            self.take_turn(call.group, deadline).await?;
+            Ok((url, headers))
+        };
+        let (url, headers) = timeout_at(deadline, ready)
+            .await
+            .unwrap_or_else(|_| Err(no_time()))?;
+        let _place = match call.group {
+            Group::Environment => timeout_at(deadline, self.shared.environments.acquire())
+                .await
+                .ok(),
+            Group::Read | Group::Write => None,
+        };
+        let mut request = http.request(call.method.clone(), url).headers(headers);
         if let Some(accept) = accept {
             request = request.header(reqwest::header::ACCEPT, accept);
         }
         if let Some(body) = &call.body {
             request = request.json(body);
         }
-        self.take_turn(call.group, deadline).await?;
         let response = match timeout_at(deadline, request.send()).await {
             Err(_) => return Err(timed_out()),
             Ok(Err(error)) => return Err(unreachable(error)),
@@ -259,12 +272,24 @@ impl Client {
             .unwrap_or_else(fallback);
         Error::Refused(Box::new(Refusal {
             status,
-            kind: text("/error/type").unwrap_or_else(|| "http_error".to_owned()),
+            kind: text("/error/type")
+                .map_or_else(|| "http_error".to_owned(), |kind| self.word(&kind)),
             message: self.without_secrets(&message),
-            request_id: header(&headers, "request-id").or_else(|| text("/request_id")),
+            request_id: header(&headers, "request-id")
+                .or_else(|| text("/request_id"))
+                .map(|id| self.word(&id)),
             retry_after: retry_after(&headers),
             should_retry: header(&headers, "x-should-retry").and_then(|value| value.parse().ok()),
         }))
+    }
+
+    /// A short word of the server's.
+    fn word(&self, text: &str) -> String {
+        self.without_secrets(text)
+            .chars()
+            .filter(|c| c.is_ascii_graphic())
+            .take(100)
+            .collect()
     }
 
     /// A server may repeat what it was sent.
@@ -289,20 +314,21 @@ impl Client {
     }
 
     async fn take_turn(&self, group: Group, deadline: Instant) -> Result<(), Error> {
-        let wait = self.shared.pace.reserve(group);
-        if Instant::now() + wait >= deadline {
-            let reason = match wait.is_zero() {
-                true => "no time was left to ask".to_owned(),
-                false => format!(
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(no_time());
+        }
+        let wait = self
+            .shared
+            .pace
+            .reserve(group, left)
+            .map_err(|wait| Error::Unreachable {
+                reason: format!(
                     "held back for {} s to stay within the API's rate limit",
                     wait.as_secs().max(1)
                 ),
-            };
-            return Err(Error::Unreachable {
-                reason,
                 delivery: Delivery::NotSent,
-            });
-        }
+            })?;
         if !wait.is_zero() {
             sleep(wait).await;
         }
@@ -370,13 +396,19 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
             let date = DateTime::parse_from_rfc2822(&header(headers, "retry-after")?).ok()?;
             Some((date.to_utc() - Utc::now()).as_seconds_f64())
         })?;
-    Duration::try_from_secs_f64(seconds)
-        .ok()
-        .filter(|wait| !wait.is_zero())
+    let wait = Duration::try_from_secs_f64(seconds).ok()?;
+    (!wait.is_zero()).then_some(wait.min(A_DAY))
 }
 
 fn header(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name)?.to_str().ok().map(str::to_owned)
+}
+
+fn no_time() -> Error {
+    Error::Unreachable {
+        reason: "no time was left to ask".to_owned(),
+        delivery: Delivery::NotSent,
+    }
 }
 
 fn timed_out() -> Error {

@@ -57,7 +57,9 @@ impl Bridge {
         let sent = self
             .deliver(session, &events, doing, patience.deadline)
             .await?;
-        let asked = sent.question(&question, self.asked(session).answered);
+        let asked = self.memory.update(session, |asked| {
+            *asked = sent.question(&question, std::mem::take(&mut asked.answered))
+        });
         self.follow(session, asked, patience, attention).await
     }
 
@@ -70,7 +72,7 @@ impl Bridge {
         attention: &Attention,
     ) -> Result<Report, Failure> {
         let doing = "resolve the action";
-        let before = self.asked(session);
+        let before = self.memory.recall(session);
         let mut follow = Follow::new(&self.api, patience.deadline, session, before.clone());
         let started = Instant::now();
         let report = loop {
@@ -107,23 +109,59 @@ impl Bridge {
                 None => return Err(not_pending(&decision.event_id, &report)),
             }
         }
+        let asked = if events.is_empty() {
+            before
+        } else {
+            self.answer_once(session, events, &mut repeated, patience)
+                .await?
+        };
         let note = (!repeated.is_empty())
             .then(|| format!("already answered, not sent again: {}", repeated.join(", ")));
-        let mut asked = before;
-        if !events.is_empty() {
-            asked.answers = self
-                .deliver(session, &events, doing, patience.deadline)
-                .await?
-                .ids;
-            asked
-                .answered
-                .extend(decisions.iter().map(|decision| decision.event_id.clone()));
-        }
         let report = self.follow(session, asked, patience, attention).await?;
         Ok(Report {
             notes: report.notes.into_iter().chain(note).collect(),
             ..report
         })
+    }
+
+    /// Sends answers; those that another call is just sending are left out and added to `repeated`.
+    async fn answer_once(
+        &self,
+        session: &Id,
+        mut events: Vec<Value>,
+        repeated: &mut Vec<String>,
+        patience: &Patience,
+    ) -> Result<Asked, Failure> {
+        let mut claimed = Vec::new();
+        let asked = self.memory.update(session, |asked| {
+            events.retain(|event| {
+                let id = answered_id(event);
+                let is_new = asked.answered.insert(id.clone());
+                if is_new {
+                    claimed.push(id)
+                } else {
+                    repeated.push(id)
+                }
+                is_new
+            });
+        });
+        if events.is_empty() {
+            return Ok(asked);
+        }
+        match self
+            .deliver(session, &events, "resolve the action", patience.deadline)
+            .await
+        {
+            Ok(sent) => Ok(self
+                .memory
+                .update(session, |asked| asked.answers = sent.ids)),
+            Err(failure) => {
+                self.memory.update(session, |asked| {
+                    asked.answered.retain(|id| !claimed.contains(id))
+                });
+                Err(failure)
+            }
+        }
     }
 
     /// Stops the current turn, or one thread of it, and waits until it has stopped.
@@ -135,18 +173,26 @@ impl Bridge {
         attention: &Attention,
     ) -> Result<Report, Failure> {
         let doing = "interrupt the session";
-        let mut follow = Follow::new(&self.api, patience.deadline, session, self.asked(session));
+        let mut follow = Follow::new(
+            &self.api,
+            patience.deadline,
+            session,
+            self.memory.recall(session),
+        );
         follow.look().await.map_err(Failure::while_trying(doing))?;
         if !matches!(follow.turn().state, State::Working | State::NeedsAction) {
             let note = "no turn was running, so nothing was sent".to_owned();
             return Ok(self.conclude(session, &follow, vec![note]));
         }
-        let stale_status = follow
+        let newest = follow
             .history
             .events()
             .rev()
             .find(|event| event.kind.starts_with("session.status_"));
-        let stale_status = stale_status.map(|event| event.id.clone());
+        // Stopping one thread need not change how the session stands.
+        let stale_status = newest
+            .filter(|_| thread.is_none())
+            .map(|event| event.id.clone());
         let event = json!({"type": "user.interrupt"});
         let event = with(event, "session_thread_id", thread.map(Id::as_str));
         let api = self.api.until(patience.deadline);
@@ -154,11 +200,13 @@ impl Bridge {
         api.send_events(session, &[event])
             .await
             .map_err(Failure::while_trying(doing))?;
-        let asked = Asked {
-            answered: self.asked(session).answered,
-            stale_status,
-            ..Asked::default()
-        };
+        let asked = self.memory.update(session, |asked| {
+            *asked = Asked {
+                answered: std::mem::take(&mut asked.answered),
+                stale_status,
+                ..Asked::default()
+            };
+        });
         self.follow(session, asked, patience, attention).await
     }
 
@@ -170,7 +218,6 @@ impl Bridge {
         patience: &Patience,
         attention: &Attention,
     ) -> Result<Report, Failure> {
-        self.remember(session, asked.clone());
         let mut follow = Follow::new(&self.api, patience.deadline, session, asked);
         let mut notes: Vec<String> = patience.note.clone().into_iter().collect();
         match follow.finish(patience, attention).await {
@@ -231,6 +278,13 @@ impl Bridge {
             )),
         }
     }
+}
+
+fn answered_id(event: &Value) -> String {
+    let id = event
+        .get("tool_use_id")
+        .or_else(|| event.get("custom_tool_use_id"));
+    id.and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 fn is_answered(follow: &Follow, before: &Asked, event_id: &str) -> bool {

@@ -9,6 +9,10 @@ use crate::api::agents::{Agent, AgentFilter};
 use crate::api::environments::Environment;
 use crate::api::with;
 use crate::session::clean::clean_line;
+use crate::session::report::cut;
+
+/// Of a description in a list.
+const DESCRIPTION_CHARS: usize = 200;
 
 /// An agent in a list.
 #[derive(Debug, Clone, Serialize)]
@@ -74,17 +78,26 @@ impl Query {
         part.is_none_or(|part| name.to_lowercase().contains(&part))
     }
 
+    fn most(&self) -> usize {
+        self.limit.unwrap_or(20) as usize
+    }
+
     fn filter(&self) -> AgentFilter {
-        // A search by name looks at whole pages, since the API cannot search.
-        let limit = if self.name_contains.is_some() {
-            Some(100)
-        } else {
-            self.limit.or(Some(20))
-        };
+        let limit = Some(self.most() as u32);
         AgentFilter {
             include_archived: self.include_archived,
             limit,
             page: self.page.clone(),
+        }
+    }
+
+    /// The next page of a search: no more rows than are still wanted, so that none has to be left out.
+    fn rest_of<T>(&self, listed: &Listed<T>) -> AgentFilter {
+        let limit = Some(self.most().saturating_sub(listed.items.len()).max(1) as u32);
+        AgentFilter {
+            limit,
+            page: listed.next_page.clone(),
+            ..self.filter()
         }
     }
 }
@@ -92,11 +105,11 @@ impl Query {
 impl Bridge {
     /// Agents, by part of the name.
     pub async fn list_agents(&self, query: &Query) -> Result<Listed<AgentRow>, Failure> {
+        let api = self.api_in_time();
         let mut filter = query.filter();
         let mut listed = Listed::default();
         for _ in 0..SEARCHED_PAGES {
-            let page = self
-                .api
+            let page = api
                 .list_agents(&filter)
                 .await
                 .map_err(Failure::while_trying("list agents"))?;
@@ -104,7 +117,7 @@ impl Bridge {
             if listed.is_enough(query, wanted.map(agent_row), page.next_page) {
                 break;
             }
-            filter.page = listed.next_page.clone();
+            filter = query.rest_of(&listed);
         }
         Ok(listed)
     }
@@ -114,11 +127,11 @@ impl Bridge {
         &self,
         query: &Query,
     ) -> Result<Listed<EnvironmentRow>, Failure> {
+        let api = self.api_in_time();
         let mut filter = query.filter();
         let mut listed = Listed::default();
         for _ in 0..SEARCHED_PAGES {
-            let page = self
-                .api
+            let page = api
                 .list_environments(filter.limit, filter.page.as_deref())
                 .await;
             let page = page.map_err(Failure::while_trying("list environments"))?;
@@ -129,16 +142,16 @@ impl Bridge {
             if listed.is_enough(query, wanted.map(environment_row), page.next_page) {
                 break;
             }
-            filter.page = listed.next_page.clone();
+            filter = query.rest_of(&listed);
         }
         Ok(listed)
     }
 
     /// One agent as the API has it, found by id or name.
     pub async fn get_agent(&self, wanted: &str, version: Option<u64>) -> Result<Value, Failure> {
-        let id = find::agent(&self.api, wanted, &[]).await?;
-        self.api
-            .get_agent(&id, version)
+        let api = self.api_in_time();
+        let id = find::agent(&api, wanted, &[]).await?;
+        api.get_agent(&id, version)
             .await
             .map_err(Failure::while_trying(format!("read agent {id}")))
     }
@@ -147,7 +160,7 @@ impl Bridge {
     pub async fn create_agent(&self, body: Value) -> Result<Value, Failure> {
         let lacking = body.get("model").is_none();
         let body = with(body, "model", lacking.then_some(self.config.model.as_str()));
-        self.api
+        self.api_in_time()
             .create_agent(body)
             .await
             .map_err(Failure::while_trying("create the agent"))
@@ -163,11 +176,12 @@ impl Bridge {
             .and_then(Value::as_str)
             .unwrap_or_default()
             .to_owned();
-        match self.api.create_environment(body).await {
+        let api = self.api_in_time();
+        match api.create_environment(body).await {
             Ok(created) => Ok((environment_row(&created), None)),
             Err(error) if error.status() == Some(409) => {
                 let doing = "create the environment";
-                let all = find::environments(&self.api)
+                let all = find::environments(&api)
                     .await
                     .map_err(Failure::while_trying(doing))?;
                 match all.iter().find(|environment| environment.name == name) {
@@ -192,7 +206,7 @@ fn agent_row(agent: &Agent) -> AgentRow {
         description: agent
             .description
             .as_deref()
-            .map(clean_line)
+            .map(|text| cut(&clean_line(text), DESCRIPTION_CHARS))
             .filter(|text| !text.is_empty()),
         archived: agent.archived_at.is_some(),
     }
@@ -212,7 +226,7 @@ fn environment_row(environment: &Environment) -> EnvironmentRow {
         description: environment
             .description
             .as_deref()
-            .map(clean_line)
+            .map(|text| cut(&clean_line(text), DESCRIPTION_CHARS))
             .filter(|text| !text.is_empty()),
         kind: text("/type"),
         networking: text("/networking/type"),

@@ -52,7 +52,12 @@ impl Bridge {
             deadline: now + STOPPING + STATUS_LAG,
             note: None,
         };
-        let mut follow = Follow::new(&self.api, patience.deadline, session, self.asked(session));
+        let mut follow = Follow::new(
+            &self.api,
+            patience.deadline,
+            session,
+            self.memory.recall(session),
+        );
         follow.look().await.map_err(Failure::while_trying(doing))?;
         let mut last = self.conclude(session, &follow, Vec::new());
         if matches!(last.state, State::Working | State::NeedsAction) {

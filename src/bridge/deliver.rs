@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{Bridge, Failure};
 use crate::api::events::{Event, EventFilter, content_text};
@@ -129,7 +129,10 @@ struct Delivering<'a> {
 impl Delivering<'_> {
     async fn send(&self, known: &HashSet<String>) -> Result<Vec<String>, Error> {
         let recorded = self.api.send_events(self.session, self.events).await?;
-        if recorded.len() == self.events.len() && recorded.iter().all(|event| !event.id.is_empty())
+        if recorded.len() == self.events.len()
+            && recorded
+                .iter()
+                .all(|event| !event.id.is_empty() || is_interrupt(&event.kind))
         {
             return Ok(recorded.into_iter().map(|event| event.id).collect());
         }
@@ -206,7 +209,10 @@ impl Delivering<'_> {
             if last {
                 return Ok(None);
             }
-            sleep(within / 4).await;
+            sleep_until((Instant::now() + within / 4).min(self.api.deadline())).await;
+            if Instant::now() >= self.api.deadline() {
+                return Ok(None);
+            }
         }
     }
 
@@ -228,6 +234,10 @@ impl Delivering<'_> {
     }
 }
 
+fn is_interrupt(kind: &str) -> bool {
+    kind == "user.interrupt"
+}
+
 fn kind(event: &Value) -> Option<&str> {
     event.get("type").and_then(Value::as_str)
 }
@@ -239,7 +249,11 @@ fn matched(sent: &[Value], listed: &[Event], known: &HashSet<String>) -> Option<
         .filter(|event| !known.contains(&event.id))
         .collect();
     let mut ids = Vec::new();
-    for sent in sent {
+    // An interrupt may have no id, and a second one does no harm.
+    for sent in sent
+        .iter()
+        .filter(|event| kind(event).is_none_or(|kind| !is_interrupt(kind)))
+    {
         // The oldest match first, since identical events keep the order in which they were sent.
         let place = candidates.iter().rposition(|event| is_same(sent, event))?;
         ids.push(candidates.remove(place).id.clone());

@@ -9,8 +9,8 @@ use crate::api::{Client, Error, Id};
 use crate::session::clean::clean_line;
 use crate::session::report::cut;
 
-/// Pages of 100 that a search reads at most.
-pub(super) const SEARCHED_PAGES: usize = 10;
+/// Pages that a search reads at most.
+pub(super) const SEARCHED_PAGES: usize = 25;
 /// Names offered when one was not found.
 const NEAR_NAMES: usize = 5;
 

@@ -22,6 +22,8 @@ const PAGE: u32 = 200;
 const LARGE_PAGE: u32 = 1000;
 /// Most pages that one look reads: a server whose list never ends is left there.
 const MOST_PAGES: usize = 600;
+/// Most of a record that one look keeps.
+const MOST_BYTES: usize = 64 * 1024 * 1024;
 /// Late words and late tool calls are waited for so long.
 const SETTLING: Duration = Duration::from_secs(3);
 const SETTLING_LOOK: Duration = Duration::from_millis(400);
@@ -114,16 +116,19 @@ impl Follow {
         let mut turn = self.turn();
         let mut audit = FIRST_AUDIT;
         let mut over_since: Option<Instant> = None;
+        // A turn that ended long ago gets no late words.
+        let mut may_be_late = self.is_fresh();
         let mut look_at = Instant::now() + LINELESS_LOOK;
         loop {
             if turn.is_over() {
                 let since = *over_since.get_or_insert_with(Instant::now);
-                if turn.settled || since.elapsed() >= SETTLING {
+                if turn.settled || !may_be_late || since.elapsed() >= SETTLING {
                     return Ok(());
                 }
                 look_at = look_at.min(Instant::now() + SETTLING_LOOK);
             } else {
                 over_since = None;
+                may_be_late = true;
             }
             // Late words are worth the rest of the call's time, also for a caller who does not wait.
             let end = if turn.is_over() {
@@ -158,6 +163,17 @@ impl Follow {
             }
             turn = self.turn();
         }
+    }
+
+    /// Whether the newest event is so young that what belongs before it may not be listed yet.
+    fn is_fresh(&self) -> bool {
+        let newest = self.history.events().rev().find_map(|event| event.at);
+        newest.is_none_or(|newest| {
+            (Utc::now() - newest)
+                .abs()
+                .to_std()
+                .is_ok_and(|age| age < SETTLING)
+        })
     }
 
     /// Whether somebody archived the session.
@@ -251,6 +267,7 @@ impl Follow {
         };
         let mut run: Vec<Event> = Vec::new();
         let mut tokens = HashSet::new();
+        let mut bytes = 0;
         for _ in 0..MOST_PAGES {
             let page = match self.api.list_events(&self.id, &filter).await {
                 Err(Error::Unreadable {
@@ -262,7 +279,16 @@ impl Follow {
                 }
                 page => page?,
             };
+            bytes += page
+                .data
+                .iter()
+                .map(|event| event.raw().len())
+                .sum::<usize>();
             run.extend(page.data);
+            if bytes > MOST_BYTES {
+                tracing::warn!(session = %self.id, bytes, "the record is read no further back");
+                break;
+            }
             match page.next_page {
                 None => {
                     self.complete = true;

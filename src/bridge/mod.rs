@@ -13,14 +13,16 @@ mod deliver;
 mod find;
 mod follow;
 mod line;
+mod memory;
 mod read;
 mod sessions;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use follow::Follow;
+use memory::Memory;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -28,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{Client, Id};
 use crate::config::Config;
 use crate::session::report::Report;
-use crate::session::turn::{Asked, State};
+use crate::session::turn::State;
 pub use answer::{Decision, Verdict};
 pub use catalog::Listed;
 pub use close::{Closed, Ending};
@@ -38,8 +40,6 @@ pub use sessions::{Changes, SessionQuery, SessionRow, Sessions, Threads, Until};
 
 /// What a call may take beyond its `wait_seconds`: the last look, and a slow line.
 const GRACE: Duration = Duration::from_millis(1800);
-/// Sessions of which it is remembered what was sent last.
-const REMEMBERED: usize = 1000;
 /// The mark in the metadata of what was made through this product.
 pub const MARK: &str = "managed-agents-mcp";
 
@@ -47,7 +47,7 @@ pub const MARK: &str = "managed-agents-mcp";
 pub struct Bridge {
     config: Arc<Config>,
     api: Client,
-    sent: Mutex<HashMap<String, Asked>>,
+    memory: Memory,
     defaults: start::Defaults,
     /// Sessions of this process by their request_key.
     started: tokio::sync::Mutex<HashMap<String, String>>,
@@ -98,7 +98,7 @@ impl Bridge {
         Bridge {
             config,
             api,
-            sent: Mutex::default(),
+            memory: Memory::default(),
             defaults: start::Defaults::default(),
             started: tokio::sync::Mutex::default(),
         }
@@ -107,6 +107,11 @@ impl Bridge {
     /// The settings.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// The client of a call that does not wait: it ends within the longest wait, however many requests it takes.
+    fn api_in_time(&self) -> Client {
+        self.api.until(Instant::now() + self.config.max_wait)
     }
 
     /// The patience of a call that was asked to wait so long; `None` means the configured default.
@@ -128,29 +133,6 @@ impl Bridge {
         }
     }
 
-    /// What was sent to a session by this process and may not be in its record yet.
-    fn asked(&self, session: &Id) -> Asked {
-        self.sent()
-            .get(session.as_str())
-            .cloned()
-            .unwrap_or_default()
-    }
-
-    fn remember(&self, session: &Id, asked: Asked) {
-        let mut sent = self.sent();
-        if sent.len() >= REMEMBERED && !sent.contains_key(session.as_str()) {
-            // Any will do: what was sent that long ago is in the record.
-            let oldest = sent.keys().next().cloned();
-            oldest.and_then(|oldest| sent.remove(&oldest));
-        }
-        sent.insert(session.as_str().to_owned(), asked);
-    }
-
-    /// The map is whole whatever a panicking holder was doing.
-    fn sent(&self) -> std::sync::MutexGuard<'_, HashMap<String, Asked>> {
-        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The report of what was followed, with what only the bridge knows.
     fn conclude(&self, session: &Id, follow: &Follow, notes: Vec<String>) -> Report {
         let turn = follow.turn();
@@ -160,7 +142,7 @@ impl Bridge {
             && turn.state != State::NeedsAction
             && follow.shows_question()
         {
-            self.sent().remove(session.as_str());
+            self.memory.settle(session, &follow.asked);
         }
         let mut report = follow.report();
         report.simulated = self.config.is_simulated();

@@ -124,7 +124,7 @@ impl Bridge {
         patience: &Patience,
     ) -> Result<Option<(Page, usize)>, Failure> {
         let doing = format!("read the events of session {session}");
-        let mut follow = Follow::new(api, patience.deadline, session, self.asked(session));
+        let mut follow = Follow::new(api, patience.deadline, session, self.memory.recall(session));
         follow
             .look()
             .await
@@ -198,8 +198,8 @@ impl Bridge {
         event_id: &Id,
         detail: Detail,
         offset: usize,
+        patience: &Patience,
     ) -> Result<Page, Failure> {
-        let patience = self.patience(Some(0));
         let doing = format!("read event {event_id}");
         let mut follow = Follow::new(&self.api, patience.deadline, session, Asked::default());
         follow
@@ -208,9 +208,13 @@ impl Bridge {
             .map_err(Failure::while_trying(doing.as_str()))?;
         let found = match follow.history.get(event_id.as_str()) {
             Some(event) => Some(event.clone()),
-            None => find(&self.api, session, event_id.as_str())
-                .await
-                .map_err(Failure::while_trying(doing))?,
+            None => find(
+                &self.api.until(patience.deadline),
+                session,
+                event_id.as_str(),
+            )
+            .await
+            .map_err(Failure::while_trying(doing))?,
         };
         let event = found.ok_or_else(|| unknown_event(session, event_id.as_str()))?;
         let slice = slice(&event, detail, offset, self.config.result_chars);

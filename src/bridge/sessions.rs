@@ -5,6 +5,7 @@ use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use tokio::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::catalog::Listed;
@@ -13,7 +14,7 @@ use super::{Attention, Bridge, Failure, MARK, Patience, find};
 use crate::api::events::EventFilter;
 use crate::api::sessions::{Session, SessionFilter, budget};
 use crate::api::threads::Thread;
-use crate::api::{Error, Id, with};
+use crate::api::{Client, Error, Id, with};
 use crate::session::clean::clean_line;
 use crate::session::history::History;
 use crate::session::report::{Report, ThreadRow};
@@ -95,8 +96,10 @@ pub struct SessionQuery {
     pub page: Option<String>,
 }
 
+/// A change may take so long, with the looks before and after it.
+const CHANGING: Duration = Duration::from_secs(15);
 /// Pages that a search through all sessions reads at most.
-const SEARCHED_PAGES: usize = 10;
+const SEARCHED_PAGES: usize = 25;
 /// Idle sessions of a list whose events are read.
 const GLANCES: usize = 30;
 
@@ -192,7 +195,7 @@ impl Bridge {
         attention: &Attention,
     ) -> Result<Report, Failure> {
         let doing = || format!("read session {id}");
-        let mut follow = Follow::new(&self.api, patience.deadline, id, self.asked(id));
+        let mut follow = Follow::new(&self.api, patience.deadline, id, self.memory.recall(id));
         follow
             .look()
             .await
@@ -209,8 +212,9 @@ impl Bridge {
 
     /// One page of sessions. The API cannot search metadata, so for `mine` whole pages are read and sifted.
     pub async fn list_sessions(&self, query: SessionQuery) -> Result<Listed<SessionRow>, Failure> {
+        let api = self.api_in_time();
         let agent_id = match &query.agent {
-            Some(agent) => Some(find::agent(&self.api, agent, &[]).await?.to_string()),
+            Some(agent) => Some(find::agent(&api, agent, &[]).await?.to_string()),
             None => None,
         };
         let mut filter = SessionFilter {
@@ -228,8 +232,7 @@ impl Bridge {
         };
         let mut listed = Listed::default();
         for _ in 0..SEARCHED_PAGES {
-            let page = self
-                .api
+            let page = api
                 .list_sessions(&filter)
                 .await
                 .map_err(Failure::while_trying("list sessions"))?;
@@ -247,42 +250,44 @@ impl Bridge {
                 break;
             }
             filter.page = listed.next_page.clone();
+            // No more than are still wanted, so that none has to be left out.
+            filter.limit = Some(query.limit.saturating_sub(listed.items.len() as u32).max(1));
         }
-        self.fill_in_states(&mut listed.items).await;
+        self.fill_in_states(&api, &mut listed.items).await;
         Ok(listed)
     }
 
     /// What an idle session waits for is only in its events. A state that cannot be read stays unknown.
-    async fn fill_in_states(&self, rows: &mut [SessionRow]) {
+    async fn fill_in_states(&self, api: &Client, rows: &mut [SessionRow]) {
         let unknown = rows
             .iter_mut()
             .filter(|row| row.state.is_none())
             .take(GLANCES);
         let glances = unknown.map(|row| async {
             if let Ok(id) = Id::parse(&row.session_id) {
-                row.state = self.glance(&id).await.ok();
+                row.state = self.glance(api, &id).await.ok();
             }
         });
         join_all(glances).await;
     }
 
-    async fn glance(&self, id: &Id) -> Result<State, Error> {
+    async fn glance(&self, api: &Client, id: &Id) -> Result<State, Error> {
         let filter = EventFilter {
             newest_first: true,
             limit: Some(50),
             ..EventFilter::default()
         };
-        let mut newest = self.api.list_events(id, &filter).await?.data;
+        let mut newest = api.list_events(id, &filter).await?.data;
         newest.reverse();
         let mut history = History::default();
         history.listed(newest);
-        Ok(turn::judge(&history, &self.asked(id), Lifecycle::default()).state)
+        Ok(turn::judge(&history, &self.memory.recall(id), Lifecycle::default()).state)
     }
 
     /// The newest session whose metadata holds this pair, among the newest thousand.
     pub(super) async fn find_session(
         &self,
-        api: &crate::api::Client,
+        api: &Client,
         key: &str,
         value: &str,
     ) -> Result<Option<Session>, Error> {
@@ -307,12 +312,30 @@ impl Bridge {
     /// Changes title, metadata or budget. A raised budget sets a paused session to work again.
     pub async fn update(&self, id: &Id, changes: Changes) -> Result<Report, Failure> {
         let doing = "update the session";
-        let patience = self.patience(Some(0));
+        let now = Instant::now();
+        let patience = Patience {
+            until: now,
+            deadline: now + CHANGING,
+            note: None,
+        };
+        let mut follow = Follow::new(&self.api, patience.deadline, id, self.memory.recall(id));
+        follow.look().await.map_err(Failure::while_trying(doing))?;
+        let resumes = changes.frees_budget() && follow.turn().state == State::BudgetReached;
         self.api
             .until(patience.deadline)
             .update_session(id, changes.body())
             .await
             .map_err(Failure::while_trying(doing))?;
+        if resumes {
+            // The pause is over, though the record does not say so yet.
+            let newest = follow
+                .history
+                .events()
+                .rev()
+                .find(|event| event.kind.starts_with("session.status_"));
+            let pause = newest.map(|event| event.id.clone());
+            self.memory.update(id, |asked| asked.stale_status = pause);
+        }
         self.stand(id, &patience, &Attention::none()).await
     }
 }
@@ -337,6 +360,10 @@ impl Changes {
             && self.metadata.is_none()
             && self.budget_cents.is_none()
             && !self.remove_budget
+    }
+
+    fn frees_budget(&self) -> bool {
+        self.budget_cents.is_some() || self.remove_budget
     }
 
     fn body(self) -> Value {

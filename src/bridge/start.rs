@@ -1,15 +1,17 @@
 //! One idempotent start: defaults, resources, budget and the first event in a single request.
 
+use std::future::Future;
+
 use serde_json::{Map, Value, json};
 use tokio::sync::Mutex;
-use tokio::time::{Duration, Instant, sleep};
+use tokio::time::{Duration, Instant, sleep, sleep_until, timeout_at};
 
 use super::deliver::first_attempt;
 use super::{Attention, Bridge, Failure, MARK, Patience, defaults, find};
 use crate::api::sessions::{Session, budget};
 use crate::api::{Client, Delivery, Error, Id, with};
 use crate::session::report::Report;
-use crate::session::turn::{Asked, Unnamed};
+use crate::session::turn::Unnamed;
 
 /// Metadata key of a session that holds the caller's `request_key`, or the one made for it.
 const REQUEST_KEY: &str = "managed-agents-mcp-request";
@@ -26,9 +28,13 @@ pub(super) struct Defaults {
 
 impl Defaults {
     /// They may have been archived: look again next time.
-    async fn forget(&self) {
-        *self.agent.lock().await = None;
-        *self.environment.lock().await = None;
+    fn forget(&self) {
+        // Whoever holds them is just looking.
+        let known = [self.agent.try_lock(), self.environment.try_lock()];
+        known
+            .into_iter()
+            .flatten()
+            .for_each(|mut known| *known = None);
     }
 }
 
@@ -71,6 +77,15 @@ pub enum Budget {
     Cents(u64),
 }
 
+/// How a call comes to a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Joining {
+    /// It was just created with a question.
+    Asked,
+    /// It was there already, or was asked nothing.
+    Found,
+}
+
 impl Bridge {
     /// Starts a session and waits for its first turn.
     pub async fn start(
@@ -84,7 +99,7 @@ impl Bridge {
         let mut notes: Vec<String> = patience.note.clone().into_iter().collect();
         // Held while the key is looked for and used, so that two calls with the same key cannot both start something.
         let mut keyed = match &start.request_key {
-            Some(_) => Some(self.started.lock().await),
+            Some(_) => Some(in_time(patience.deadline, self.started.lock()).await?),
             None => None,
         };
         if let (Some(key), Some(started)) = (&start.request_key, &keyed) {
@@ -102,7 +117,9 @@ impl Bridge {
                     "this request_key has already started this session; nothing new was started"
                         .to_owned(),
                 );
-                return self.join(&id, &start, patience, attention, notes).await;
+                return self
+                    .join(&id, Joining::Found, patience, attention, notes)
+                    .await;
             }
         }
         let (agent, environment) = tokio::join!(
@@ -118,7 +135,7 @@ impl Bridge {
         let session = match self.create(&api, body, &key, patience.deadline).await {
             Ok(session) => session,
             Err(failure) => {
-                self.defaults.forget().await;
+                self.defaults.forget();
                 return Err(failure);
             }
         };
@@ -126,23 +143,29 @@ impl Bridge {
             started.insert(key, session.id.clone());
         }
         drop(keyed);
-        self.join(&session.id, &start, patience, attention, notes)
+        let joining = match start.question {
+            Some(_) => Joining::Asked,
+            None => Joining::Found,
+        };
+        self.join(&session.id, joining, patience, attention, notes)
             .await
     }
 
     async fn join(
         &self,
         session: &str,
-        start: &Start,
+        joining: Joining,
         patience: &Patience,
         attention: &Attention,
         notes: Vec<String>,
     ) -> Result<Report, Failure> {
         let id = Id::parse(session)
             .map_err(|why| Failure::argument(why, "the API returned this session id."))?;
-        let asked = Asked {
-            unnamed: start.question.as_ref().map(|_| Unnamed::default()),
-            ..Asked::default()
+        let asked = match joining {
+            Joining::Found => self.memory.recall(&id),
+            Joining::Asked => self
+                .memory
+                .update(&id, |asked| asked.unnamed = Some(Unnamed::default())),
         };
         let patience = Patience {
             note: None,
@@ -231,7 +254,7 @@ impl Bridge {
         if let Some(session) = self.find_session(api, REQUEST_KEY, key).await? {
             return Ok(Some(session));
         }
-        sleep(BETWEEN_LOOKS).await;
+        sleep_until((Instant::now() + BETWEEN_LOOKS).min(api.deadline())).await;
         self.find_session(api, REQUEST_KEY, key).await
     }
 
@@ -250,7 +273,7 @@ impl Bridge {
             });
         }
         none_named("agent", allowed)?;
-        let mut known = self.defaults.agent.lock().await;
+        let mut known = in_time(api.deadline(), self.defaults.agent.lock()).await?;
         let mut notes = Vec::new();
         let id = match known.as_ref() {
             Some(id) => id.clone(),
@@ -277,7 +300,7 @@ impl Bridge {
             });
         }
         none_named("environment", allowed)?;
-        let mut known = self.defaults.environment.lock().await;
+        let mut known = in_time(api.deadline(), self.defaults.environment.lock()).await?;
         let mut notes = Vec::new();
         let id = match known.as_ref() {
             Some(id) => id.clone(),
@@ -308,6 +331,16 @@ impl Chosen {
         notes.extend(self.notes);
         self.id
     }
+}
+
+/// Waits for another call that is busy with the same, but not beyond the end of this one.
+async fn in_time<T>(deadline: Instant, lock: impl Future<Output = T>) -> Result<T, Failure> {
+    timeout_at(deadline, lock).await.map_err(|_| {
+        Failure::argument(
+            "Another create_session call is still looking for the same agent, environment or request_key.",
+            "make the same call again; nothing was sent.",
+        )
+    })
 }
 
 /// With an allow-list the choice is the caller's.

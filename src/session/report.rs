@@ -1,5 +1,7 @@
 //! History → facts: what every tool that acts on a session returns.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -304,15 +306,15 @@ const ACTIVITY_LINE: usize = 90;
 
 /// One line for each tool call, with how it ended, and for what else a reader should know of.
 fn activity(events: &[&Event]) -> Vec<String> {
-    let outcome = |id: &str| {
-        let result = events.iter().find(|event| {
-            event.kind.ends_with("tool_result") && event.answers().as_deref() == Some(id)
-        });
-        match result.map(|result| result.value().get("is_error").and_then(Value::as_bool)) {
-            Some(Some(true)) => "error",
-            Some(_) => "ok",
-            None => "no result yet",
-        }
+    let results: HashMap<String, bool> = events
+        .iter()
+        .filter(|event| event.kind.ends_with("tool_result"))
+        .filter_map(|event| Some((event.answers()?, event.is_error())))
+        .collect();
+    let outcome = |id: &str| match results.get(id) {
+        Some(true) => "error",
+        Some(false) => "ok",
+        None => "no result yet",
     };
     let line = |event: &&Event| match event.kind.as_str() {
         "agent.tool_use" | "agent.mcp_tool_use" | "agent.custom_tool_use" => Some(format!(

@@ -79,10 +79,14 @@ impl Server {
             Shape::Digest => Detail::Digest,
             Shape::Full => Detail::Full,
         };
+        let patience = self.bridge.patience(Some(args.wait_seconds));
         let call = self.attend(&context);
         if let Some(event) = optional_id("event_id", args.event_id.as_deref())? {
             let page = call
-                .run(self.bridge.read_one(&session, &event, detail, args.offset))
+                .run(
+                    self.bridge
+                        .read_one(&session, &event, detail, args.offset, &patience),
+                )
                 .await?;
             return Ok(Shown::page(&page));
         }
@@ -105,7 +109,6 @@ impl Server {
                 Order::Newest
             },
         };
-        let patience = self.bridge.patience(Some(args.wait_seconds));
         let page = call
             .run(
                 self.bridge

@@ -8,11 +8,12 @@ use serde_json::json;
 
 use super::parameters::Parameters;
 use super::{ToolError, id};
-use crate::bridge::{Sessions, Threads, Until};
+use crate::api::Id;
+use crate::bridge::{Failure, Sessions, Threads, Until};
 use crate::server::Server;
 use crate::server::present::{Answer, Shown, report_schema, schema, strings};
 use crate::session::render;
-use crate::session::report::Report;
+use crate::session::report::{Report, cut};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -40,7 +41,9 @@ enum Wanted {
 }
 
 /// Least that a report is given of the whole; those of more sessions are listed by state only.
-const SMALLEST_SHARE: usize = 900;
+const SMALLEST_SHARE: usize = 1200;
+/// Failures that are told in words; the rest is counted.
+const TOLD_FAILURES: usize = 5;
 
 #[derive(Serialize)]
 struct Statuses {
@@ -114,16 +117,20 @@ impl Server {
 }
 
 fn shown(sessions: Sessions, budget: usize) -> Shown {
-    let failures: Vec<String> = sessions
+    let failed = sessions.failures.len();
+    let told = (budget / 2 / 300).clamp(1, TOLD_FAILURES);
+    let words = |(id, failure): (Id, Failure)| {
+        format!("{id}: {}", cut(&ToolError::from(failure).to_string(), 250))
+    };
+    let mut failures: Vec<String> = sessions
         .failures
         .into_iter()
-        .map(|(id, failure)| {
-            format!(
-                "{id}: {}",
-                crate::session::report::cut(&ToolError::from(failure).to_string(), 400)
-            )
-        })
+        .take(told)
+        .map(words)
         .collect();
+    if failed > told {
+        failures.push(format!("{} more could not be read", failed - told));
+    }
     let failure_chars: usize = failures
         .iter()
         .map(|failure| render::json(failure).chars().count() + 1)
