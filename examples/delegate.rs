@@ -126,6 +126,7 @@ async fn server() -> anyhow::Result<PathBuf> {
         .arg(target);
     build.args(profile.ends_with("release").then_some("--release"));
     build.current_dir(env!("CARGO_MANIFEST_DIR"));
+    say("Building the server (the first time takes a minute or two) …");
     if !build.status().await?.success() {
         bail!("the server could not be built");
     }

@@ -11,7 +11,7 @@
 //!
 //! | room | what it does | what it may use |
 //! | --- | --- | --- |
-//! | [`server`] | the MCP face: tools, results, progress, cancellation | `bridge`, `session`, rmcp, schemars |
+//! | [`server`] | the MCP face: tools, results, progress, cancellation | `bridge`, `session`, ids and errors of `api`, rmcp, schemars |
 //! | [`bridge`] | what a request means: start, send, wait, resolve, read, close | `api`, `session`, tokio |
 //! | [`session`] | what a session's events mean; pure | `api::events` and other types of `api`, std, serde |
 //! | [`api`] | the Managed Agents API, typed | reqwest, serde |
@@ -26,4 +26,5 @@ pub mod config;
 pub mod key;
 pub mod server;
 pub mod session;
+pub mod settings;
 pub mod simulator;

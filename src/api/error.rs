@@ -61,6 +61,8 @@ pub enum Delivery {
     NotSent,
     /// The request left; whether it was acted on is not known.
     Unknown,
+    /// The request left, and may still be acted on: the answer did not come in time.
+    Late,
 }
 
 impl Error {
@@ -89,7 +91,7 @@ impl Error {
         match self {
             // A gateway may answer 503 or 529 for a request that went through: looking costs one call.
             Error::Refused(refusal) => refusal.status == 408 || refusal.status >= 500,
-            Error::Unreachable { delivery, .. } => *delivery == Delivery::Unknown,
+            Error::Unreachable { delivery, .. } => *delivery != Delivery::NotSent,
             Error::Unreadable { .. } => true,
             Error::Keyless(_) => false,
         }

@@ -118,6 +118,16 @@ impl Event {
         id.and_then(Value::as_str).map(str::to_owned)
     }
 
+    /// What the permission policy made of a tool call: `allow`, `ask` or `deny`.
+    pub fn permission(&self) -> Option<String> {
+        let value = self.value();
+        let permission = value.get("evaluated_permission")?;
+        permission
+            .as_str()
+            .or_else(|| permission.get("type")?.as_str())
+            .map(str::to_owned)
+    }
+
     /// Whether it is the result of a tool that failed.
     pub fn is_error(&self) -> bool {
         self.value().get("is_error").and_then(Value::as_bool) == Some(true)

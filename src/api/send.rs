@@ -414,7 +414,7 @@ fn no_time() -> Error {
 fn timed_out() -> Error {
     Error::Unreachable {
         reason: "no answer within the time allowed".to_owned(),
-        delivery: Delivery::Unknown,
+        delivery: Delivery::Late,
     }
 }
 

@@ -60,7 +60,13 @@ impl Bridge {
         let asked = self.memory.update(session, |asked| {
             *asked = sent.question(&question, std::mem::take(&mut asked.answered))
         });
-        self.follow(session, asked, patience, attention).await
+        let mut report = self.follow(session, asked, patience, attention).await?;
+        if report.state == State::NeedsAction {
+            let note = "if your message is still queued, it is read only after everything pending is answered; it allowed \
+                        nothing, and must not be sent again";
+            report.notes.push(note.to_owned());
+        }
+        Ok(report)
     }
 
     /// Answers pending tool calls, and waits for what comes of it.

@@ -77,6 +77,11 @@ impl Bridge {
         self.end(session, ending, patience.deadline)
             .await
             .map_err(Failure::while_trying(doing))?;
+        // The same request_key may start something new from now on.
+        self.started
+            .lock()
+            .await
+            .retain(|_, id| id != session.as_str());
         Ok(Closed { ending, last })
     }
 

@@ -1,21 +1,148 @@
-//! The agent and the environment of sessions that name none: found by a mark in their metadata, or made once.
+//! The agent and the environment of a new session: named by the caller, configured, or the default pair, which is found
+//! by a mark in its metadata or made once.
+
+use std::future::Future;
 
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout_at};
 
-use super::{Failure, MARK, find};
+use super::{Bridge, Failure, MARK, find};
 use crate::api::environments::Environment;
 use crate::api::{Client, Id};
 
 /// Value of the mark on what was made to be the default.
 const DEFAULT: &str = "default";
-pub(super) const DEFAULT_NAME: &str = "managed-agents-mcp default";
+const DEFAULT_NAME: &str = "managed-agents-mcp default";
+
+/// Agent and environment of sessions that name none, once they are known. Locked while they are looked for, so that
+/// two calls do not both create them.
+#[derive(Default)]
+pub(super) struct Defaults {
+    agent: Mutex<Option<Id>>,
+    environment: Mutex<Option<Id>>,
+}
+
+impl Defaults {
+    /// They may have been archived: look again next time.
+    pub(super) fn forget(&self) {
+        // Whoever holds them is just looking.
+        let known = [self.agent.try_lock(), self.environment.try_lock()];
+        known
+            .into_iter()
+            .flatten()
+            .for_each(|mut known| *known = None);
+    }
+}
+
+impl Bridge {
+    pub(super) async fn agent_for(
+        &self,
+        api: &Client,
+        wanted: Option<&str>,
+    ) -> Result<Chosen, Failure> {
+        let allowed = &self.config.allow_agents;
+        if let Some(wanted) = wanted {
+            return find::agent(api, wanted, allowed)
+                .await
+                .map(Chosen::by_the_caller);
+        }
+        if let Some(configured) = &self.config.agent {
+            let id = find::agent(api, configured, allowed).await?;
+            return Ok(Chosen {
+                notes: vec![format!("agent: {configured} ({id}), as configured")],
+                id,
+            });
+        }
+        none_named("agent", allowed)?;
+        let mut known = in_time(api.deadline(), self.defaults.agent.lock()).await?;
+        let mut notes = Vec::new();
+        let id = match known.as_ref() {
+            Some(id) => id.clone(),
+            None => known
+                .insert(agent(api, &self.config.model, &mut notes).await?)
+                .clone(),
+        };
+        notes.push(format!("agent: {} ({id})", DEFAULT_NAME));
+        Ok(Chosen { id, notes })
+    }
+
+    pub(super) async fn environment_for(
+        &self,
+        api: &Client,
+        wanted: Option<&str>,
+    ) -> Result<Chosen, Failure> {
+        let allowed = &self.config.allow_environments;
+        if let Some(wanted) = wanted {
+            return find::environment(api, wanted, allowed)
+                .await
+                .map(Chosen::by_the_caller);
+        }
+        if let Some(configured) = &self.config.environment {
+            let id = find::environment(api, configured, allowed).await?;
+            return Ok(Chosen {
+                notes: vec![format!("environment: {configured} ({id}), as configured")],
+                id,
+            });
+        }
+        none_named("environment", allowed)?;
+        let mut known = in_time(api.deadline(), self.defaults.environment.lock()).await?;
+        let mut notes = Vec::new();
+        let id = match known.as_ref() {
+            Some(id) => id.clone(),
+            None => known.insert(environment(api, &mut notes).await?).clone(),
+        };
+        notes.push(format!("environment: {} ({id})", DEFAULT_NAME));
+        Ok(Chosen { id, notes })
+    }
+}
+
+/// An agent or environment, and what to tell the caller who did not name it.
+pub(super) struct Chosen {
+    id: Id,
+    notes: Vec<String>,
+}
+
+impl Chosen {
+    fn by_the_caller(id: Id) -> Chosen {
+        Chosen {
+            id,
+            notes: Vec::new(),
+        }
+    }
+
+    pub(super) fn noted(self, notes: &mut Vec<String>) -> Id {
+        notes.extend(self.notes);
+        self.id
+    }
+}
+
+/// Waits for another call that is busy with the same, but not beyond the end of this one.
+pub(super) async fn in_time<T>(
+    deadline: Instant,
+    lock: impl Future<Output = T>,
+) -> Result<T, Failure> {
+    timeout_at(deadline, lock).await.map_err(|_| {
+        Failure::argument(
+            "Another create_session call is still looking for the same agent, environment or request_key.",
+            "make the same call again; nothing was sent.",
+        )
+    })
+}
+
+/// With an allow-list the choice is the caller's.
+fn none_named(noun: &str, allowed: &[String]) -> Result<(), Failure> {
+    if allowed.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::argument(
+        format!("No {noun} was named, and only some may be used here."),
+        format!("pass `{noun}`, one of: {}.", allowed.join(", ")),
+    ))
+}
 
 /// The agent that this product marked as its default, made if there is none.
-pub(super) async fn agent(
-    api: &Client,
-    model: &str,
-    notes: &mut Vec<String>,
-) -> Result<Id, Failure> {
+async fn agent(api: &Client, model: &str, notes: &mut Vec<String>) -> Result<Id, Failure> {
     let doing = "find or create the default agent";
     let all = find::agents(api)
         .await
@@ -51,7 +178,7 @@ pub(super) async fn agent(
 }
 
 /// The environment that this product marked as its default, made if there is none.
-pub(super) async fn environment(api: &Client, notes: &mut Vec<String>) -> Result<Id, Failure> {
+async fn environment(api: &Client, notes: &mut Vec<String>) -> Result<Id, Failure> {
     let doing = "find or create the default environment";
     let marked_one = |all: Vec<Environment>| {
         let marked = |environment: &Environment| {

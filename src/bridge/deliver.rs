@@ -68,7 +68,7 @@ impl Bridge {
             .map_err(Failure::while_trying(doing))?;
         let known: HashSet<String> = before.into_iter().map(|event| event.id).collect();
         let first = Delivering {
-            api: &self.api.until(first_attempt(deadline)),
+            api: &self.api.until(first_attempt(deadline, LONGEST_ATTEMPT)),
             ..delivery
         };
         let error = match first.send(&known).await {
@@ -94,7 +94,7 @@ impl Bridge {
 }
 
 /// The first attempt leaves time to look whether it arrived, and to send again, unless there is none to spare.
-pub(super) fn first_attempt(deadline: Instant) -> Instant {
+pub(super) fn first_attempt(deadline: Instant, longest: Duration) -> Instant {
     let now = Instant::now();
     let left = deadline.saturating_duration_since(now);
     let spared = if left > 2 * SETTLING {
@@ -102,7 +102,7 @@ pub(super) fn first_attempt(deadline: Instant) -> Instant {
     } else {
         left / 4
     };
-    now + (left - spared).min(LONGEST_ATTEMPT)
+    now + (left - spared).min(longest)
 }
 
 /// Why it stayed open what became of a send.

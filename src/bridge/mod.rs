@@ -14,8 +14,11 @@ mod find;
 mod follow;
 mod line;
 mod memory;
+mod progress;
 mod read;
+mod scan;
 mod sessions;
+mod status;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,7 +31,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{Client, Id};
-use crate::config::Config;
+use crate::config::{Approvals, Config};
 use crate::session::report::Report;
 use crate::session::turn::State;
 pub use answer::{Decision, Verdict};
@@ -36,7 +39,8 @@ pub use catalog::Listed;
 pub use close::{Closed, Ending};
 pub use failure::Failure;
 pub use read::{Order, Reading};
-pub use sessions::{Changes, SessionQuery, SessionRow, Sessions, Threads, Until};
+pub use sessions::{Changes, SessionQuery, SessionRow};
+pub use status::{Sessions, Threads, Until};
 
 /// What a call may take beyond its `wait_seconds`: the last look, and a slow line.
 const GRACE: Duration = Duration::from_millis(1800);
@@ -48,7 +52,7 @@ pub struct Bridge {
     config: Arc<Config>,
     api: Client,
     memory: Memory,
-    defaults: start::Defaults,
+    defaults: defaults::Defaults,
     /// Sessions of this process by their request_key.
     started: tokio::sync::Mutex<HashMap<String, String>>,
 }
@@ -99,7 +103,7 @@ impl Bridge {
             config,
             api,
             memory: Memory::default(),
-            defaults: start::Defaults::default(),
+            defaults: defaults::Defaults::default(),
             started: tokio::sync::Mutex::default(),
         }
     }
@@ -146,15 +150,20 @@ impl Bridge {
         }
         let mut report = follow.report();
         report.simulated = self.config.is_simulated();
-        report.next = next(&report);
+        report.next = next(&report, &self.config);
         report.notes.extend(notes);
         report
     }
 }
 
 /// What to call next. Names tools and parameters only.
-fn next(report: &Report) -> String {
+fn next(report: &Report, config: &Config) -> String {
     let id = &report.session_id;
+    if config.read_only {
+        return format!(
+            "get_events with session_id {id} reads what happened; this server only reads."
+        );
+    }
     match report.state {
         State::Ready => format!("send_message with session_id {id} starts the work."),
         State::Working => format!(
@@ -162,6 +171,11 @@ fn next(report: &Report) -> String {
              get_events with after (the cursor) reads what happened; interrupt_session stops the turn."
         ),
         State::Done => format!("send_message with session_id {id} goes on; close_session when nothing more is needed."),
+        State::NeedsAction if config.approvals == Approvals::Human => format!(
+            "Only a person may allow: ask the user to decide on the session's page, {}; resolve_action can only deny, or \
+             return the result of a tool. Then get_status with wait_seconds.",
+            report.url
+        ),
         State::NeedsAction => format!(
             "Show what is pending to the user, then resolve_action with session_id {id}: for each event_id `decision` \
              on a tool_confirmation, `result` for the other kinds."

@@ -7,10 +7,13 @@ use tokio::time::{Duration, Instant, sleep, sleep_until};
 
 use super::follow::Follow;
 use super::line::{Line, News};
+use super::scan::{Run, fetch, find};
 use super::{Attention, Bridge, Failure, Patience};
-use crate::api::events::{Event, EventFilter};
-use crate::api::{Client, Error, Fault, Id};
+use crate::api::events::Event;
+use crate::api::{Client, Id};
+use crate::session::clean::clean_line;
 use crate::session::digest::{Detail, Page, fill, slice};
+use crate::session::report::is_noise;
 use crate::session::turn::{self, Asked, State};
 
 /// In which direction a page is read.
@@ -39,12 +42,16 @@ pub struct Reading {
     pub order: Order,
 }
 
-/// Events on a page of a list that is searched.
-const PAGE: u32 = 1000;
-/// A cursor is looked for among so many of the newest events before the record is read from its start.
-const NEAR: usize = 2000;
-/// Most pages that one call reads.
-const MOST_PAGES: usize = 1200;
+impl Reading {
+    /// Without types named, the digest leaves out what has no content.
+    pub(super) fn shows(&self, event: &Event) -> bool {
+        match self.types.is_empty() {
+            true => self.detail == Detail::Full || !is_noise(&event.kind),
+            false => self.types.contains(&event.kind),
+        }
+    }
+}
+
 /// The end of a turn may be followed by late words for so long.
 const LATE_WORDS: i64 = 3;
 /// News that come close together are read together.
@@ -52,15 +59,10 @@ const GATHERING: Duration = Duration::from_millis(500);
 /// Silence is checked against the list after so long; without a line, more often.
 const AUDIT: Duration = Duration::from_secs(5);
 const LINELESS_LOOK: Duration = Duration::from_millis(1500);
+/// A cursor may be listed so late.
+const LISTED_WITHIN: Duration = Duration::from_secs(2);
 /// Events whose place is not final are looked at again so soon.
 const HELD_LOOK: Duration = Duration::from_millis(500);
-
-/// A run of events, in the order asked for.
-struct Run {
-    events: Vec<Event>,
-    /// Nothing more can be read in this direction now.
-    ended: bool,
-}
 
 impl Bridge {
     /// One page of the record; waits for something to show if it is asked to and the session is working.
@@ -74,6 +76,7 @@ impl Bridge {
         let api = self.api.until(patience.deadline);
         let mut line = Line::new(&api, session);
         let mut last: Option<Page> = None;
+        let started = Instant::now();
         loop {
             let (page, held) = match (self.page(&api, session, reading, patience).await, last) {
                 (Ok(Some(read)), _) => read,
@@ -81,7 +84,10 @@ impl Bridge {
                 (Err(_) | Ok(None), Some(page)) => return Ok(page),
                 (Err(failure), None) => return Err(failure),
                 // The list may lag behind the one that the cursor is from.
-                (Ok(None), None) if Instant::now() + 2 * HELD_LOOK < patience.deadline => {
+                (Ok(None), None)
+                    if started.elapsed() < LISTED_WITHIN
+                        && Instant::now() + 2 * HELD_LOOK < patience.deadline =>
+                {
                     last = None;
                     sleep(HELD_LOOK).await;
                     continue;
@@ -152,7 +158,7 @@ impl Bridge {
             .take(stable)
             .rposition(|event| !event.id.is_empty())
             .map_or(0, |at| at + 1);
-        let shown = |event: &Event| reading.types.is_empty() || reading.types.contains(&event.kind);
+        let shown = |event: &Event| reading.shows(event);
         let available = events.get(..stable).unwrap_or_default();
         let fitted = fill(
             available,
@@ -174,6 +180,18 @@ impl Bridge {
                 fitted.cut.len()
             )
         });
+        let absent = (!reading.types.is_empty() && fitted.entries.is_empty() && !events.is_empty())
+            .then(|| {
+                let mut kinds: Vec<&str> = events.iter().map(|event| event.kind.as_str()).collect();
+                kinds.sort_unstable();
+                kinds.dedup();
+                let kinds: Vec<String> = kinds.into_iter().take(20).map(clean_line).collect();
+                format!(
+                    "no event here has a type of {:?}; there are: {}",
+                    reading.types,
+                    kinds.join(", ")
+                )
+            });
         let cursor = fitted.cursor.or_else(|| reading.after.clone());
         let page = Page {
             session_id: session.as_str().to_owned(),
@@ -184,7 +202,11 @@ impl Bridge {
             untrusted: true,
             omitted,
             next: String::new(),
-            notes: notes.into_iter().chain(patience.note.clone()).collect(),
+            notes: notes
+                .into_iter()
+                .chain(absent)
+                .chain(patience.note.clone())
+                .collect(),
             simulated: self.config.is_simulated(),
         };
         let next = next(&page, reading, held);
@@ -315,50 +337,6 @@ fn from_window(follow: &Follow, reading: &Reading) -> Option<Run> {
     (ended || events.len() > reading.limit).then_some(Run { events, ended })
 }
 
-/// Reads as many events as a page may need; `None`: the cursor is not in the record.
-async fn fetch(api: &Client, session: &Id, reading: &Reading) -> Result<Option<Run>, Error> {
-    let thread = reading.thread.clone();
-    // Without a cursor the first page will do.
-    let page = if reading.after.is_some() {
-        PAGE
-    } else {
-        (2 * reading.limit as u32).clamp(100, PAGE)
-    };
-    let mut scan = Scan::new(api, session, thread.clone(), reading.order, page);
-    match (&reading.after, reading.order) {
-        (None, _) => {}
-        (Some(after), Order::Newest) => {
-            if !scan.skip_to(after).await? {
-                return Ok(None);
-            }
-        }
-        (Some(after), Order::Oldest) => {
-            let mut back = Scan::new(api, session, thread, Order::Newest, PAGE);
-            if let Some(mut events) = back.take_until(after, NEAR).await? {
-                events.reverse();
-                return Ok(Some(Run {
-                    events,
-                    ended: true,
-                }));
-            }
-            if !scan.skip_to(after).await? {
-                return Ok(None);
-            }
-        }
-    }
-    scan.take_page(reading).await.map(Some)
-}
-
-async fn find(api: &Client, session: &Id, event_id: &str) -> Result<Option<Event>, Error> {
-    let mut scan = Scan::new(api, session, None, Order::Newest, PAGE);
-    while let Some(event) = scan.next().await? {
-        if event.id == event_id {
-            return Ok(Some(event));
-        }
-    }
-    Ok(None)
-}
-
 fn lost(session: &Id, reading: &Reading) -> Failure {
     unknown_event(session, reading.after.as_deref().unwrap_or_default())
 }
@@ -373,115 +351,4 @@ fn unknown_event(session: &Id, event_id: &str) -> Failure {
         format!("Event `{shown}` is not in the record of session {session}."),
         "use an id or cursor that get_events or get_status returned for this session; without `after` the record is read from its start.",
     )
-}
-
-/// The pages of a list, one event after the other.
-struct Scan<'a> {
-    api: &'a Client,
-    session: &'a Id,
-    filter: EventFilter,
-    page: std::vec::IntoIter<Event>,
-    started: bool,
-    pages: usize,
-    /// Ids of all events so far: a list that turns in a circle shows them again.
-    seen: HashSet<String>,
-}
-
-impl<'a> Scan<'a> {
-    fn new(
-        api: &'a Client,
-        session: &'a Id,
-        thread_id: Option<Id>,
-        order: Order,
-        page: u32,
-    ) -> Scan<'a> {
-        let newest_first = order == Order::Newest;
-        let filter = EventFilter {
-            newest_first,
-            thread_id,
-            limit: Some(page),
-            ..EventFilter::default()
-        };
-        Scan {
-            api,
-            session,
-            filter,
-            page: Vec::new().into_iter(),
-            started: false,
-            pages: 0,
-            seen: HashSet::new(),
-        }
-    }
-
-    async fn next(&mut self) -> Result<Option<Event>, Error> {
-        loop {
-            if let Some(event) = self.page.next() {
-                return Ok(Some(event));
-            }
-            if self.started && self.filter.page.is_none() {
-                return Ok(None);
-            }
-            let page = match self.api.list_events(self.session, &self.filter).await {
-                Err(Error::Unreadable {
-                    fault: Fault::TooLarge,
-                    ..
-                }) if self.filter.limit > Some(1) => {
-                    self.filter.limit = self.filter.limit.map(|limit| (limit / 8).max(1));
-                    continue;
-                }
-                page => page?,
-            };
-            self.started = true;
-            self.pages += 1;
-            let mut new = page.data;
-            new.retain(|event| event.id.is_empty() || self.seen.insert(event.id.clone()));
-            let goes_on = !new.is_empty() && self.pages < MOST_PAGES;
-            self.filter.page = page.next_page.filter(|_| goes_on);
-            self.page = new.into_iter();
-        }
-    }
-
-    async fn skip_to(&mut self, id: &str) -> Result<bool, Error> {
-        while let Some(event) = self.next().await? {
-            if event.id == id {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    async fn take_until(&mut self, id: &str, most: usize) -> Result<Option<Vec<Event>>, Error> {
-        let mut events = Vec::new();
-        while let Some(event) = self.next().await? {
-            if event.id == id {
-                return Ok(Some(events));
-            }
-            if events.len() >= most {
-                return Ok(None);
-            }
-            events.push(event);
-        }
-        Ok(None)
-    }
-
-    /// Events until there are surely more than one page shows.
-    async fn take_page(&mut self, reading: &Reading) -> Result<Run, Error> {
-        let mut events = Vec::new();
-        let mut shown = 0;
-        while shown <= reading.limit {
-            let Some(event) = self.next().await? else {
-                return Ok(Run {
-                    events,
-                    ended: true,
-                });
-            };
-            let is_shown = reading.types.is_empty() || reading.types.contains(&event.kind);
-            shown += usize::from(is_shown && !crate::session::report::is_noise(&event.kind));
-            events.push(event);
-        }
-        Ok(Run {
-            events,
-            ended: false,
-        })
-    }
 }

@@ -1,50 +1,20 @@
 //! Several sessions at once: how they stand, which exist; and changes to one that start no work.
 
-use futures_util::StreamExt;
 use futures_util::future::join_all;
-use futures_util::stream::FuturesUnordered;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tokio::time::{Duration, Instant};
-use tokio_util::sync::CancellationToken;
 
 use super::catalog::Listed;
 use super::follow::Follow;
 use super::{Attention, Bridge, Failure, MARK, Patience, find};
 use crate::api::events::EventFilter;
 use crate::api::sessions::{Session, SessionFilter, budget};
-use crate::api::threads::Thread;
 use crate::api::{Client, Error, Id, with};
 use crate::session::clean::clean_line;
 use crate::session::history::History;
-use crate::session::report::{Report, ThreadRow};
+use crate::session::report::Report;
 use crate::session::turn::{self, Lifecycle, State};
-
-/// When a wait on several sessions ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Until {
-    /// One of them stopped working.
-    Any,
-    /// All of them did.
-    All,
-}
-
-/// Whether the threads of each session are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Threads {
-    /// They are read as well.
-    Shown,
-    /// They are left out.
-    Hidden,
-}
-
-/// How several sessions stand, in the order that was asked for.
-pub struct Sessions {
-    /// One report for each session that could be read.
-    pub reports: Vec<Report>,
-    /// Id and failure of each that could not.
-    pub failures: Vec<(Id, Failure)>,
-}
 
 /// A session in a list.
 #[derive(Debug, Clone, Serialize)]
@@ -97,119 +67,13 @@ pub struct SessionQuery {
 }
 
 /// A change may take so long, with the looks before and after it.
-const CHANGING: Duration = Duration::from_secs(15);
+const CHANGING: Duration = Duration::from_secs(10);
 /// Pages that a search through all sessions reads at most.
 const SEARCHED_PAGES: usize = 25;
 /// Idle sessions of a list whose events are read.
 const GLANCES: usize = 30;
 
 impl Bridge {
-    /// How sessions stand; waits until one or all of them stopped working.
-    pub async fn status(
-        &self,
-        ids: &[Id],
-        until: Until,
-        threads: Threads,
-        patience: &Patience,
-        attention: &Attention,
-    ) -> Sessions {
-        let enough = CancellationToken::new();
-        let mut looks: FuturesUnordered<_> = ids
-            .iter()
-            .enumerate()
-            .map(|(place, id)| {
-                let attention = Attention {
-                    stop: enough.clone(),
-                    ..attention.clone()
-                };
-                async move {
-                    let stand = self.stand(id, patience, &attention).await;
-                    match (stand, threads) {
-                        (Ok(report), Threads::Shown) => {
-                            (place, self.with_threads(id, patience, report).await)
-                        }
-                        (stand, _) => (place, stand),
-                    }
-                }
-            })
-            .collect();
-        let mut stands = Vec::new();
-        loop {
-            let next = tokio::select! {
-                next = looks.next() => next,
-                () = attention.stop.cancelled(), if !enough.is_cancelled() => {
-                    enough.cancel();
-                    continue;
-                }
-            };
-            let Some((place, stand)) = next else { break };
-            let stopped = !matches!(&stand, Ok(report) if report.state == State::Working);
-            if stopped && until == Until::Any {
-                enough.cancel();
-            }
-            stands.push((place, stand));
-        }
-        stands.sort_by_key(|(place, _)| *place);
-        let mut sessions = Sessions {
-            reports: Vec::new(),
-            failures: Vec::new(),
-        };
-        for ((_, stand), id) in stands.into_iter().zip(ids) {
-            match stand {
-                Ok(report) => sessions.reports.push(report),
-                Err(failure) => sessions.failures.push((id.clone(), failure)),
-            }
-        }
-        sessions
-    }
-
-    async fn with_threads(
-        &self,
-        id: &Id,
-        patience: &Patience,
-        report: Report,
-    ) -> Result<Report, Failure> {
-        let doing = format!("read the threads of session {id}");
-        let listed = self
-            .api
-            .until(patience.deadline)
-            .list_threads(id)
-            .await
-            .map_err(Failure::while_trying(doing))?;
-        let row = |thread: &Thread| ThreadRow {
-            thread_id: thread.id.clone(),
-            agent: clean_line(&thread.agent.name),
-            status: clean_line(&thread.status),
-            primary: thread.parent_thread_id.is_none(),
-        };
-        Ok(Report {
-            threads: listed.data.iter().map(row).collect(),
-            ..report
-        })
-    }
-
-    async fn stand(
-        &self,
-        id: &Id,
-        patience: &Patience,
-        attention: &Attention,
-    ) -> Result<Report, Failure> {
-        let doing = || format!("read session {id}");
-        let mut follow = Follow::new(&self.api, patience.deadline, id, self.memory.recall(id));
-        follow
-            .look()
-            .await
-            .map_err(Failure::while_trying(doing()))?;
-        let turn = follow.turn();
-        if !turn.is_over() || !turn.settled {
-            follow
-                .finish(patience, attention)
-                .await
-                .map_err(Failure::while_trying(doing()))?;
-        }
-        Ok(self.conclude(id, &follow, patience.note.clone().into_iter().collect()))
-    }
-
     /// One page of sessions. The API cannot search metadata, so for `mine` whole pages are read and sifted.
     pub async fn list_sessions(&self, query: SessionQuery) -> Result<Listed<SessionRow>, Failure> {
         let api = self.api_in_time();
@@ -265,23 +129,27 @@ impl Bridge {
             .take(GLANCES);
         let glances = unknown.map(|row| async {
             if let Ok(id) = Id::parse(&row.session_id) {
-                row.state = self.glance(api, &id).await.ok();
+                row.state = self.glance(api, &id).await.ok().flatten();
             }
         });
         join_all(glances).await;
     }
 
-    async fn glance(&self, api: &Client, id: &Id) -> Result<State, Error> {
+    async fn glance(&self, api: &Client, id: &Id) -> Result<Option<State>, Error> {
         let filter = EventFilter {
             newest_first: true,
             limit: Some(50),
             ..EventFilter::default()
         };
-        let mut newest = api.list_events(id, &filter).await?.data;
+        let page = api.list_events(id, &filter).await?;
+        let mut newest = page.data;
         newest.reverse();
         let mut history = History::default();
         history.listed(newest);
-        Ok(turn::judge(&history, &self.memory.recall(id), Lifecycle::default()).state)
+        let turn = turn::judge(&history, &self.memory.recall(id), Lifecycle::default());
+        // Fifty events of work, and no word on how it stands.
+        let is_guess = turn.state == State::Ready && page.next_page.is_some();
+        Ok((!is_guess).then_some(turn.state))
     }
 
     /// The newest session whose metadata holds this pair, among the newest thousand.

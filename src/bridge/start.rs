@@ -1,13 +1,11 @@
 //! One idempotent start: defaults, resources, budget and the first event in a single request.
 
-use std::future::Future;
-
 use serde_json::{Map, Value, json};
-use tokio::sync::Mutex;
-use tokio::time::{Duration, Instant, sleep, sleep_until, timeout_at};
+use tokio::time::{Duration, Instant, sleep, sleep_until};
 
+use super::defaults::in_time;
 use super::deliver::first_attempt;
-use super::{Attention, Bridge, Failure, MARK, Patience, defaults, find};
+use super::{Attention, Bridge, Failure, MARK, Patience};
 use crate::api::sessions::{Session, budget};
 use crate::api::{Client, Delivery, Error, Id, with};
 use crate::session::report::Report;
@@ -15,28 +13,10 @@ use crate::session::turn::Unnamed;
 
 /// Metadata key of a session that holds the caller's `request_key`, or the one made for it.
 const REQUEST_KEY: &str = "managed-agents-mcp-request";
+/// A create clones repositories before it answers.
+const LONGEST_CREATE: Duration = Duration::from_secs(60);
 /// Two looks for a session that may have been created are so far apart.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(2000);
-
-/// Agent and environment of sessions that name none, once they are known. Locked while they are looked for, so that
-/// two calls do not both create them.
-#[derive(Default)]
-pub(super) struct Defaults {
-    agent: Mutex<Option<Id>>,
-    environment: Mutex<Option<Id>>,
-}
-
-impl Defaults {
-    /// They may have been archived: look again next time.
-    fn forget(&self) {
-        // Whoever holds them is just looking.
-        let known = [self.agent.try_lock(), self.environment.try_lock()];
-        known
-            .into_iter()
-            .flatten()
-            .for_each(|mut known| *known = None);
-    }
-}
 
 /// What to start.
 #[derive(Debug, Clone, Default)]
@@ -189,7 +169,7 @@ impl Bridge {
         let doing = "start the session";
         let error = match named(
             self.api
-                .until(first_attempt(deadline))
+                .until(first_attempt(deadline, LONGEST_CREATE))
                 .create_session(body.clone())
                 .await,
         ) {
@@ -226,6 +206,16 @@ impl Bridge {
             true => unknown(error),
             false => Failure::while_trying(doing)(error),
         };
+        // A create may take long. While the first may still succeed, a second would be one too many.
+        if matches!(
+            error,
+            Error::Unreachable {
+                delivery: Delivery::Late,
+                ..
+            }
+        ) {
+            return Err(unknown(error));
+        }
         let (forbidden, pause) = match &error {
             Error::Refused(refusal) => (
                 refusal.should_retry == Some(false),
@@ -257,101 +247,6 @@ impl Bridge {
         sleep_until((Instant::now() + BETWEEN_LOOKS).min(api.deadline())).await;
         self.find_session(api, REQUEST_KEY, key).await
     }
-
-    async fn agent_for(&self, api: &Client, wanted: Option<&str>) -> Result<Chosen, Failure> {
-        let allowed = &self.config.allow_agents;
-        if let Some(wanted) = wanted {
-            return find::agent(api, wanted, allowed)
-                .await
-                .map(Chosen::by_the_caller);
-        }
-        if let Some(configured) = &self.config.agent {
-            let id = find::agent(api, configured, allowed).await?;
-            return Ok(Chosen {
-                notes: vec![format!("agent: {configured} ({id}), as configured")],
-                id,
-            });
-        }
-        none_named("agent", allowed)?;
-        let mut known = in_time(api.deadline(), self.defaults.agent.lock()).await?;
-        let mut notes = Vec::new();
-        let id = match known.as_ref() {
-            Some(id) => id.clone(),
-            None => known
-                .insert(defaults::agent(api, &self.config.model, &mut notes).await?)
-                .clone(),
-        };
-        notes.push(format!("agent: {} ({id})", defaults::DEFAULT_NAME));
-        Ok(Chosen { id, notes })
-    }
-
-    async fn environment_for(&self, api: &Client, wanted: Option<&str>) -> Result<Chosen, Failure> {
-        let allowed = &self.config.allow_environments;
-        if let Some(wanted) = wanted {
-            return find::environment(api, wanted, allowed)
-                .await
-                .map(Chosen::by_the_caller);
-        }
-        if let Some(configured) = &self.config.environment {
-            let id = find::environment(api, configured, allowed).await?;
-            return Ok(Chosen {
-                notes: vec![format!("environment: {configured} ({id}), as configured")],
-                id,
-            });
-        }
-        none_named("environment", allowed)?;
-        let mut known = in_time(api.deadline(), self.defaults.environment.lock()).await?;
-        let mut notes = Vec::new();
-        let id = match known.as_ref() {
-            Some(id) => id.clone(),
-            None => known
-                .insert(defaults::environment(api, &mut notes).await?)
-                .clone(),
-        };
-        notes.push(format!("environment: {} ({id})", defaults::DEFAULT_NAME));
-        Ok(Chosen { id, notes })
-    }
-}
-
-/// An agent or environment, and what to tell the caller who did not name it.
-struct Chosen {
-    id: Id,
-    notes: Vec<String>,
-}
-
-impl Chosen {
-    fn by_the_caller(id: Id) -> Chosen {
-        Chosen {
-            id,
-            notes: Vec::new(),
-        }
-    }
-
-    fn noted(self, notes: &mut Vec<String>) -> Id {
-        notes.extend(self.notes);
-        self.id
-    }
-}
-
-/// Waits for another call that is busy with the same, but not beyond the end of this one.
-async fn in_time<T>(deadline: Instant, lock: impl Future<Output = T>) -> Result<T, Failure> {
-    timeout_at(deadline, lock).await.map_err(|_| {
-        Failure::argument(
-            "Another create_session call is still looking for the same agent, environment or request_key.",
-            "make the same call again; nothing was sent.",
-        )
-    })
-}
-
-/// With an allow-list the choice is the caller's.
-fn none_named(noun: &str, allowed: &[String]) -> Result<(), Failure> {
-    if allowed.is_empty() {
-        return Ok(());
-    }
-    Err(Failure::argument(
-        format!("No {noun} was named, and only some may be used here."),
-        format!("pass `{noun}`, one of: {}.", allowed.join(", ")),
-    ))
 }
 
 /// A session without an id is no answer.

@@ -319,7 +319,7 @@ fn advice(error: &Error) -> String {
             "nothing was sent. Check ANTHROPIC_BASE_URL, the network and HTTPS_PROXY, then make the same call again."
         }
         Error::Unreachable {
-            delivery: Delivery::Unknown,
+            delivery: Delivery::Unknown | Delivery::Late,
             ..
         } => {
             "make the same call again, with a larger wait_seconds where it has one; before repeating something that was sent, \

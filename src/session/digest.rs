@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::render::{fenced, prefix};
-use super::report::{escaped, is_noise, summary};
+use super::report::{escaped, summary};
 use super::turn::State;
 use crate::api::events::Event;
 
@@ -80,7 +80,7 @@ pub fn fill(
         ends_on_id: true,
     };
     for event in events {
-        if !shown(event) || (detail == Detail::Digest && is_noise(&event.kind)) {
+        if !shown(event) {
             fitted.take(event);
             continue;
         }

@@ -23,13 +23,19 @@ pub fn fit(report: Report, budget: usize) -> Report {
     shorten_activity(&mut report, ACTIVITY_CHARS.min(budget / 4), &mut cuts);
     let words = std::mem::take(&mut report.words);
     report.reply = None;
-    // Names of what is cut need room as well.
-    let room = budget.saturating_sub(size(&report) + 400);
-    let (reply, reply_cuts) = fit_words(&words, &report.session_id, room);
-    report.reply = reply;
-    cuts.splice(0..0, reply_cuts);
+    let mut room = budget.saturating_sub(size(&report));
+    loop {
+        let (reply, reply_cuts) = fit_words(&words, &report.session_id, room);
+        report.reply = reply;
+        report.omitted = omitted(&[reply_cuts, cuts.clone()].concat());
+        // The names of what is cut need room as well.
+        let over = size(&report).saturating_sub(budget);
+        if over == 0 || room == 0 {
+            break;
+        }
+        room = room.saturating_sub(over);
+    }
     report.words = words;
-    report.omitted = omitted(&cuts);
     last_resort(&mut report, budget);
     report
 }
@@ -214,7 +220,12 @@ fn last_resort(report: &mut Report, budget: usize) {
             return;
         }
         step(report);
-        report.omitted = Some(all(report));
+        let exact = report
+            .omitted
+            .take()
+            .filter(|omitted| chars(omitted) < budget / 4 && !omitted.ends_with(&all(report)));
+        report.omitted =
+            Some(exact.map_or_else(|| all(report), |exact| format!("{exact}; {}", all(report))));
     }
 }
 
@@ -435,6 +446,35 @@ mod tests {
                 .omitted
                 .unwrap_or_default()
                 .starts_with("earlier messages sevt_0: get_events")
+        );
+    }
+
+    #[test]
+    fn a_long_turn_keeps_its_newest_activity_and_names_each_cut_exactly() {
+        let words = ["a".repeat(5_000), "b\n".repeat(10_000)];
+        let activity = (0..500)
+            .map(|number| format!("bash: step number {number} (ok)"))
+            .collect();
+        let fitted = fit(report(&words, activity, &["x".repeat(20_000)]), 16_000);
+        assert!(
+            fitted
+                .activity
+                .last()
+                .is_some_and(|line| line.contains("499"))
+        );
+        let omitted = fitted.omitted.clone().unwrap_or_default();
+        for part in [
+            "the reply after its first",
+            "earlier messages sevt_0",
+            "earlier lines",
+            "the whole input of sevt_tool0",
+        ] {
+            assert!(omitted.contains(part), "{part}: {omitted}");
+        }
+        assert!(
+            (15_000..=16_000).contains(&size(&fitted)),
+            "{}",
+            size(&fitted)
         );
     }
 

@@ -253,7 +253,9 @@ fn pending(id: &str, event: Option<&Event>) -> Pending {
     let value = event.map(Event::value).unwrap_or_default();
     let kind = match event.map(|event| event.kind.as_str()) {
         Some("agent.custom_tool_use") => PendingKind::CustomToolResult,
-        Some("agent.tool_use") if permission(&value) == Some("allow") => PendingKind::ToolResult,
+        Some("agent.tool_use") if event.and_then(Event::permission).as_deref() == Some("allow") => {
+            PendingKind::ToolResult
+        }
         _ => PendingKind::ToolConfirmation,
     };
     Pending {
@@ -266,14 +268,6 @@ fn pending(id: &str, event: Option<&Event>) -> Pending {
         },
         input: escaped(value.get("input").unwrap_or(&Value::Null)),
     }
-}
-
-fn permission(tool_use: &Value) -> Option<&str> {
-    tool_use.get("evaluated_permission").and_then(|permission| {
-        permission
-            .as_str()
-            .or_else(|| permission.get("type")?.as_str())
-    })
 }
 
 /// `server/tool` for a tool of an MCP server, else the bare name.

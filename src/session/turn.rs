@@ -255,7 +255,7 @@ fn open_calls(events: &[&Event], turn: &Range<usize>) -> Vec<String> {
     let results: HashSet<String> = of_turn.iter().filter_map(|event| event.answers()).collect();
     let asks = |event: &&&Event| match event.kind.as_str() {
         "agent.custom_tool_use" => true,
-        "agent.tool_use" | "agent.mcp_tool_use" => event.raw().contains("\"ask\""),
+        "agent.tool_use" | "agent.mcp_tool_use" => event.permission().as_deref() == Some("ask"),
         _ => false,
     };
     let calls = of_turn.iter().filter(asks).map(|event| event.id.clone());

@@ -1,6 +1,6 @@
 //! The tables of the README say what the binary says. `UPDATE_README=1 cargo test readme` writes them.
 
-use managed_agents_mcp::config::SETTINGS;
+use managed_agents_mcp::settings::{SETTINGS, Setting};
 use rmcp::model::Tool;
 
 use crate::rig::Rig;
@@ -34,7 +34,7 @@ fn tools(tools: &[Tool]) -> String {
 }
 
 fn settings() -> String {
-    let row = |setting: &managed_agents_mcp::config::Setting| {
+    let row = |setting: &Setting| {
         let default = if setting.default.is_empty() {
             "–".to_owned()
         } else {

@@ -27,8 +27,8 @@ pub(super) struct CreateEnvironment {
     allow_package_managers: Option<bool>,
     /// With limited networking.
     allow_mcp_servers: Option<bool>,
-    /// Lists of packages by manager: pip, npm, apt, cargo, gem, go.
-    #[schemars(with = "Map<String, Value>")]
+    /// Such as {"pip": ["pandas"]}; pip, npm, apt, cargo, gem, go.
+    #[schemars(with = "Option<Map<String, Value>>")]
     packages: Option<Packages>,
 }
 

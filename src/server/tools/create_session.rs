@@ -236,7 +236,7 @@ fn metadata(metadata: Map<String, Value>) -> Result<Map<String, Value>, ToolErro
     }
     Err(ToolError::argument(
         "`metadata` takes up to 14 pairs of text, keys of at most 64 and values of at most 512 characters, no key of this product's.",
-        "shorten it.",
+        "pass fewer and shorter pairs; every value must be text, such as \"1\".",
     ))
 }
 

@@ -88,7 +88,7 @@ impl Server {
         if ids.is_empty() || ids.len() > 50 {
             return Err(ToolError::argument(
                 "`session_ids` takes 1 to 50 ids.",
-                "pass fewer; list_sessions shows which exist.",
+                "pass a list of 1 to 50; list_sessions shows which exist.",
             ));
         }
         let until = match args.until {

@@ -48,6 +48,17 @@ impl Server {
                 "pass one of them.",
             ));
         }
+        if args
+            .metadata
+            .iter()
+            .flat_map(Map::keys)
+            .any(|key| key.starts_with(crate::bridge::MARK))
+        {
+            return Err(ToolError::argument(
+                "`metadata` must not change the marks of this product.",
+                "leave out the keys that begin with managed-agents-mcp.",
+            ));
+        }
         let changes = Changes {
             title: args.title,
             metadata: args.metadata,

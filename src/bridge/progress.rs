@@ -1,0 +1,48 @@
+//! What a waiting caller is shown.
+
+use crate::api::events::Event;
+use crate::session::history::is_question;
+use crate::session::report;
+use crate::session::turn::State;
+
+/// What a waiting caller is shown.
+#[derive(Default)]
+pub(super) struct Progress {
+    calls: usize,
+    latest: Option<String>,
+    cost: Option<f64>,
+}
+
+impl Progress {
+    pub(super) fn see(&mut self, event: &Event) {
+        match event.kind.as_str() {
+            "agent.tool_use" | "agent.mcp_tool_use" | "agent.custom_tool_use" => {
+                self.calls += 1;
+                self.latest = Some(report::tool_line(event, 100));
+            }
+            kind if is_question(kind) => self.calls = 0,
+            "agent.message" => self.latest = Some("writing".to_owned()),
+            "session.status_running" => self.latest = Some("thinking".to_owned()),
+            "session.status_rescheduled" => self.latest = Some("the platform retries".to_owned()),
+            "session.usage" => self.cost = report::cost_of(event).or(self.cost),
+            _ => {}
+        }
+    }
+
+    /// At most 180 characters.
+    pub(super) fn line(&self, state: State) -> String {
+        let latest = self.latest.as_deref().unwrap_or("waiting for the agent");
+        let mut line = match state {
+            State::Working => format!("running: {latest}"),
+            other => format!("{}: reading the last events", other.word()),
+        };
+        if self.calls > 0 {
+            let plural = if self.calls == 1 { "" } else { "s" };
+            line.push_str(&format!(" · {} tool call{plural}", self.calls));
+        }
+        if let Some(cost) = self.cost {
+            line.push_str(&format!(" · ${cost:.2}"));
+        }
+        report::cut(&line, 180)
+    }
+}

@@ -1,0 +1,183 @@
+//! Walking through a session's list, page by page, from either end: for what the newest events do not hold.
+
+use std::collections::HashSet;
+
+use super::read::{Order, Reading};
+use crate::api::events::{Event, EventFilter};
+use crate::api::{Client, Error, Fault, Id};
+
+/// Events on a page of a list that is searched.
+const PAGE: u32 = 1000;
+/// A cursor is looked for among so many of the newest events before the record is read from its start.
+const NEAR: usize = 2000;
+/// Most pages that one call reads.
+const MOST_PAGES: usize = 1200;
+
+/// A run of events, in the order asked for.
+pub(super) struct Run {
+    pub(super) events: Vec<Event>,
+    /// Nothing more can be read in this direction now.
+    pub(super) ended: bool,
+}
+
+/// Reads as many events as a page may need; `None`: the cursor is not in the record.
+pub(super) async fn fetch(
+    api: &Client,
+    session: &Id,
+    reading: &Reading,
+) -> Result<Option<Run>, Error> {
+    let thread = reading.thread.clone();
+    // Without a cursor the first page will do.
+    let page = if reading.after.is_some() {
+        PAGE
+    } else {
+        (2 * reading.limit as u32).clamp(100, PAGE)
+    };
+    let mut scan = Scan::new(api, session, thread.clone(), reading.order, page);
+    match (&reading.after, reading.order) {
+        (None, _) => {}
+        (Some(after), Order::Newest) => {
+            if !scan.skip_to(after).await? {
+                return Ok(None);
+            }
+        }
+        (Some(after), Order::Oldest) => {
+            let mut back = Scan::new(api, session, thread, Order::Newest, PAGE);
+            if let Some(mut events) = back.take_until(after, NEAR).await? {
+                events.reverse();
+                return Ok(Some(Run {
+                    events,
+                    ended: true,
+                }));
+            }
+            if !scan.skip_to(after).await? {
+                return Ok(None);
+            }
+        }
+    }
+    scan.take_page(reading).await.map(Some)
+}
+
+pub(super) async fn find(
+    api: &Client,
+    session: &Id,
+    event_id: &str,
+) -> Result<Option<Event>, Error> {
+    let mut scan = Scan::new(api, session, None, Order::Newest, PAGE);
+    while let Some(event) = scan.next().await? {
+        if event.id == event_id {
+            return Ok(Some(event));
+        }
+    }
+    Ok(None)
+}
+
+/// The pages of a list, one event after the other.
+struct Scan<'a> {
+    api: &'a Client,
+    session: &'a Id,
+    filter: EventFilter,
+    page: std::vec::IntoIter<Event>,
+    started: bool,
+    pages: usize,
+    /// Ids of all events so far: a list that turns in a circle shows them again.
+    seen: HashSet<String>,
+}
+
+impl<'a> Scan<'a> {
+    fn new(
+        api: &'a Client,
+        session: &'a Id,
+        thread_id: Option<Id>,
+        order: Order,
+        page: u32,
+    ) -> Scan<'a> {
+        let newest_first = order == Order::Newest;
+        let filter = EventFilter {
+            newest_first,
+            thread_id,
+            limit: Some(page),
+            ..EventFilter::default()
+        };
+        Scan {
+            api,
+            session,
+            filter,
+            page: Vec::new().into_iter(),
+            started: false,
+            pages: 0,
+            seen: HashSet::new(),
+        }
+    }
+
+    async fn next(&mut self) -> Result<Option<Event>, Error> {
+        loop {
+            if let Some(event) = self.page.next() {
+                return Ok(Some(event));
+            }
+            if self.started && self.filter.page.is_none() {
+                return Ok(None);
+            }
+            let page = match self.api.list_events(self.session, &self.filter).await {
+                Err(Error::Unreadable {
+                    fault: Fault::TooLarge,
+                    ..
+                }) if self.filter.limit > Some(1) => {
+                    self.filter.limit = self.filter.limit.map(|limit| (limit / 8).max(1));
+                    continue;
+                }
+                page => page?,
+            };
+            self.started = true;
+            self.pages += 1;
+            let mut new = page.data;
+            new.retain(|event| event.id.is_empty() || self.seen.insert(event.id.clone()));
+            let goes_on = !new.is_empty() && self.pages < MOST_PAGES;
+            self.filter.page = page.next_page.filter(|_| goes_on);
+            self.page = new.into_iter();
+        }
+    }
+
+    async fn skip_to(&mut self, id: &str) -> Result<bool, Error> {
+        while let Some(event) = self.next().await? {
+            if event.id == id {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn take_until(&mut self, id: &str, most: usize) -> Result<Option<Vec<Event>>, Error> {
+        let mut events = Vec::new();
+        while let Some(event) = self.next().await? {
+            if event.id == id {
+                return Ok(Some(events));
+            }
+            if events.len() >= most {
+                return Ok(None);
+            }
+            events.push(event);
+        }
+        Ok(None)
+    }
+
+    /// Events until there are surely more than one page shows.
+    async fn take_page(&mut self, reading: &Reading) -> Result<Run, Error> {
+        let mut events = Vec::new();
+        let mut shown = 0;
+        while shown <= reading.limit {
+            let Some(event) = self.next().await? else {
+                return Ok(Run {
+                    events,
+                    ended: true,
+                });
+            };
+            shown += usize::from(reading.shows(&event));
+            events.push(event);
+        }
+        Ok(Run {
+            events,
+            ended: false,
+        })
+    }
+}

@@ -1,0 +1,139 @@
+//! How one or several sessions stand, and waiting for them.
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio_util::sync::CancellationToken;
+
+use super::follow::Follow;
+use super::{Attention, Bridge, Failure, Patience};
+use crate::api::Id;
+use crate::api::threads::Thread;
+use crate::session::clean::clean_line;
+use crate::session::report::{Report, ThreadRow};
+use crate::session::turn::State;
+
+/// When a wait on several sessions ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// One of them stopped working.
+    Any,
+    /// All of them did.
+    All,
+}
+
+/// Whether the threads of each session are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Threads {
+    /// They are read as well.
+    Shown,
+    /// They are left out.
+    Hidden,
+}
+
+/// How several sessions stand, in the order that was asked for.
+pub struct Sessions {
+    /// One report for each session that could be read.
+    pub reports: Vec<Report>,
+    /// Id and failure of each that could not.
+    pub failures: Vec<(Id, Failure)>,
+}
+
+impl Bridge {
+    /// How sessions stand; waits until one or all of them stopped working.
+    pub async fn status(
+        &self,
+        ids: &[Id],
+        until: Until,
+        threads: Threads,
+        patience: &Patience,
+        attention: &Attention,
+    ) -> Sessions {
+        let enough = CancellationToken::new();
+        let mut looks: FuturesUnordered<_> = ids
+            .iter()
+            .enumerate()
+            .map(|(place, id)| {
+                let attention = Attention {
+                    stop: enough.clone(),
+                    ..attention.clone()
+                };
+                async move {
+                    let stand = self.stand(id, patience, &attention).await;
+                    match (stand, threads) {
+                        (Ok(report), Threads::Shown) => {
+                            (place, Ok(self.with_threads(id, patience, report).await))
+                        }
+                        (stand, _) => (place, stand),
+                    }
+                }
+            })
+            .collect();
+        let mut stands = Vec::new();
+        loop {
+            let next = tokio::select! {
+                next = looks.next() => next,
+                () = attention.stop.cancelled(), if !enough.is_cancelled() => {
+                    enough.cancel();
+                    continue;
+                }
+            };
+            let Some((place, stand)) = next else { break };
+            let stopped = !matches!(&stand, Ok(report) if report.state == State::Working);
+            if stopped && until == Until::Any {
+                enough.cancel();
+            }
+            stands.push((place, stand));
+        }
+        stands.sort_by_key(|(place, _)| *place);
+        let mut sessions = Sessions {
+            reports: Vec::new(),
+            failures: Vec::new(),
+        };
+        for ((_, stand), id) in stands.into_iter().zip(ids) {
+            match stand {
+                Ok(report) => sessions.reports.push(report),
+                Err(failure) => sessions.failures.push((id.clone(), failure)),
+            }
+        }
+        sessions
+    }
+
+    /// A session that was read stays read when its threads cannot be.
+    async fn with_threads(&self, id: &Id, patience: &Patience, mut report: Report) -> Report {
+        let row = |thread: &Thread| ThreadRow {
+            thread_id: thread.id.clone(),
+            agent: clean_line(&thread.agent.name),
+            status: clean_line(&thread.status),
+            primary: thread.parent_thread_id.is_none(),
+        };
+        match self.api.until(patience.deadline).list_threads(id).await {
+            Ok(listed) => report.threads = listed.data.iter().map(row).collect(),
+            Err(error) => report
+                .notes
+                .push(format!("the threads could not be read: {error}")),
+        }
+        report
+    }
+
+    pub(super) async fn stand(
+        &self,
+        id: &Id,
+        patience: &Patience,
+        attention: &Attention,
+    ) -> Result<Report, Failure> {
+        let doing = || format!("read session {id}");
+        let mut follow = Follow::new(&self.api, patience.deadline, id, self.memory.recall(id));
+        follow
+            .look()
+            .await
+            .map_err(Failure::while_trying(doing()))?;
+        let turn = follow.turn();
+        if !turn.is_over() || !turn.settled {
+            follow
+                .finish(patience, attention)
+                .await
+                .map_err(Failure::while_trying(doing()))?;
+        }
+        Ok(self.conclude(id, &follow, patience.note.clone().into_iter().collect()))
+    }
+}
