@@ -86,8 +86,13 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let wire = stdio::wire(gone.clone()).context("standard input and output")?;
     let server = Server::new(Arc::new(config), gone.clone());
     let serving = async {
-        let Ok(running) = server.serve(wire).await else {
-            return;
+        let running = match server.serve(wire).await {
+            Ok(running) => running,
+            Err(_) if gone.is_cancelled() => return,
+            Err(error) => {
+                tracing::error!(%error, "no client could be greeted");
+                return;
+            }
         };
         if let Err(error) = running.waiting().await {
             tracing::error!(%error, "the server stopped");

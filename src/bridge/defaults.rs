@@ -48,7 +48,8 @@ impl Bridge {
                 .map(Chosen::by_the_caller);
         }
         if let Some(configured) = &self.config.agent {
-            let id = find::agent(api, configured, allowed).await?;
+            let found = find::agent(api, configured, allowed).await;
+            let id = found.map_err(|failure| failure.of_setting("MANAGED_AGENTS_AGENT"))?;
             return Ok(Chosen {
                 notes: vec![format!("agent: {configured} ({id}), as configured")],
                 id,
@@ -79,7 +80,8 @@ impl Bridge {
                 .map(Chosen::by_the_caller);
         }
         if let Some(configured) = &self.config.environment {
-            let id = find::environment(api, configured, allowed).await?;
+            let found = find::environment(api, configured, allowed).await;
+            let id = found.map_err(|failure| failure.of_setting("MANAGED_AGENTS_ENVIRONMENT"))?;
             return Ok(Chosen {
                 notes: vec![format!("environment: {configured} ({id}), as configured")],
                 id,

@@ -37,6 +37,17 @@ impl Failure {
         move |error| Failure::Api { doing, error }
     }
 
+    /// The same failure, where a setting and not the caller named what is wrong.
+    pub(super) fn of_setting(self, name: &str) -> Failure {
+        match self {
+            Failure::Argument { what, next } => Failure::argument(
+                format!("The setting {name} cannot be used: {what}"),
+                format!("{next} Or ask the user to correct the setting."),
+            ),
+            other => other,
+        }
+    }
+
     /// A request that cannot be carried out.
     pub fn argument(what: impl Into<String>, next: impl Into<String>) -> Failure {
         Failure::Argument {
