@@ -42,6 +42,8 @@ enum Wanted {
 
 /// Least that a report is given of the whole; those of more sessions are listed by state only.
 const SMALLEST_SHARE: usize = 1200;
+/// What one of them takes at most.
+const OTHER_CHARS: usize = 150;
 /// Failures that are told in words; the rest is counted.
 const TOLD_FAILURES: usize = 5;
 
@@ -139,10 +141,15 @@ fn shown(sessions: Sessions, budget: usize) -> Shown {
     let whole = (room / SMALLEST_SHARE).max(1).min(sessions.reports.len());
     let mut reports = sessions.reports;
     let rest = reports.split_off(whole);
-    let others: Vec<String> = rest
+    let most = room / 2 / OTHER_CHARS;
+    let mut others: Vec<String> = rest
         .iter()
+        .take(most)
         .map(|report| format!("{}: {}", report.session_id, report.state.word()))
         .collect();
+    if rest.len() > most {
+        others.push(format!("{} more", rest.len() - most));
+    }
     let other_chars: usize = others.iter().map(|other| other.len() + 4).sum();
     let share = room.saturating_sub(other_chars) / whole.max(1);
     let statuses = Statuses {
