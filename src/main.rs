@@ -14,7 +14,9 @@ use managed_agents_mcp::simulator::{Options, Simulator};
 use rmcp::ServiceExt;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// How long answers may still be written once the client has closed its end.
 const LAST_WORDS: Duration = Duration::from_millis(700);
@@ -55,14 +57,18 @@ fn run() -> anyhow::Result<()> {
 
 fn log(filter: Option<String>) -> Result<(), SettingError> {
     // rmcp warns of every refused request, and hosts keep stderr.
-    let filter = filter.unwrap_or_else(|| "warn,rmcp=error".to_owned());
-    let filter = EnvFilter::try_new(&filter).map_err(|error| {
+    let filter = filter
+        .filter(|filter| !filter.trim().is_empty())
+        .unwrap_or_else(|| "warn,rmcp=error".to_owned());
+    let filter: Targets = filter.parse().map_err(|error| {
         SettingError::new(format!("MANAGED_AGENTS_LOG is not a filter: {error}"))
     })?;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        .with_ansi(false)
+        .with_ansi(false);
+    tracing_subscriber::registry()
+        .with(lines)
+        .with(filter)
         .init();
     Ok(())
 }
