@@ -315,14 +315,14 @@ mod tests {
             (session.status(), session.busy()),
             ("idle", Some("running"))
         );
-        std::thread::sleep(RUNNING_SHOWS_AFTER);
+        session.since -= RUNNING_SHOWS_AFTER;
         assert_eq!(session.status(), "running");
         session.idle(&json!({"stop_reason": {"type": "end_turn"}}));
         assert_eq!(
             (session.status(), session.busy()),
             ("running", Some("running"))
         );
-        std::thread::sleep(IDLE_SHOWS_AFTER);
+        session.since -= IDLE_SHOWS_AFTER;
         assert_eq!((session.status(), session.busy()), ("idle", None));
     }
 }

@@ -199,12 +199,12 @@ async fn an_agent_and_an_environment_that_were_created_can_be_used_by_name() {
     let client = rig.client().await;
     let arguments = json!({"name": "careful", "system": "Be careful.", "tools": "ask"});
     let _ = client.call("create_agent", arguments).await.ok();
-    let arguments = json!({"name": "closed", "networking": "limited", "allowed_hosts": ["crates.io"], "packages": {"pip": ["pandas"]}});
+    let arguments = json!({"name": "closed", "networking": "limited", "allowed_hosts": ["example.com"], "packages": {"pip": ["pandas"]}});
     let _ = client.call("create_environment", arguments).await.ok();
     let body = rig.bodies("POST", "/v1/environments").pop().unwrap();
     assert_eq!(body["config"]["networking"]["type"], "limited", "{body}");
     assert!(
-        body.to_string().contains("crates.io") && body.to_string().contains("pandas"),
+        body.to_string().contains("example.com") && body.to_string().contains("pandas"),
         "{body}"
     );
     let arguments = json!({"message": "[work 1] go", "agent": "careful", "environment": "closed", "wait_seconds": 20});
