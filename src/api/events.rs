@@ -7,8 +7,9 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::pace::Group;
 use super::send::Call;
-use super::{Client, Error, Id, Page};
+use super::{Client, Error, Id, Page, with};
 
 /// One event: the head that every reader needs, and the API's own JSON for the rest.
 #[derive(Debug, Clone)]
@@ -216,6 +217,15 @@ impl Client {
             call = call.query("types[]", kind);
         }
         self.send(call).await
+    }
+
+    /// `POST /v1/sessions/{id}/events` with an interrupt. A second one changes nothing, so it is repeated like a read.
+    pub async fn send_interrupt(&self, session: &Id, thread: Option<&Id>) -> Result<(), Error> {
+        let event = json!({"type": "user.interrupt"});
+        let event = with(event, "session_thread_id", thread.map(Id::as_str));
+        let path = ["sessions", session.as_str(), "events"];
+        let call = Call::set(&path, json!({ "events": [event] })).in_group(Group::Write);
+        self.send_for_status(call).await
     }
 
     /// `POST /v1/sessions/{id}/events`. Returns the events as recorded; some servers return none.

@@ -346,7 +346,9 @@ fn retry_delay(call: &Call, error: &Error, attempt: u32) -> Option<Duration> {
         }
     );
     // A conflict of a read is a race inside the API; of a write it is an answer.
-    let raced = error.status() == Some(409) && call.method == Method::GET && attempt == 0;
+    let forbidden = matches!(error, Error::Refused(refusal) if refusal.should_retry == Some(false));
+    let raced =
+        error.status() == Some(409) && call.method == Method::GET && attempt == 0 && !forbidden;
     let repeatable = unsent || (call.repeat == Repeat::Freely && (error.is_transient() || raced));
     if attempt >= MAX_RETRIES || !repeatable {
         return None;

@@ -199,11 +199,8 @@ impl Bridge {
         let stale_status = newest
             .filter(|_| thread.is_none())
             .map(|event| event.id.clone());
-        let event = json!({"type": "user.interrupt"});
-        let event = with(event, "session_thread_id", thread.map(Id::as_str));
         let api = self.api.until(patience.deadline);
-        // A second interrupt changes nothing, so it needs none of the care that a message needs.
-        api.send_events(session, &[event])
+        api.send_interrupt(session, thread)
             .await
             .map_err(Failure::while_trying(doing))?;
         let asked = self.memory.update(session, |asked| {

@@ -285,3 +285,14 @@ async fn a_request_that_is_carried_out_but_never_answered_is_looked_for_and_not_
         assert!(settled || text.contains("not known whether"), "{text}");
     }
 }
+
+#[tokio::test]
+async fn an_interrupt_that_is_held_off_at_first_still_stops_the_turn() {
+    let rig = Rig::start().await;
+    let client = rig.client().await;
+    let id = session(&client.create("[seconds 20] go", 0).await);
+    rig.fault(SEND, status(529, Acting::Before));
+    let arguments = json!({"session_id": id, "wait_seconds": 10});
+    let report = client.call("interrupt_session", arguments).await.ok();
+    assert_eq!(report["state"], "done", "{report}");
+}
