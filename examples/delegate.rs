@@ -126,6 +126,16 @@ async fn server() -> anyhow::Result<PathBuf> {
         .arg(target);
     build.args(profile.ends_with("release").then_some("--release"));
     build.current_dir(env!("CARGO_MANIFEST_DIR"));
+    // Build scripts watch these, which cargo sets for us: with them in place everything would be built anew.
+    for (name, _) in env::vars_os() {
+        let watched = ["CARGO_PKG_", "CARGO_MANIFEST_"];
+        if name
+            .to_str()
+            .is_some_and(|name| watched.iter().any(|start| name.starts_with(start)))
+        {
+            build.env_remove(name);
+        }
+    }
     say("Building the server (the first time takes a minute or two) …");
     if !build.status().await?.success() {
         bail!("the server could not be built");
