@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::send::Call;
+use super::send::{Beta, Call};
 use super::{Client, Error, Id, Page};
 
 /// What is read of an agent. `get_agent` shows the API's object itself.
@@ -67,5 +67,24 @@ impl Client {
     /// `POST /v1/agents`. The answer is the agent, whole.
     pub async fn create_agent(&self, body: Value) -> Result<Value, Error> {
         self.send(Call::create(&["agents"], body)).await
+    }
+
+    /// `POST /v1/agents/{id}`. `body` carries the version it changes; any other than the current one is refused with 409.
+    pub async fn update_agent(&self, id: &Id, body: Value) -> Result<Value, Error> {
+        self.send(Call::create(&["agents", id.as_str()], body))
+            .await
+    }
+
+    /// `POST /v1/agents/{id}/archive`: for good. Its sessions go on.
+    pub async fn archive_agent(&self, id: &Id) -> Result<(), Error> {
+        self.send_for_status(Call::set(&["agents", id.as_str(), "archive"], json!({})))
+            .await
+    }
+
+    /// `DELETE /v1/agents/{id}`, which only an older API has.
+    pub async fn delete_agent(&self, id: &Id) -> Result<(), Error> {
+        let call = Call::delete(&["agents", id.as_str()]);
+        self.send_for_status(call.with_beta(Beta::OlderAgents))
+            .await
     }
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::pace::Group;
 use super::send::Call;
-use super::{Client, Error, Page};
+use super::{Client, Error, Id, Page};
 
 /// What is read of an environment.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -43,6 +43,20 @@ impl Client {
     /// `POST /v1/environments`. A taken name is refused with 409.
     pub async fn create_environment(&self, body: Value) -> Result<Environment, Error> {
         self.send(Call::create(&["environments"], body).in_group(Group::Environment))
+            .await
+    }
+
+    /// `POST /v1/environments/{id}/archive`: for good. Its sessions go on.
+    pub async fn archive_environment(&self, id: &Id) -> Result<(), Error> {
+        let call = Call::set(&["environments", id.as_str(), "archive"], json!({}));
+        self.send_for_status(call.in_group(Group::Environment))
+            .await
+    }
+
+    /// `DELETE /v1/environments/{id}`. Refused while sessions use it.
+    pub async fn delete_environment(&self, id: &Id) -> Result<(), Error> {
+        let call = Call::delete(&["environments", id.as_str()]);
+        self.send_for_status(call.in_group(Group::Environment))
             .await
     }
 }

@@ -4,13 +4,17 @@
 //! its calls to it.
 
 pub mod agents;
+pub mod deployments;
 pub mod environments;
 pub mod error;
 pub mod events;
+pub mod files;
 pub mod id;
+pub mod memory_stores;
 pub mod sessions;
 pub mod stream;
 pub mod threads;
+pub mod vaults;
 
 mod pace;
 mod send;
@@ -176,7 +180,6 @@ async fn headers(config: &Config) -> Result<HeaderMap, Error> {
     headers.insert(name, value);
     let plain = [
         ("anthropic-version", Some(&config.api_version)),
-        ("anthropic-beta", Some(&config.beta)),
         ("anthropic-workspace-id", config.workspace.as_ref()),
     ];
     for (name, value) in plain {

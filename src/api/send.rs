@@ -1,5 +1,6 @@
 //! One request: built, sent, repeated where that is safe, and its answer read within bounds.
 
+use std::borrow::Cow;
 use std::error::Error as _;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ const LARGEST_BODY: usize = 16 * 1024 * 1024;
 const LARGEST_ERROR_BODY: usize = 64 * 1024;
 /// How much of an error body is shown.
 const SHOWN_OF_ERROR: usize = 1024;
+const FILES_BETA: &str = "files-api-2025-04-14";
 
 /// A request before it has an origin, a key or a deadline.
 pub(super) struct Call {
@@ -32,6 +34,34 @@ pub(super) struct Call {
     pub(super) body: Option<Value>,
     pub(super) repeat: Repeat,
     pub(super) group: Group,
+    pub(super) beta: Beta,
+}
+
+/// Which value of `anthropic-beta` a call carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Beta {
+    /// The configured one.
+    ManagedAgents,
+    /// That of the Files API.
+    Files,
+    /// Both: files are looked up by the session they belong to.
+    SessionFiles,
+    /// That of memory stores, alone.
+    MemoryStores,
+    /// That of an older API of agents, which refuses any other beside it.
+    OlderAgents,
+}
+
+impl Beta {
+    fn value(self, configured: &str) -> Cow<'_, str> {
+        match self {
+            Beta::ManagedAgents => configured.into(),
+            Beta::Files => FILES_BETA.into(),
+            Beta::SessionFiles => format!("{FILES_BETA},{configured}").into(),
+            Beta::MemoryStores => "agent-memory-2026-07-22".into(),
+            Beta::OlderAgents => "agent-api-2026-03-01".into(),
+        }
+    }
 }
 
 /// When a call may be made again after a failure.
@@ -82,6 +112,7 @@ impl Call {
             body: None,
             repeat,
             group,
+            beta: Beta::ManagedAgents,
         }
     }
 
@@ -99,6 +130,10 @@ impl Call {
 
     pub(super) fn in_group(self, group: Group) -> Call {
         Call { group, ..self }
+    }
+
+    pub(super) fn with_beta(self, beta: Beta) -> Call {
+        Call { beta, ..self }
     }
 
     fn url(&self, origin: &Url) -> Url {
@@ -220,7 +255,11 @@ impl Client {
                 .ok(),
             Group::Read | Group::Write => None,
         };
-        let mut request = http.request(call.method.clone(), url).headers(headers);
+        let beta = call.beta.value(&self.shared.config.beta);
+        let mut request = http
+            .request(call.method.clone(), url)
+            .headers(headers)
+            .header("anthropic-beta", beta.as_ref());
         if let Some(accept) = accept {
             request = request.header(reqwest::header::ACCEPT, accept);
         }
