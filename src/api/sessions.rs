@@ -30,12 +30,25 @@ pub struct Session {
     pub usage: Usage,
     /// The spend ceiling, if there is one.
     pub budget: Option<Budget>,
+    /// How each outcome that was asked for stands, oldest first.
+    #[serde(deserialize_with = "super::null_as_none")]
+    pub outcome_evaluations: Vec<OutcomeEvaluation>,
     /// RFC 3339; set once the session is archived.
     pub archived_at: Option<String>,
     /// RFC 3339.
     pub created_at: Option<String>,
     /// RFC 3339.
     pub updated_at: Option<String>,
+}
+
+/// How an outcome stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct OutcomeEvaluation {
+    /// Opaque id; the outcome's events carry it too.
+    pub outcome_id: String,
+    /// `pending`, `running` and `evaluating` until there is a verdict.
+    pub result: String,
 }
 
 /// Cumulative use of a session.

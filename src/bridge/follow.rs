@@ -13,6 +13,7 @@ use super::{Attention, Patience};
 use crate::api::events::{Event, EventFilter};
 use crate::api::sessions::Session;
 use crate::api::{Client, Error, Fault, Id};
+use crate::session::grading;
 use crate::session::history::{History, is_question};
 use crate::session::report::{self, Facts, Report};
 use crate::session::turn::{self, Asked, Lifecycle, Over, Turn};
@@ -177,6 +178,13 @@ impl Follow {
         })
     }
 
+    /// Whether the session object knows an outcome without a last verdict.
+    fn is_graded(&self) -> bool {
+        self.session
+            .as_ref()
+            .is_some_and(|session| session.outcome_evaluations.iter().any(grading::is_open))
+    }
+
     /// Whether somebody archived the session.
     pub(super) fn is_archived(&self) -> bool {
         self.session
@@ -200,6 +208,10 @@ impl Follow {
         let lifecycle = Lifecycle {
             over,
             running: matches!(status, Some("running" | "rescheduling")),
+            outcomes: self
+                .session
+                .as_ref()
+                .map_or(&[], |session| &session.outcome_evaluations),
         };
         turn::judge(&self.history, &self.asked, lifecycle)
     }
@@ -249,6 +261,12 @@ impl Follow {
     /// Lists; a passing failure is kept for the report, a final one ends the wait.
     async fn list_again(&mut self) -> Result<bool, Error> {
         match self.list().await {
+            // Where no event tells of the grading, the object does.
+            Ok(()) if self.is_graded() => {
+                if let Ok(session) = self.api.get_session(&self.id).await {
+                    self.session = Some(session);
+                }
+            }
             Ok(()) => {}
             Err(error) if error.status() == Some(404) && self.listed_at.is_some() => {
                 self.gone = true

@@ -1,6 +1,7 @@
 //! What a waiting caller is shown.
 
 use crate::api::events::Event;
+use crate::session::grading;
 use crate::session::history::is_question;
 use crate::session::report;
 use crate::session::turn::State;
@@ -24,6 +25,11 @@ impl Progress {
             "agent.message" => self.latest = Some("writing".to_owned()),
             "session.status_running" => self.latest = Some("thinking".to_owned()),
             "session.status_rescheduled" => self.latest = Some("the platform retries".to_owned()),
+            "span.outcome_evaluation_start" => self.latest = Some("the grader reads".to_owned()),
+            "span.outcome_evaluation_end" => {
+                self.latest =
+                    grading::verdict(&[event]).map(|verdict| format!("graded: {}", verdict.result));
+            }
             "session.usage" => self.cost = report::cost_of(event).or(self.cost),
             _ => {}
         }

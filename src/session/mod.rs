@@ -3,6 +3,7 @@
 pub mod asked;
 pub mod clean;
 pub mod digest;
+pub mod grading;
 pub mod history;
 pub mod render;
 pub mod report;

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::clean::{clean, clean_line, escape};
+use super::grading::{self, Verdict};
 use super::history::History;
 use super::turn::{State, Turn};
 use crate::api::events::Event;
@@ -29,6 +30,9 @@ pub struct Report {
     pub activity: Vec<String>,
     /// What waits for an answer.
     pub pending: Vec<Pending>,
+    /// The grader's newest verdict, where an outcome was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Verdict>,
     /// Event id: what comes later stands after it.
     pub cursor: Option<String>,
     /// Tokens, cost and time so far.
@@ -159,6 +163,12 @@ pub fn report(facts: &Facts) -> Report {
         .take(turn.events.len())
         .collect();
     let words: Vec<Words> = of_turn.iter().filter_map(|event| words(event)).collect();
+    let outcome = grading::verdict(&of_turn);
+    // The turn is over, but not for the reason that was hoped for.
+    let unmet = outcome
+        .as_ref()
+        .filter(|verdict| turn.state == State::Done && verdict.result != "satisfied")
+        .map(|verdict| format!("outcome {}", cut(&verdict.result, 40)));
     let reply: Vec<&str> = words.iter().map(|words| words.text.as_str()).collect();
     let newest = history.events().rev().find_map(|event| event.at);
     Report {
@@ -167,7 +177,8 @@ pub fn report(facts: &Facts) -> Report {
             .and_then(|session| session.title.as_deref())
             .map(clean_line),
         state: turn.state,
-        reason: turn.reason.as_deref().map(clean_line),
+        reason: turn.reason.as_deref().map(clean_line).or(unmet),
+        outcome,
         reply: (!words.is_empty()).then(|| reply.join("\n\n")),
         activity: activity(&of_turn),
         pending: turn

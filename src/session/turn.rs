@@ -4,17 +4,21 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 pub use super::asked::{Asked, Unnamed};
+use super::grading;
 use super::history::{History, is_question};
 pub use super::state::State;
 use crate::api::events::{Event, Taken};
+use crate::api::sessions::OutcomeEvaluation;
 
 /// What the session object says beside its events.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Lifecycle {
+pub struct Lifecycle<'a> {
     /// It is over for good.
     pub over: Option<Over>,
     /// Its `status` is one of work; used only where no event tells.
     pub running: bool,
+    /// How its outcomes stand; used only where no event tells.
+    pub outcomes: &'a [OutcomeEvaluation],
 }
 
 /// How a session came to its end.
@@ -97,11 +101,12 @@ enum Status {
 }
 
 /// Judges the newest turn.
-pub fn judge(history: &History, asked: &Asked, lifecycle: Lifecycle) -> Turn {
+pub fn judge(history: &History, asked: &Asked, lifecycle: Lifecycle<'_>) -> Turn {
     let events: Vec<&Event> = history.events().collect();
     let (at, status) = last_status(&events, asked);
     let waiting = is_waiting(history, &events, asked);
-    let turn_events = turn_events(history, &events, asked);
+    let gradings = grading::pauses(&events, lifecycle.outcomes);
+    let turn_events = turn_events(history, &events, asked, &gradings);
     let turn = |state, reason: Option<String>| Turn {
         state,
         reason,
@@ -166,6 +171,9 @@ pub fn judge(history: &History, asked: &Asked, lifecycle: Lifecycle) -> Turn {
         }
         Status::Idle { kind, .. } => {
             let (state, reason) = verdict(&kind, &events, at);
+            if state == State::Done && gradings.contains(&at) {
+                return turn(State::Working, None);
+            }
             let late = state == State::Done && !ends_in_words(&events, &turn_events);
             Turn {
                 settled: !late,
@@ -349,7 +357,12 @@ fn over_reason(events: &[&Event]) -> Option<String> {
 
 /// The events of the turn that answers the question: from the question, but not from before the turn ahead of it
 /// ended, to the end of the turn.
-fn turn_events(history: &History, events: &[&Event], asked: &Asked) -> Range<usize> {
+fn turn_events(
+    history: &History,
+    events: &[&Event],
+    asked: &Asked,
+    gradings: &[usize],
+) -> Range<usize> {
     let taken = |at: &usize| {
         events
             .get(*at)
@@ -372,6 +385,7 @@ fn turn_events(history: &History, events: &[&Event], asked: &Asked) -> Range<usi
         .unwrap_or(0);
     let ends: Vec<usize> = (0..events.len())
         .filter(|at| events.get(*at).is_some_and(|event| ends_turn(event)))
+        .filter(|at| !gradings.contains(at))
         .collect();
     let time = |at: usize| events.get(at).and_then(|event| event.at);
     // A server that keeps a queued message where it was sent lists the end of the turn before it behind it.

@@ -1,0 +1,206 @@
+//! An outcome and its grader: the verdicts, and the pauses between work and grading that end nothing.
+
+use serde::Serialize;
+
+use super::clean::clean;
+use crate::api::events::{Event, Taken};
+use crate::api::sessions::OutcomeEvaluation;
+
+/// The grader's newest word on an outcome.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    /// `satisfied`, `needs_revision`, `max_iterations_reached`, `failed`, `interrupted`, or one that is not known yet.
+    pub result: String,
+    /// 0 for the first round.
+    pub iteration: u64,
+    /// Why, in the grader's words.
+    pub explanation: Option<String>,
+    /// The event that says so.
+    #[serde(skip)]
+    pub event_id: String,
+}
+
+/// Whether an outcome of the session object still awaits its last verdict.
+pub fn is_open(outcome: &OutcomeEvaluation) -> bool {
+    matches!(
+        outcome.result.as_str(),
+        "pending" | "running" | "evaluating" | REVISION
+    )
+}
+
+/// After this verdict another round follows; after any other none does.
+const REVISION: &str = "needs_revision";
+
+/// The newest verdict among the events of a turn.
+pub fn verdict(of_turn: &[&Event]) -> Option<Verdict> {
+    let last = of_turn.iter().rev().find(|event| is_verdict(event))?;
+    let value = last.value();
+    let explanation = value.get("explanation").and_then(|text| text.as_str());
+    Some(Verdict {
+        result: result(last),
+        iteration: value
+            .get("iteration")
+            .and_then(|number| number.as_u64())
+            .unwrap_or(0),
+        explanation: explanation
+            .map(|text| clean(text).text)
+            .filter(|text| !text.trim().is_empty()),
+        event_id: last.id.clone(),
+    })
+}
+
+/// Places of the idles that end no turn, because the outcome that is worked for still awaits its last verdict. What the
+/// session object says decides only where the events do not.
+pub fn pauses(events: &[&Event], outcomes: &[OutcomeEvaluation]) -> Vec<usize> {
+    let mut pauses = Vec::new();
+    let mut open: Option<Open> = None;
+    for (place, event) in events.iter().enumerate() {
+        match event.kind.as_str() {
+            "user.define_outcome" if event.taken != Taken::NotYet => {
+                open = Some(Open::new(event));
+            }
+            "user.interrupt" => open = None,
+            kind if kind.starts_with("span.outcome_evaluation_") => {
+                let Some(outcome) = &mut open else { continue };
+                pauses.append(&mut outcome.idles);
+                outcome.awaits_revision = is_verdict(event) && result(event) == REVISION;
+                if is_verdict(event) && !outcome.awaits_revision {
+                    open = None;
+                }
+            }
+            "session.status_idle" if ends_normally(event) => {
+                open.iter_mut()
+                    .for_each(|outcome| outcome.idles.push(place));
+            }
+            _ => {}
+        }
+    }
+    pauses.extend(
+        open.filter(|outcome| outcome.goes_on(outcomes))
+            .into_iter()
+            .flat_map(|outcome| outcome.idles),
+    );
+    pauses
+}
+
+/// An outcome without a last verdict.
+struct Open {
+    id: Option<String>,
+    /// Idles since the newest event of its grading.
+    idles: Vec<usize>,
+    awaits_revision: bool,
+}
+
+impl Open {
+    fn new(define: &Event) -> Open {
+        let value = define.value();
+        Open {
+            id: value
+                .get("outcome_id")
+                .and_then(|id| id.as_str())
+                .map(str::to_owned),
+            idles: Vec::new(),
+            awaits_revision: false,
+        }
+    }
+
+    fn goes_on(&self, outcomes: &[OutcomeEvaluation]) -> bool {
+        let known = match &self.id {
+            Some(id) => outcomes.iter().find(|outcome| outcome.outcome_id == *id),
+            None => outcomes.last(),
+        };
+        match known {
+            Some(outcome) => is_open(outcome),
+            None => self.awaits_revision,
+        }
+    }
+}
+
+fn is_verdict(event: &Event) -> bool {
+    event.kind == "span.outcome_evaluation_end"
+}
+
+fn result(event: &Event) -> String {
+    let value = event.value();
+    let result = value.get("result").and_then(|result| result.as_str());
+    clean(result.unwrap_or("unknown")).text
+}
+
+fn ends_normally(idle: &Event) -> bool {
+    idle.stop_reason()
+        .is_none_or(|reason| reason.kind == "end_turn")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// `define`, `start`, `revise`, `satisfied`, `idle`, `stop` (an interrupt), `say`.
+    fn events(line: &str) -> Vec<Event> {
+        let event = |(at, word): (usize, &str)| {
+            let verdict = |result: &str| json!({"type": "span.outcome_evaluation_end", "result": result, "iteration": at, "explanation": "why"});
+            let mut event = match word {
+                "define" => json!({"type": "user.define_outcome", "outcome_id": "outc_1"}),
+                "start" => json!({"type": "span.outcome_evaluation_start"}),
+                "revise" => verdict("needs_revision"),
+                "satisfied" => verdict("satisfied"),
+                "idle" => {
+                    json!({"type": "session.status_idle", "stop_reason": {"type": "end_turn"}})
+                }
+                "stop" => json!({"type": "user.interrupt"}),
+                _ => json!({"type": "agent.message", "content": []}),
+            };
+            event["id"] = json!(format!("e{at}"));
+            event["processed_at"] = json!("2026-11-01T10:00:00Z");
+            serde_json::from_value(event).unwrap()
+        };
+        line.split_whitespace().enumerate().map(event).collect()
+    }
+
+    fn pauses_in(line: &str, said: Option<&str>) -> Vec<usize> {
+        let outcomes = said.map(|result| OutcomeEvaluation {
+            outcome_id: "outc_1".to_owned(),
+            result: result.to_owned(),
+        });
+        let events = events(line);
+        pauses(&events.iter().collect::<Vec<_>>(), outcomes.as_slice())
+    }
+
+    #[test]
+    fn an_idle_before_the_last_verdict_is_a_pause() {
+        assert_eq!(pauses_in("define say idle start satisfied idle", None), [2]);
+        assert_eq!(
+            pauses_in("define idle start revise idle start satisfied idle", None),
+            [1, 4]
+        );
+        assert_eq!(pauses_in("define start revise idle", None), [3]);
+    }
+
+    #[test]
+    fn where_no_grading_is_seen_the_session_object_decides() {
+        assert_eq!(pauses_in("define say idle", Some("evaluating")), [2]);
+        assert!(pauses_in("define say idle", Some("satisfied")).is_empty());
+        assert!(pauses_in("define say idle", None).is_empty());
+    }
+
+    #[test]
+    fn an_interrupt_ends_the_outcome_whatever_the_object_says() {
+        assert!(pauses_in("define say stop idle", Some("running")).is_empty());
+        assert!(pauses_in("define start revise stop idle", None).is_empty());
+    }
+
+    #[test]
+    fn the_newest_verdict_is_the_one_that_counts() {
+        let events = events("define start revise start satisfied say idle");
+        let newest = verdict(&events.iter().collect::<Vec<_>>()).unwrap();
+        assert_eq!(
+            (
+                newest.result.as_str(),
+                newest.iteration,
+                newest.explanation.as_deref()
+            ),
+            ("satisfied", 4, Some("why"))
+        );
+    }
+}
