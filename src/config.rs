@@ -47,6 +47,21 @@ pub enum Approvals {
     Tool,
 }
 
+/// A group of tools that is offered or left out as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Toolset {
+    /// To delegate.
+    Core,
+    /// To look after agents and environments.
+    Admin,
+    /// To let agents run by the clock.
+    Schedules,
+}
+
+impl Toolset {
+    const ALL: [Toolset; 3] = [Toolset::Core, Toolset::Admin, Toolset::Schedules];
+}
+
 /// All settings of one process.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -80,7 +95,9 @@ pub struct Config {
     pub result_chars: usize,
     /// Who may allow.
     pub approvals: Approvals,
-    /// Only the tools that read.
+    /// The tools that are offered.
+    pub toolsets: Vec<Toolset>,
+    /// Of these only the tools that read.
     pub read_only: bool,
     /// For private repositories on github.com.
     github_token: Option<SecretString>,
@@ -135,6 +152,7 @@ impl Config {
                 SMALLEST_BUDGET..=500_000,
             )?,
             approvals: env.approvals()?,
+            toolsets: env.toolsets()?,
             read_only: env.switch("MANAGED_AGENTS_READ_ONLY")?,
             github_token: env
                 .secret("MANAGED_AGENTS_GITHUB_TOKEN")
@@ -334,6 +352,28 @@ impl Lookup<'_> {
         }
     }
 
+    fn toolsets(&self) -> Result<Vec<Toolset>, SettingError> {
+        let name = "MANAGED_AGENTS_TOOLSETS";
+        let mut toolsets = Vec::new();
+        for word in self.list(name) {
+            match word.as_str() {
+                "core" => toolsets.push(Toolset::Core),
+                "admin" => toolsets.push(Toolset::Admin),
+                "schedules" => toolsets.push(Toolset::Schedules),
+                "all" => toolsets.extend(Toolset::ALL),
+                _ => {
+                    return Err(SettingError(format!(
+                        "{name} must be `all` or a comma list of `core`, `admin` and `schedules`"
+                    )));
+                }
+            }
+        }
+        if toolsets.is_empty() {
+            toolsets.push(Toolset::Core);
+        }
+        Ok(toolsets)
+    }
+
     fn switch(&self, name: &str) -> Result<bool, SettingError> {
         match self
             .get(name)
@@ -423,6 +463,7 @@ mod tests {
             ("MANAGED_AGENTS_RESULT_CHARS", "10"),
             ("MANAGED_AGENTS_APPROVALS", "maybe"),
             ("MANAGED_AGENTS_READ_ONLY", "perhaps"),
+            ("MANAGED_AGENTS_TOOLSETS", "core,everything"),
             ("MANAGED_AGENTS_CA_FILE", "/no/such/file"),
         ] {
             let error = read(&[(name, value)]).unwrap_err().to_string();

@@ -103,6 +103,11 @@ pub const SETTINGS: &[Setting] = &[
         "`human`: `resolve_action` may deny but not allow, which then happens on the session's page; `any`, `tool`: it may do both",
     ),
     setting(
+        "MANAGED_AGENTS_TOOLSETS",
+        "core",
+        "which tools are offered: `all`, or a comma list of `core`, `admin` (change and close agents, close environments, list vaults and memory stores) and `schedules`",
+    ),
+    setting(
         "MANAGED_AGENTS_READ_ONLY",
         "off",
         "`1`: only the tools that read",

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::send::{Beta, Call};
+use super::beta::Beta;
+use super::send::Call;
 use super::{Client, Error, Id, Page};
 
 /// What is read of an agent. `get_agent` shows the API's object itself.

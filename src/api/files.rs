@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-use super::send::{Beta, Call};
+use super::beta::Beta;
+use super::send::Call;
 use super::{Client, Error, Id, Page};
 
 /// What is read of a file.

@@ -3,7 +3,8 @@
 
 use serde::Deserialize;
 
-use super::send::{Beta, Call};
+use super::beta::Beta;
+use super::send::Call;
 use super::{Client, Error, Page};
 
 /// What is read of a memory store.

@@ -16,6 +16,7 @@ pub mod stream;
 pub mod threads;
 pub mod vaults;
 
+mod beta;
 mod pace;
 mod send;
 

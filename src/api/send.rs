@@ -1,6 +1,5 @@
 //! One request: built, sent, repeated where that is safe, and its answer read within bounds.
 
-use std::borrow::Cow;
 use std::error::Error as _;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::beta::Beta;
 use super::pace::Group;
 use super::{Client, Delivery, Error, Fault, Refusal};
 
@@ -23,7 +23,6 @@ const LARGEST_BODY: usize = 16 * 1024 * 1024;
 const LARGEST_ERROR_BODY: usize = 64 * 1024;
 /// How much of an error body is shown.
 const SHOWN_OF_ERROR: usize = 1024;
-const FILES_BETA: &str = "files-api-2025-04-14";
 
 /// A request before it has an origin, a key or a deadline.
 pub(super) struct Call {
@@ -35,33 +34,6 @@ pub(super) struct Call {
     pub(super) repeat: Repeat,
     pub(super) group: Group,
     pub(super) beta: Beta,
-}
-
-/// Which value of `anthropic-beta` a call carries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Beta {
-    /// The configured one.
-    ManagedAgents,
-    /// That of the Files API.
-    Files,
-    /// Both: files are looked up by the session they belong to.
-    SessionFiles,
-    /// That of memory stores, alone.
-    MemoryStores,
-    /// That of an older API of agents, which refuses any other beside it.
-    OlderAgents,
-}
-
-impl Beta {
-    fn value(self, configured: &str) -> Cow<'_, str> {
-        match self {
-            Beta::ManagedAgents => configured.into(),
-            Beta::Files => FILES_BETA.into(),
-            Beta::SessionFiles => format!("{FILES_BETA},{configured}").into(),
-            Beta::MemoryStores => "agent-memory-2026-07-22".into(),
-            Beta::OlderAgents => "agent-api-2026-03-01".into(),
-        }
-    }
 }
 
 /// When a call may be made again after a failure.

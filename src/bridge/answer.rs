@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::time::{Duration, Instant, sleep_until};
 
 use super::follow::Follow;
-use super::{Attention, Bridge, Failure, Patience};
+use super::{Attention, Bridge, Failure, Patience, Question};
 use crate::api::{Id, with};
 use crate::config::Approvals;
 use crate::session::report::{Pending, PendingKind, Report};
@@ -46,12 +46,15 @@ impl Bridge {
     pub async fn send(
         &self,
         session: &Id,
-        question: Value,
+        question: Question,
         interrupt_first: bool,
         patience: &Patience,
         attention: &Attention,
     ) -> Result<Report, Failure> {
         let doing = "send the message";
+        let question = question
+            .assembled(&self.api.until(patience.deadline))
+            .await?;
         let interrupt = interrupt_first.then(|| json!({"type": "user.interrupt"}));
         let events: Vec<Value> = interrupt.into_iter().chain([question.clone()]).collect();
         let sent = self

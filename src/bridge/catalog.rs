@@ -1,13 +1,15 @@
-//! Agents and environments: listed, shown and created.
+//! Agents, environments, vaults and memory stores: listed by name.
 
 use serde::Serialize;
 use serde_json::Value;
 
-use super::find::{self, SEARCHED_PAGES};
+use super::find::SEARCHED_PAGES;
 use super::{Bridge, Failure};
 use crate::api::agents::{Agent, AgentFilter};
 use crate::api::environments::Environment;
-use crate::api::with;
+use crate::api::memory_stores::MemoryStore;
+use crate::api::vaults::Vault;
+use crate::api::{Error, Page};
 use crate::session::clean::clean_line;
 use crate::session::report::cut;
 
@@ -48,6 +50,20 @@ pub struct EnvironmentRow {
     pub archived: bool,
 }
 
+/// A vault or a memory store in a list.
+#[derive(Debug, Clone, Serialize)]
+pub struct NamedRow {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// What it holds, as its owner wrote it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// RFC 3339.
+    pub created_at: Option<String>,
+}
+
 /// One page of a list.
 #[derive(Debug, Clone)]
 pub struct Listed<T> {
@@ -81,45 +97,24 @@ impl Query {
     fn most(&self) -> usize {
         self.limit.unwrap_or(20) as usize
     }
-
-    fn filter(&self) -> AgentFilter {
-        let limit = Some(self.most() as u32);
-        AgentFilter {
-            include_archived: self.include_archived,
-            limit,
-            page: self.page.clone(),
-        }
-    }
-
-    /// The next page of a search: no more rows than are still wanted, so that none has to be left out.
-    fn rest_of<T>(&self, listed: &Listed<T>) -> AgentFilter {
-        let limit = Some(self.most().saturating_sub(listed.items.len()).max(1) as u32);
-        AgentFilter {
-            limit,
-            page: listed.next_page.clone(),
-            ..self.filter()
-        }
-    }
 }
 
 impl Bridge {
     /// Agents, by part of the name.
     pub async fn list_agents(&self, query: &Query) -> Result<Listed<AgentRow>, Failure> {
         let api = self.api_in_time();
-        let mut filter = query.filter();
-        let mut listed = Listed::default();
-        for _ in 0..SEARCHED_PAGES {
-            let page = api
-                .list_agents(&filter)
-                .await
-                .map_err(Failure::while_trying("list agents"))?;
-            let wanted = page.data.iter().filter(|agent| query.wants(&agent.name));
-            if listed.is_enough(query, wanted.map(agent_row), page.next_page) {
-                break;
+        let page = |limit, page| {
+            let (api, include_archived) = (api.clone(), query.include_archived);
+            async move {
+                let filter = AgentFilter {
+                    include_archived,
+                    limit: Some(limit),
+                    page,
+                };
+                api.list_agents(&filter).await
             }
-            filter = query.rest_of(&listed);
-        }
-        Ok(listed)
+        };
+        collect(query, "list agents", page, |agent| Some(agent_row(agent))).await
     }
 
     /// Environments, by part of the name.
@@ -128,73 +123,111 @@ impl Bridge {
         query: &Query,
     ) -> Result<Listed<EnvironmentRow>, Failure> {
         let api = self.api_in_time();
-        let mut filter = query.filter();
-        let mut listed = Listed::default();
-        for _ in 0..SEARCHED_PAGES {
-            let page = api
-                .list_environments(filter.limit, filter.page.as_deref())
-                .await;
-            let page = page.map_err(Failure::while_trying("list environments"))?;
-            let wanted = page
-                .data
-                .iter()
-                .filter(|found| found.archived_at.is_none() && query.wants(&found.name));
-            if listed.is_enough(query, wanted.map(environment_row), page.next_page) {
-                break;
-            }
-            filter = query.rest_of(&listed);
-        }
-        Ok(listed)
+        let page = |limit, page: Option<String>| {
+            let api = api.clone();
+            async move { api.list_environments(Some(limit), page.as_deref()).await }
+        };
+        let row = |found: &Environment| {
+            let is_open = found.archived_at.is_none();
+            is_open.then(|| environment_row(found))
+        };
+        collect(query, "list environments", page, row).await
     }
 
-    /// One agent as the API has it, found by id or name.
-    pub async fn get_agent(&self, wanted: &str, version: Option<u64>) -> Result<Value, Failure> {
+    /// Vaults, by part of the name.
+    pub async fn list_vaults(&self, query: &Query) -> Result<Listed<NamedRow>, Failure> {
         let api = self.api_in_time();
-        let id = find::agent(&api, wanted, &[]).await?;
-        api.get_agent(&id, version)
-            .await
-            .map_err(Failure::while_trying(format!("read agent {id}")))
+        let page = |limit, page: Option<String>| {
+            let api = api.clone();
+            async move { api.list_vaults(Some(limit), page.as_deref()).await }
+        };
+        let row = |vault: &Vault| {
+            Some(NamedRow {
+                id: vault.id.clone(),
+                name: clean_line(&vault.display_name),
+                description: None,
+                created_at: vault.created_at.clone(),
+            })
+        };
+        collect(query, "list vaults", page, row).await
     }
 
-    /// Creates an agent. The answer is the API's object.
-    pub async fn create_agent(&self, body: Value) -> Result<Value, Failure> {
-        let lacking = body.get("model").is_none();
-        let body = with(body, "model", lacking.then_some(self.config.model.as_str()));
-        self.api_in_time()
-            .create_agent(body)
-            .await
-            .map_err(Failure::while_trying("create the agent"))
-    }
-
-    /// Creates an environment; a taken name is answered with the id that has it.
-    pub async fn create_environment(
-        &self,
-        body: Value,
-    ) -> Result<(EnvironmentRow, Option<String>), Failure> {
-        let name = body
-            .get("name")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned();
+    /// Memory stores, by part of the name.
+    pub async fn list_memory_stores(&self, query: &Query) -> Result<Listed<NamedRow>, Failure> {
         let api = self.api_in_time();
-        match api.create_environment(body).await {
-            Ok(created) => Ok((environment_row(&created), None)),
-            Err(error) if error.status() == Some(409) => {
-                let doing = "create the environment";
-                let all = find::environments(&api)
-                    .await
-                    .map_err(Failure::while_trying(doing))?;
-                match all.iter().find(|environment| environment.name == name) {
-                    Some(taken) => {
-                        let note = "an environment of this name existed and was left as it is: check that it fits";
-                        Ok((environment_row(taken), Some(note.to_owned())))
-                    }
-                    None => Err(Failure::while_trying(doing)(error)),
-                }
-            }
-            Err(error) => Err(Failure::while_trying("create the environment")(error)),
+        let page = |limit, page: Option<String>| {
+            let api = api.clone();
+            async move { api.list_memory_stores(Some(limit), page.as_deref()).await }
+        };
+        let row = |store: &MemoryStore| {
+            Some(NamedRow {
+                id: store.id.clone(),
+                name: clean_line(&store.name),
+                description: description(store.description.as_deref()),
+                created_at: store.created_at.clone(),
+            })
+        };
+        collect(query, "list memory stores", page, row).await
+    }
+}
+
+/// Reads pages until the list is long enough; the API searches no names, so whole pages are read and sifted.
+pub(super) async fn collect<T, R: Named, F: Future<Output = Result<Page<T>, Error>>>(
+    query: &Query,
+    doing: &str,
+    page: impl Fn(u32, Option<String>) -> F,
+    row: impl Fn(&T) -> Option<R>,
+) -> Result<Listed<R>, Failure> {
+    let mut listed = Listed {
+        next_page: query.page.clone(),
+        ..Listed::default()
+    };
+    for _ in 0..SEARCHED_PAGES {
+        // No more than are still wanted, so that none has to be left out.
+        let wanted = query.most().saturating_sub(listed.items.len()).max(1);
+        let found = page(wanted as u32, listed.next_page.take())
+            .await
+            .map_err(Failure::while_trying(doing))?;
+        let rows = found.data.iter().filter_map(&row);
+        listed
+            .items
+            .extend(rows.filter(|row| query.wants(row.name())));
+        listed.next_page = found.next_page;
+        let is_enough = query.name_contains.is_none() || listed.items.len() >= query.most();
+        if is_enough || listed.next_page.is_none() {
+            break;
         }
     }
+    Ok(listed)
+}
+
+/// A row that can be searched by name.
+pub(super) trait Named {
+    fn name(&self) -> &str;
+}
+
+impl Named for AgentRow {
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Named for EnvironmentRow {
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Named for NamedRow {
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// A description as a list shows it.
+pub(super) fn description(text: Option<&str>) -> Option<String> {
+    text.map(|text| cut(&clean_line(text), DESCRIPTION_CHARS))
+        .filter(|text| !text.is_empty())
 }
 
 fn agent_row(agent: &Agent) -> AgentRow {
@@ -203,16 +236,12 @@ fn agent_row(agent: &Agent) -> AgentRow {
         name: clean_line(&agent.name),
         version: agent.version,
         model: agent.model_id().map(clean_line),
-        description: agent
-            .description
-            .as_deref()
-            .map(|text| cut(&clean_line(text), DESCRIPTION_CHARS))
-            .filter(|text| !text.is_empty()),
+        description: description(agent.description.as_deref()),
         archived: agent.archived_at.is_some(),
     }
 }
 
-fn environment_row(environment: &Environment) -> EnvironmentRow {
+pub(super) fn environment_row(environment: &Environment) -> EnvironmentRow {
     let text = |pointer: &str| {
         environment
             .config
@@ -223,11 +252,7 @@ fn environment_row(environment: &Environment) -> EnvironmentRow {
     EnvironmentRow {
         id: environment.id.clone(),
         name: clean_line(&environment.name),
-        description: environment
-            .description
-            .as_deref()
-            .map(|text| cut(&clean_line(text), DESCRIPTION_CHARS))
-            .filter(|text| !text.is_empty()),
+        description: description(environment.description.as_deref()),
         kind: text("/type"),
         networking: text("/networking/type"),
         archived: environment.archived_at.is_some(),
@@ -241,20 +266,5 @@ impl<T> Default for Listed<T> {
             next_page: None,
             prev_page: None,
         }
-    }
-}
-
-impl<T> Listed<T> {
-    /// Adds a page; whether no further one needs to be read.
-    fn is_enough(
-        &mut self,
-        query: &Query,
-        rows: impl Iterator<Item = T>,
-        next_page: Option<String>,
-    ) -> bool {
-        self.items.extend(rows);
-        self.next_page = next_page;
-        let most = query.limit.unwrap_or(20) as usize;
-        query.name_contains.is_none() || self.items.len() >= most || self.next_page.is_none()
     }
 }

@@ -267,10 +267,18 @@ fn is_same(sent: &Value, listed: &Event) -> bool {
     let text = |value: &Value| content_text(value.get("content").unwrap_or(&Value::Null));
     kind(sent) == Some(listed.kind.as_str())
         && match listed.kind.as_str() {
-            "user.message" => text(sent) == text(&value),
+            "user.message" => text(sent) == text(&value) && attached(sent) == attached(&value),
             "user.define_outcome" => same("description"),
             _ => same("tool_use_id") && same("custom_tool_use_id"),
         }
+}
+
+/// Ids of the files that a message shows.
+fn attached(message: &Value) -> Vec<&str> {
+    let blocks = message.get("content").and_then(Value::as_array);
+    let ids = blocks.into_iter().flatten();
+    ids.filter_map(|block| block.pointer("/source/file_id")?.as_str())
+        .collect()
 }
 
 #[cfg(test)]

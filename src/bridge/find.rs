@@ -53,6 +53,20 @@ pub(super) async fn environment(
     choose("environment", wanted, named.collect(), allowed)
 }
 
+/// Refuses to give a new agent or environment a name by which it would pass for one that may be used.
+pub(super) fn unreserved(noun: &str, name: &str, allowed: &[String]) -> Result<(), Failure> {
+    if !allowed.iter().any(|entry| entry.eq_ignore_ascii_case(name)) {
+        return Ok(());
+    }
+    Err(Failure::argument(
+        format!(
+            "The name `{}` is on this server's list of allowed {noun}s, so nothing new may take it.",
+            cut(&clean_line(name), 100)
+        ),
+        "choose another name.",
+    ))
+}
+
 fn choose(
     noun: &str,
     wanted: &str,

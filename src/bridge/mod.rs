@@ -2,14 +2,18 @@
 //!
 //! Nothing here outlives a call, and every future may be dropped at any await: the record is kept by the API.
 
+pub mod agents;
 pub mod catalog;
 pub mod failure;
+pub mod schedules;
 pub mod start;
 
 mod answer;
+mod attachments;
 mod close;
 mod defaults;
 mod deliver;
+mod environments;
 mod find;
 mod follow;
 mod line;
@@ -35,8 +39,10 @@ use crate::config::{Approvals, Config};
 use crate::session::report::Report;
 use crate::session::turn::State;
 pub use answer::{Decision, Verdict};
+pub use attachments::Question;
 pub use catalog::Listed;
 pub use close::{Closed, Ending};
+pub use environments::Retired;
 pub use failure::Failure;
 pub use read::{Order, Reading};
 pub use sessions::{Changes, SessionQuery, SessionRow};

@@ -5,7 +5,7 @@ use tokio::time::{Duration, Instant, sleep, sleep_until};
 
 use super::defaults::in_time;
 use super::deliver::first_attempt;
-use super::{Attention, Bridge, Failure, MARK, Patience};
+use super::{Attention, Bridge, Failure, MARK, Patience, Question};
 use crate::api::sessions::{Session, budget};
 use crate::api::{Client, Delivery, Error, Id, with};
 use crate::session::report::Report;
@@ -22,7 +22,7 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(2000);
 #[derive(Debug, Clone, Default)]
 pub struct Start {
     /// The first event, `user.message` or `user.define_outcome`; without one the session is only created.
-    pub question: Option<Value>,
+    pub question: Option<Question>,
     /// Id or name.
     pub agent: Option<String>,
     /// Instead of the newest version.
@@ -111,7 +111,13 @@ impl Bridge {
             .request_key
             .clone()
             .unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+        let question = match &start.question {
+            Some(question) => Some(question.assembled(&api).await?),
+            None => None,
+        };
         let body = body(&start, &agent, &environment, &key, self.config.budget_cents);
+        let first = question.map(|question| json!([question]));
+        let body = with(body, "initial_events", first);
         let session = match self.create(&api, body, &key, patience.deadline).await {
             Ok(session) => session,
             Err(failure) => {
@@ -279,11 +285,6 @@ fn body(start: &Start, agent: &Id, environment: &Id, key: &str, configured: Opti
         "metadata": metadata,
     });
     let body = with(body, "title", start.title.as_deref());
-    let body = with(
-        body,
-        "initial_events",
-        start.question.as_ref().map(|question| json!([question])),
-    );
     let body = with(
         body,
         "resources",

@@ -8,9 +8,11 @@
     reason = "a test may fail; clippy.toml allows these in test functions, but not in what they share"
 )]
 
+mod agents;
 mod answers;
 mod approvals;
 mod cuts;
+mod environments;
 mod errors;
 mod events;
 mod house;
@@ -26,6 +28,7 @@ mod spending;
 mod starting;
 mod states;
 mod tools;
+mod toolsets;
 mod waits;
 
 #[test]

@@ -62,7 +62,7 @@ fn with_table(readme: &str, marker: &str, table: &str) -> String {
 
 #[tokio::test]
 async fn the_tables_of_the_readme_are_those_of_the_binary() {
-    let rig = Rig::start().await;
+    let rig = Rig::start().await.set("MANAGED_AGENTS_TOOLSETS", "all");
     let client = rig.client().await;
     let readme = std::fs::read_to_string(README).unwrap();
     let expected = with_table(&readme, "tools", &tools(&client.tools));

@@ -6,6 +6,7 @@ use rmcp::{RoleServer, tool, tool_router};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::ending::{Mode, word};
 use super::id;
 use super::parameters::Parameters;
 use crate::bridge::Ending;
@@ -23,15 +24,6 @@ pub(super) struct CloseSession {
     /// Stop a running turn first; else a working session is left alone.
     #[serde(default)]
     interrupt: bool,
-}
-
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(inline)]
-enum Mode {
-    #[default]
-    Archive,
-    Delete,
 }
 
 #[tool_router(router = close_session_router, vis = "pub(super)")]
@@ -58,27 +50,21 @@ impl Server {
         context: RequestContext<RoleServer>,
     ) -> Answer {
         let session = id("session_id", &args.session_id)?;
-        let ending = if args.mode == Mode::Delete {
-            Ending::Delete
-        } else {
-            Ending::Archive
-        };
         let call = self.attend(&context);
         let closed = call
-            .run(
-                self.bridge
-                    .close(&session, ending, args.interrupt, call.attention()),
-            )
+            .run(self.bridge.close(
+                &session,
+                args.mode.ending(),
+                args.interrupt,
+                call.attention(),
+            ))
             .await?;
-        let (word, next) = match closed.ending {
-            Ending::Archive => (
-                "archived",
-                "nothing more to do: get_events still reads the record, and archiving cannot be undone.",
-            ),
-            Ending::Delete => (
-                "deleted",
-                "nothing more to do: the record is gone, which cannot be undone.",
-            ),
+        let word = word(closed.ending);
+        let next = match closed.ending {
+            Ending::Archive => {
+                "nothing more to do: get_events still reads the record, and archiving cannot be undone."
+            }
+            Ending::Delete => "nothing more to do: the record is gone, which cannot be undone.",
         };
         let cost = closed.last.usage.cost_usd;
         let spent = cost

@@ -6,10 +6,11 @@ use rmcp::{RoleServer, tool, tool_router};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::outcome::{Outcome, question};
+use super::outcome::{Outcome, attachments, question};
 use super::parameters::Parameters;
 use super::{ToolError, budget_cents, id};
 use crate::api::with;
+use crate::bridge::Question;
 use crate::bridge::start::{Budget, Start};
 use crate::server::Server;
 use crate::server::present::{Answer, Shown, report_schema, schema};
@@ -19,8 +20,13 @@ use crate::server::present::{Answer, Shown, report_schema, schema};
 pub(super) struct CreateSession {
     /// The whole task: goal, constraints, what to return. Left out, with no outcome: only create.
     message: Option<String>,
-    /// Instead of message: work until a grader is satisfied.
+    /// Instead of message: {description, rubric or rubric_file_id, max_iterations (1 to 20)}: works until a grader is
+    /// satisfied.
+    #[schemars(with = "Option<Map<String, Value>>")]
     outcome: Option<Outcome>,
+    /// File ids of images and documents to show with the message.
+    #[serde(default)]
+    attachments: Vec<String>,
     /// Id or name; default: a general agent.
     agent: Option<String>,
     /// Older version.
@@ -29,8 +35,9 @@ pub(super) struct CreateSession {
     environment: Option<String>,
     /// Shown in lists.
     title: Option<String>,
-    /// To check out.
+    /// [{url: https://github.com/owner/name, branch or commit, mount_path}].
     #[serde(default)]
+    #[schemars(with = "Vec<Map<String, Value>>")]
     repositories: Vec<Repository>,
     /// To mount: [{file_id, mount_path}].
     #[serde(default)]
@@ -48,7 +55,8 @@ pub(super) struct CreateSession {
     /// Up to 14 pairs of text.
     #[serde(default)]
     metadata: Map<String, Value>,
-    /// For this session alone.
+    /// {model, system} for this session alone.
+    #[schemars(with = "Option<Map<String, Value>>")]
     overrides: Option<Overrides>,
     /// Unique text: used again, it returns the session it started.
     request_key: Option<String>,
@@ -56,17 +64,12 @@ pub(super) struct CreateSession {
     wait_seconds: Option<u64>,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[schemars(inline)]
 struct Repository {
-    /// https://github.com/owner/name
     url: String,
-    /// Branch.
     branch: Option<String>,
-    /// Or a commit SHA.
     commit: Option<String>,
-    /// In the container.
     mount_path: Option<String>,
 }
 
@@ -92,13 +95,10 @@ enum Access {
     ReadOnly,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[schemars(inline)]
 struct Overrides {
-    /// Model.
     model: Option<String>,
-    /// System prompt.
     system: Option<String>,
 }
 
@@ -143,12 +143,13 @@ impl Server {
         for vault in &args.vault_ids {
             id("vault_ids", vault)?;
         }
-        let overrides = args.overrides.unwrap_or(Overrides {
-            model: None,
-            system: None,
-        });
+        let overrides = args.overrides.unwrap_or_default();
+        let attachments = attachments(
+            &args.attachments,
+            question.is_none() || args.outcome.is_some(),
+        )?;
         Ok(Start {
-            question,
+            question: question.map(|event| Question { event, attachments }),
             agent: args.agent,
             agent_version: args.agent_version,
             environment: args.environment,

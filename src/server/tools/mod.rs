@@ -1,65 +1,96 @@
 //! One file per tool, named like the tool. This file is the list.
 
+mod agent_fields;
+mod close_agent;
+mod close_environment;
 mod close_session;
+mod control_schedule;
 mod create_agent;
 mod create_environment;
+mod create_schedule;
 mod create_session;
+mod ending;
 mod get_agent;
 mod get_events;
 mod get_status;
 mod interrupt_session;
 mod list_agents;
 mod list_environments;
+mod list_memory_stores;
+mod list_schedules;
 mod list_sessions;
+mod list_vaults;
 mod outcome;
 mod parameters;
 mod resolve_action;
+mod schedule;
 mod send_message;
+mod update_agent;
 mod update_session;
 
 use std::sync::Arc;
 
 use rmcp::handler::server::router::tool::ToolRouter;
 use rmcp::model::JsonObject;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Server;
-use super::present::ToolError;
+use super::present::{ToolError, list_schema, text_or_null};
 use crate::api::Id;
-use crate::bridge::catalog::Query;
+use crate::bridge::catalog::{NamedRow, Query};
+use crate::config::{Config, Toolset};
 
-/// Every tool.
-pub(super) fn all() -> ToolRouter<Server> {
-    portable(
-        Server::create_session_router()
-            + Server::send_message_router()
-            + Server::get_status_router()
-            + Server::get_events_router()
-            + Server::resolve_action_router()
-            + Server::interrupt_session_router()
-            + Server::list_sessions_router()
-            + Server::update_session_router()
-            + Server::close_session_router()
-            + Server::list_agents_router()
-            + Server::get_agent_router()
-            + Server::create_agent_router()
-            + Server::list_environments_router()
-            + Server::create_environment_router(),
-    )
+/// The tools that the settings ask for.
+pub(super) fn offered(config: &Config) -> ToolRouter<Server> {
+    let mut router = ToolRouter::new();
+    for toolset in &config.toolsets {
+        router += match toolset {
+            Toolset::Core => core(),
+            Toolset::Admin => admin(),
+            Toolset::Schedules => schedules(),
+        };
+    }
+    if config.read_only {
+        router.map.retain(|_, route| {
+            let hints = route.attr.annotations.as_ref();
+            hints.and_then(|hints| hints.read_only_hint) == Some(true)
+        });
+    }
+    portable(router)
 }
 
-/// The tools that only read.
-pub(super) fn reading() -> ToolRouter<Server> {
-    let mut router = all();
-    router.map.retain(|_, route| {
-        route
-            .attr
-            .annotations
-            .as_ref()
-            .and_then(|hints| hints.read_only_hint)
-            .unwrap_or(false)
-    });
-    router
+/// To delegate: sessions, and what they are made of.
+fn core() -> ToolRouter<Server> {
+    Server::create_session_router()
+        + Server::send_message_router()
+        + Server::get_status_router()
+        + Server::get_events_router()
+        + Server::resolve_action_router()
+        + Server::interrupt_session_router()
+        + Server::list_sessions_router()
+        + Server::update_session_router()
+        + Server::close_session_router()
+        + Server::list_agents_router()
+        + Server::get_agent_router()
+        + Server::create_agent_router()
+        + Server::list_environments_router()
+        + Server::create_environment_router()
+}
+
+/// To look after agents and environments, and to find what sessions can be given.
+fn admin() -> ToolRouter<Server> {
+    Server::update_agent_router()
+        + Server::close_agent_router()
+        + Server::close_environment_router()
+        + Server::list_vaults_router()
+        + Server::list_memory_stores_router()
+}
+
+/// To let agents run by the clock.
+fn schedules() -> ToolRouter<Server> {
+    Server::list_schedules_router()
+        + Server::create_schedule_router()
+        + Server::control_schedule_router()
 }
 
 /// Brings the input schemas into the form that every client reads: no `format`, no type arrays, no null, no dialect.
@@ -191,6 +222,26 @@ fn catalog_query(
         limit,
         page,
     })
+}
+
+/// Shape of a list of vaults or memory stores.
+fn named_schema(name: &str) -> Value {
+    let fields = json!({
+        "id": {"type": "string"},
+        "name": {"type": "string"},
+        "description": {"type": "string"},
+        "created_at": text_or_null(),
+    });
+    list_schema(name, fields, &["id", "name"])
+}
+
+/// A vault or memory store on a line.
+fn named_row(row: &NamedRow) -> String {
+    let description = row.description.as_ref();
+    let description = description
+        .map(|text| format!(": {text}"))
+        .unwrap_or_default();
+    format!("{} {}{description}", row.id, row.name)
 }
 
 /// Longest message, in characters.

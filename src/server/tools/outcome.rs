@@ -1,23 +1,21 @@
 //! What create_session and send_message both take: a message or a graded outcome.
 
-use rmcp::schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{MESSAGE_CHARS, ToolError, id, text};
-use crate::api::with;
+use crate::api::{Id, with};
 
-#[derive(Debug, Deserialize, JsonSchema)]
+/// Files that one message shows at most.
+const MOST_ATTACHMENTS: usize = 20;
+
+/// Work that a grader judges.
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[schemars(inline)]
 pub(super) struct Outcome {
-    /// What to reach.
     description: String,
-    /// How it is graded.
     rubric: Option<String>,
-    /// Or the rubric as a file.
     rubric_file_id: Option<String>,
-    /// 1 to 20.
     max_iterations: Option<u32>,
 }
 
@@ -33,13 +31,33 @@ pub(super) fn question(
         )),
         (Some(message), None) => {
             text("message", message, MESSAGE_CHARS)?;
-            Ok(Some(
-                json!({"type": "user.message", "content": [{"type": "text", "text": message}]}),
-            ))
+            Ok(Some(self::message(message)))
         }
         (None, Some(outcome)) => outcome.event().map(Some),
         (None, None) => Ok(None),
     }
+}
+
+/// Checks the ids of files that go with a message.
+pub(super) fn attachments(files: &[String], to_outcome: bool) -> Result<Vec<Id>, ToolError> {
+    if to_outcome && !files.is_empty() {
+        return Err(ToolError::argument(
+            "`attachments` go with a message, not with an outcome.",
+            "mount them with `files`, or pass a message.",
+        ));
+    }
+    if files.len() > MOST_ATTACHMENTS {
+        return Err(ToolError::argument(
+            format!("`attachments` takes at most {MOST_ATTACHMENTS} files."),
+            "mount more with `files` of create_session.",
+        ));
+    }
+    files.iter().map(|file| id("attachments", file)).collect()
+}
+
+/// A text to the agent.
+pub(super) fn message(text: &str) -> Value {
+    json!({"type": "user.message", "content": [{"type": "text", "text": text}]})
 }
 
 impl Outcome {

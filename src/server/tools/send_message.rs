@@ -4,10 +4,12 @@ use rmcp::schemars::JsonSchema;
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, tool, tool_router};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
-use super::outcome::{Outcome, question};
+use super::outcome::{Outcome, attachments, question};
 use super::parameters::Parameters;
 use super::{ToolError, id};
+use crate::bridge::Question;
 use crate::server::Server;
 use crate::server::present::{Answer, Shown, report_schema, schema};
 
@@ -18,8 +20,12 @@ pub(super) struct SendMessage {
     session_id: String,
     /// What to say.
     message: Option<String>,
-    /// Instead of message: work until a grader is satisfied.
+    /// As in create_session, instead of message.
+    #[schemars(with = "Option<Map<String, Value>>")]
     outcome: Option<Outcome>,
+    /// File ids of images and documents to show with the message.
+    #[serde(default)]
+    attachments: Vec<String>,
     /// Stop the current turn first instead of waiting for its end.
     #[serde(default)]
     interrupt: bool,
@@ -49,11 +55,15 @@ impl Server {
                     "pass one of them.",
                 )
             })?;
+        let attachments = attachments(&args.attachments, args.outcome.is_some())?;
         let patience = self.bridge.patience(args.wait_seconds);
         let call = self.attend(&context);
         let sent = self.bridge.send(
             &session,
-            question,
+            Question {
+                event: question,
+                attachments,
+            },
             args.interrupt,
             &patience,
             call.attention(),

@@ -1,0 +1,42 @@
+//! `close_environment`: archive or delete.
+
+use rmcp::schemars::JsonSchema;
+use rmcp::service::RequestContext;
+use rmcp::{RoleServer, tool, tool_router};
+use serde::Deserialize;
+
+use super::ending::{Mode, retired, retired_schema};
+use super::parameters::Parameters;
+use crate::server::Server;
+use crate::server::present::{Answer, schema};
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CloseEnvironment {
+    /// Id or name.
+    environment: String,
+    /// archive (default): it stays readable. delete: gone.
+    #[serde(default)]
+    mode: Mode,
+}
+
+#[tool_router(router = close_environment_router, vis = "pub(super)")]
+impl Server {
+    /// Close an environment that no new session shall use. This cannot be undone; delete only if the user asked for it.
+    #[tool(
+        title = "Close an environment",
+        annotations(read_only_hint = false, destructive_hint = true, idempotent_hint = true, open_world_hint = false),
+        output_schema = schema(retired_schema())
+    )]
+    async fn close_environment(
+        &self,
+        Parameters(args): Parameters<CloseEnvironment>,
+        context: RequestContext<RoleServer>,
+    ) -> Answer {
+        let call = self.attend(&context);
+        let close = self
+            .bridge
+            .close_environment(&args.environment, args.mode.ending());
+        Ok(retired("environment", &call.run(close).await?))
+    }
+}

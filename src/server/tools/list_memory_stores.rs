@@ -1,0 +1,43 @@
+//! `list_memory_stores`: ids to attach to a session.
+
+use rmcp::schemars::JsonSchema;
+use rmcp::service::RequestContext;
+use rmcp::{RoleServer, tool, tool_router};
+use serde::Deserialize;
+
+use super::parameters::Parameters;
+use super::{catalog_query, named_row, named_schema};
+use crate::server::Server;
+use crate::server::present::{Answer, Shown, schema};
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListMemoryStores {
+    /// Part of the name.
+    name_contains: Option<String>,
+    /// 1 to 100; default 20.
+    limit: Option<u32>,
+    /// Token of a page.
+    page: Option<String>,
+}
+
+#[tool_router(router = list_memory_stores_router, vis = "pub(super)")]
+impl Server {
+    /// Memory stores that sessions can read and write: create_session takes their ids in `memory_stores`.
+    #[tool(
+        title = "List memory stores",
+        annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = false),
+        output_schema = schema(named_schema("memory_stores"))
+    )]
+    async fn list_memory_stores(
+        &self,
+        Parameters(args): Parameters<ListMemoryStores>,
+        context: RequestContext<RoleServer>,
+    ) -> Answer {
+        let query = catalog_query(args.name_contains, false, args.limit, args.page)?;
+        let call = self.attend(&context);
+        let listed = call.run(self.bridge.list_memory_stores(&query)).await?;
+        let budget = self.bridge.config().result_chars;
+        Ok(Shown::rows("memory_stores", listed, budget, named_row))
+    }
+}
