@@ -70,7 +70,7 @@ pub struct SessionQuery {
 const CHANGING: Duration = Duration::from_secs(10);
 /// Pages that a search through all sessions reads at most.
 const SEARCHED_PAGES: usize = 25;
-/// Idle sessions of a list whose events are read.
+/// Sessions of a list whose events are read.
 const GLANCES: usize = 30;
 
 impl Bridge {
@@ -94,48 +94,54 @@ impl Bridge {
             limit: Some(query.limit),
             page: query.page,
         };
-        let mut listed = Listed::default();
+        let (mut sessions, mut prev_page, mut next_page) = (Vec::new(), None, None);
         for _ in 0..SEARCHED_PAGES {
             let page = api
                 .list_sessions(&filter)
                 .await
                 .map_err(Failure::while_trying("list sessions"))?;
-            listed.prev_page = listed.prev_page.or(page.prev_page);
-            let kept = page
-                .data
-                .iter()
-                .filter(|session| !query.mine || session.metadata.contains_key(MARK));
-            listed.items.extend(kept.map(row));
-            listed.next_page = page.next_page;
-            if !query.mine
-                || listed.next_page.is_none()
-                || listed.items.len() >= query.limit as usize
-            {
+            prev_page = prev_page.or(page.prev_page);
+            let is_wanted = |session: &Session| !query.mine || session.metadata.contains_key(MARK);
+            sessions.extend(page.data.into_iter().filter(is_wanted));
+            next_page = page.next_page;
+            let is_enough = !query.mine || sessions.len() >= query.limit as usize;
+            if is_enough || next_page.is_none() {
                 break;
             }
-            filter.page = listed.next_page.clone();
+            filter.page = next_page.clone();
             // No more than are still wanted, so that none has to be left out.
-            filter.limit = Some(query.limit.saturating_sub(listed.items.len() as u32).max(1));
+            filter.limit = Some(query.limit.saturating_sub(sessions.len() as u32).max(1));
         }
-        self.fill_in_states(&api, &mut listed.items).await;
-        Ok(listed)
+        Ok(Listed {
+            items: self.rows(&api, &sessions).await,
+            next_page,
+            prev_page,
+        })
     }
 
-    /// What an idle session waits for is only in its events. A state that cannot be read stays unknown.
-    async fn fill_in_states(&self, api: &Client, rows: &mut [SessionRow]) {
-        let unknown = rows
-            .iter_mut()
-            .filter(|row| row.state.is_none())
-            .take(GLANCES);
-        let glances = unknown.map(|row| async {
-            if let Ok(id) = Id::parse(&row.session_id) {
-                row.state = self.glance(api, &id).await.ok().flatten();
+    /// How a session stands is only in its events, and its status lags behind them: what can be glanced at is, and the
+    /// status counts for the rest.
+    async fn rows(&self, api: &Client, sessions: &[Session]) -> Vec<SessionRow> {
+        let rows = sessions.iter().enumerate().map(async |(place, session)| {
+            let mut row = row(session);
+            if row.state != Some(State::Terminated)
+                && place < GLANCES
+                && let Ok(id) = Id::parse(&row.session_id)
+                && let Ok(Some(state)) = self.glance(api, &id, session).await
+            {
+                row.state = Some(state);
             }
+            row
         });
-        join_all(glances).await;
+        join_all(rows).await
     }
 
-    async fn glance(&self, api: &Client, id: &Id) -> Result<Option<State>, Error> {
+    async fn glance(
+        &self,
+        api: &Client,
+        id: &Id,
+        session: &Session,
+    ) -> Result<Option<State>, Error> {
         let filter = EventFilter {
             newest_first: true,
             limit: Some(50),
@@ -146,7 +152,12 @@ impl Bridge {
         newest.reverse();
         let mut history = History::default();
         history.listed(newest);
-        let turn = turn::judge(&history, &self.memory.recall(id), Lifecycle::default());
+        let lifecycle = Lifecycle {
+            running: is_running(session),
+            outcomes: &session.outcome_evaluations,
+            ..Lifecycle::default()
+        };
+        let turn = turn::judge(&history, &self.memory.recall(id), lifecycle);
         // Fifty events of work, and no word on how it stands.
         let is_guess = turn.state == State::Ready && page.next_page.is_some();
         Ok((!is_guess).then_some(turn.state))
@@ -245,6 +256,10 @@ impl Changes {
     }
 }
 
+fn is_running(session: &Session) -> bool {
+    matches!(session.status.as_str(), "running" | "rescheduling")
+}
+
 fn row(session: &Session) -> SessionRow {
     let agent = if session.agent.name.is_empty() {
         &session.agent.id
@@ -257,7 +272,7 @@ fn row(session: &Session) -> SessionRow {
         state: match session.status.as_str() {
             _ if session.archived_at.is_some() => Some(State::Terminated),
             "terminated" => Some(State::Terminated),
-            "running" | "rescheduling" => Some(State::Working),
+            _ if is_running(session) => Some(State::Working),
             _ => None,
         },
         agent: clean_line(agent),

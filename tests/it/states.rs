@@ -229,3 +229,21 @@ async fn an_interrupted_turn_is_over_and_the_session_goes_on() {
         assert!(reply(&report).contains("what now"), "{script}: {report}");
     }
 }
+
+#[tokio::test]
+async fn a_list_says_how_a_session_stands_and_not_what_its_status_says_for_a_moment() {
+    let rig = Rig::start().await;
+    let client = rig.client().await;
+    // The status of the object still says running right after the turn.
+    let done = session(&client.create("hello", 20).await);
+    let asks = session(&client.create("[approve]", 20).await);
+    let list = client.call("list_sessions", json!({})).await.ok();
+    let stands = |id: &str| {
+        let rows = list["sessions"].as_array().unwrap();
+        rows.iter().find(|row| row["session_id"] == id).unwrap()["state"].clone()
+    };
+    assert_eq!(
+        (stands(&done), stands(&asks)),
+        (json!("done"), json!("needs_action"))
+    );
+}
