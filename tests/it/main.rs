@@ -17,6 +17,7 @@ mod errors;
 mod events;
 mod house;
 mod live;
+mod operations;
 mod progress;
 mod protocol;
 mod readme;

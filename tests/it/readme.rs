@@ -3,6 +3,7 @@
 use managed_agents_mcp::settings::{SETTINGS, Setting};
 use rmcp::model::Tool;
 
+use crate::operations;
 use crate::rig::Rig;
 
 const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
@@ -67,6 +68,7 @@ async fn the_tables_of_the_readme_are_those_of_the_binary() {
     let readme = std::fs::read_to_string(README).unwrap();
     let expected = with_table(&readme, "tools", &tools(&client.tools));
     let expected = with_table(&expected, "settings", &settings());
+    let expected = with_table(&expected, "operations", &operations::table());
     if std::env::var_os("UPDATE_README").is_some() {
         std::fs::write(README, &expected).unwrap();
         return;
