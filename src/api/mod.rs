@@ -28,6 +28,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::Instant;
 
@@ -140,6 +141,21 @@ impl Client {
             .headers
             .get_or_try_init(|| headers(&self.shared.config))
             .await
+    }
+}
+
+impl Client {
+    /// A secret that depends on the key and on nothing else but its purpose.
+    pub async fn derived_key(&self, purpose: &str) -> Result<Vec<u8>, Error> {
+        let headers = self.headers().await?;
+        let key = headers
+            .get("x-api-key")
+            .or_else(|| headers.get(reqwest::header::AUTHORIZATION));
+        let mut hash = Sha256::new();
+        hash.update(purpose.as_bytes());
+        hash.update([0]);
+        hash.update(key.map_or(&[][..], HeaderValue::as_bytes));
+        Ok(hash.finalize().to_vec())
     }
 }
 

@@ -38,7 +38,7 @@ use crate::api::{Client, Id};
 use crate::config::{Approvals, Config};
 use crate::session::report::Report;
 use crate::session::turn::State;
-pub use answer::{Decision, Verdict};
+pub use answer::{Decider, Decision, Verdict};
 pub use attachments::Question;
 pub use catalog::Listed;
 pub use close::{Closed, Ending};
@@ -92,7 +92,8 @@ impl Attention {
         }
     }
 
-    fn tell(&self, line: String) {
+    /// Says what happens.
+    pub fn tell(&self, line: String) {
         self.progress.send_if_modified(|told| {
             let news = *told != line;
             *told = line;
@@ -117,6 +118,13 @@ impl Bridge {
     /// The settings.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// A secret that every process with the same API key shares and nobody else can know.
+    pub async fn sealing_key(&self) -> Result<Vec<u8>, crate::api::Error> {
+        self.api
+            .derived_key("managed-agents-mcp request state")
+            .await
     }
 
     /// The client of a call that does not wait: it ends within the longest wait, however many requests it takes.

@@ -4,8 +4,10 @@ pub mod present;
 pub mod stdio;
 pub mod tools;
 
+mod approvals;
 mod attend;
 mod instructions;
+mod reply;
 
 use std::sync::{Arc, OnceLock};
 

@@ -192,6 +192,8 @@ pub enum ToolError {
         /// Status, kind and request id.
         reference: Option<String>,
     },
+    /// The client brought back a state that is not of this call; for the client, not for the model.
+    State(String),
     /// The client cancelled the call: nobody reads an answer.
     Cancelled,
 }
@@ -213,6 +215,7 @@ impl ToolError {
         let part = |text: String| cut(&text, ERROR_PART_CHARS);
         match self {
             ToolError::Cancelled => ToolError::Cancelled,
+            ToolError::State(why) => ToolError::State(part(why)),
             ToolError::Failed {
                 what,
                 why,
@@ -230,14 +233,15 @@ impl ToolError {
 
 impl fmt::Display for ToolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ToolError::Failed {
-            what,
-            why,
-            next,
-            reference,
-        } = self
-        else {
-            return f.write_str("cancelled");
+        let (what, why, next, reference) = match self {
+            ToolError::Cancelled => return f.write_str("cancelled"),
+            ToolError::State(why) => return f.write_str(why),
+            ToolError::Failed {
+                what,
+                why,
+                next,
+                reference,
+            } => (what, why, next, reference),
         };
         f.write_str(what)?;
         if let Some(why) = why {
@@ -255,6 +259,9 @@ impl IntoCallToolResult for ToolError {
     fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
         if self == ToolError::Cancelled {
             return Err(ErrorData::internal_error("cancelled", None));
+        }
+        if let ToolError::State(why) = self {
+            return Err(ErrorData::invalid_params(why, None));
         }
         let text = clean(&self.shortened().to_string()).text;
         tracing::info!(error = %text, "a call failed");

@@ -15,6 +15,8 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
+use crate::host::Host;
+
 /// The key the binary is given; it must never come out again.
 pub(crate) const KEY: &str = "sk-ant-canary-7f3a91";
 /// Most characters of one half of a result.
@@ -93,34 +95,48 @@ impl Rig {
 
     /// A new process and a client that greets it with `initialize`.
     pub(crate) async fn client(&self) -> Client {
-        self.client_of(self.command(), ClientLifecycleMode::Initialize)
+        self.client_of(
+            self.command(),
+            ClientLifecycleMode::Initialize,
+            Host::default(),
+        )
+        .await
+    }
+
+    /// A new process and a client whose host can ask its user, of either protocol.
+    pub(crate) async fn client_with(&self, host: &Host, lifecycle: ClientLifecycleMode) -> Client {
+        self.client_of(self.command(), lifecycle, host.clone())
             .await
     }
 
     /// A new process and a client of protocol 2026-07-28, which does not greet.
     pub(crate) async fn discovering_client(&self) -> Client {
-        let preferred_versions = vec![ProtocolVersion::V_2026_07_28];
-        let lifecycle = ClientLifecycleMode::Discover { preferred_versions };
-        self.client_of(self.command(), lifecycle).await
+        self.client_of(self.command(), discovering(), Host::default())
+            .await
     }
 
     /// A new process that reaches the simulator at another address.
     pub(crate) async fn client_through(&self, base_url: &str) -> Client {
         let mut command = self.command();
         command.env("ANTHROPIC_BASE_URL", base_url);
-        self.client_of(command, ClientLifecycleMode::Initialize)
+        self.client_of(command, ClientLifecycleMode::Initialize, Host::default())
             .await
     }
 
-    async fn client_of(&self, command: Command, lifecycle: ClientLifecycleMode) -> Client {
+    async fn client_of(
+        &self,
+        command: Command,
+        lifecycle: ClientLifecycleMode,
+        host: Host,
+    ) -> Client {
         let (process, stderr) = TokioChildProcess::builder(command)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let stderr = collect(stderr.unwrap());
         let running = match lifecycle {
-            ClientLifecycleMode::Initialize => ().serve(process).await.unwrap(),
-            other => ().serve_with_lifecycle(process, other).await.unwrap(),
+            ClientLifecycleMode::Initialize => host.serve(process).await.unwrap(),
+            other => host.serve_with_lifecycle(process, other).await.unwrap(),
         };
         let tools = running.list_all_tools().await.unwrap();
         let schemas = tools
@@ -259,6 +275,12 @@ impl Rig {
     }
 }
 
+/// Without a greeting, as protocol 2026-07-28 has it.
+pub(crate) fn discovering() -> ClientLifecycleMode {
+    let preferred_versions = vec![ProtocolVersion::V_2026_07_28];
+    ClientLifecycleMode::Discover { preferred_versions }
+}
+
 /// The `id` of an object.
 pub(crate) fn id(object: &Value) -> String {
     object["id"].as_str().unwrap().to_owned()
@@ -343,7 +365,7 @@ impl Schema {
 
 /// A client of one process.
 pub(crate) struct Client {
-    running: RunningService<RoleClient, ()>,
+    running: RunningService<RoleClient, Host>,
     pub(crate) tools: Vec<Tool>,
     schemas: HashMap<String, Schema>,
     budget: usize,

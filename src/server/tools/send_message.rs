@@ -11,7 +11,9 @@ use super::parameters::Parameters;
 use super::{ToolError, id};
 use crate::bridge::Question;
 use crate::server::Server;
-use crate::server::present::{Answer, Shown, report_schema, schema};
+use crate::server::approvals::Round;
+use crate::server::present::{report_schema, schema};
+use crate::server::reply::Waited;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -44,9 +46,10 @@ impl Server {
     )]
     async fn send_message(
         &self,
+        round: Round,
         Parameters(args): Parameters<SendMessage>,
         context: RequestContext<RoleServer>,
-    ) -> Answer {
+    ) -> Waited {
         let session = id("session_id", &args.session_id)?;
         let question =
             question(args.message.as_deref(), args.outcome.as_ref())?.ok_or_else(|| {
@@ -68,9 +71,6 @@ impl Server {
             &patience,
             call.attention(),
         );
-        Ok(Shown::report(
-            call.run(sent).await?,
-            self.bridge.config().result_chars,
-        ))
+        self.waited(&context, &round, &patience, &call, sent).await
     }
 }
