@@ -23,6 +23,7 @@ mod read;
 mod scan;
 mod sessions;
 mod status;
+mod turns;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -36,7 +37,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{Client, Id};
 use crate::config::{Approvals, Config};
-use crate::session::report::Report;
+use crate::session::report::{Asking, Report};
 use crate::session::turn::State;
 pub use answer::{Decider, Decision, Verdict};
 pub use attachments::Question;
@@ -163,6 +164,13 @@ impl Bridge {
             self.memory.settle(session, &follow.asked);
         }
         let mut report = follow.report();
+        if let (None, Some(event_id)) = (&report.question, &follow.asked.question) {
+            report.question = Some(Asking {
+                event_id: event_id.clone(),
+                at: None,
+                interrupted: false,
+            });
+        }
         report.simulated = self.config.is_simulated();
         report.next = next(&report, &self.config);
         report.notes.extend(notes);

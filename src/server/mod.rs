@@ -8,12 +8,17 @@ mod approvals;
 mod attend;
 mod instructions;
 mod reply;
+mod tasks;
 
 use std::sync::{Arc, OnceLock};
 
 use rmcp::handler::server::router::tool::ToolRouter;
-use rmcp::model::{Icon, Implementation, ServerCapabilities, ServerConfig};
-use rmcp::{ServerHandler, tool_handler};
+use rmcp::model::{
+    CancelTaskParams, GetTaskParams, GetTaskResult, Icon, Implementation, InitializeRequestParams,
+    InitializeResult, ServerCapabilities, ServerConfig, TASKS_EXTENSION_ID, UpdateTaskParams,
+};
+use rmcp::service::RequestContext;
+use rmcp::{ErrorData, RoleServer, ServerHandler, tool_handler};
 use tokio_util::sync::CancellationToken;
 
 use crate::bridge::Bridge;
@@ -28,6 +33,7 @@ const ICON: &str = "data:image/svg+xml;base64,PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My
 pub struct Server {
     bridge: Arc<Bridge>,
     tools: Arc<OnceLock<ToolRouter<Server>>>,
+    declined: Arc<tasks::Declined>,
     /// Cancelled when the client is gone.
     gone: CancellationToken,
 }
@@ -38,6 +44,7 @@ impl Server {
         Server {
             bridge: Arc::new(Bridge::new(config)),
             tools: Arc::default(),
+            declined: Arc::default(),
             gone,
         }
     }
@@ -64,8 +71,50 @@ impl ServerHandler for Server {
         let tools = self.tools();
         let mut names: Vec<&str> = tools.map.keys().map(|name| name.as_ref()).collect();
         names.sort_unstable();
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+        let capabilities = ServerCapabilities::builder()
+            .enable_tools()
+            .enable_tasks()
+            .build();
+        ServerConfig::new(capabilities)
             .with_server_info(implementation)
             .with_instructions(instructions::text(self.bridge.config(), &names))
+    }
+    /// Tasks are no part of the protocols that have a handshake.
+    async fn initialize(
+        &self,
+        request: InitializeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<InitializeResult, ErrorData> {
+        context.peer.set_peer_info(request.clone());
+        let mut result = self.negotiate_initialize(&request)?;
+        if let Some(extensions) = &mut result.capabilities.extensions {
+            extensions.remove(TASKS_EXTENSION_ID);
+        }
+        Ok(result)
+    }
+
+    async fn get_task(
+        &self,
+        request: GetTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetTaskResult, ErrorData> {
+        self.task_state(&request.task_id, &context).await
+    }
+
+    async fn update_task(
+        &self,
+        request: UpdateTaskParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.answer_task(&request.task_id, request.input_responses)
+            .await
+    }
+
+    async fn cancel_task(
+        &self,
+        request: CancelTaskParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.cancel_turn(&request.task_id).await
     }
 }

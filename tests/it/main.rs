@@ -30,6 +30,7 @@ mod size;
 mod spending;
 mod starting;
 mod states;
+mod tasks;
 mod tools;
 mod toolsets;
 mod waits;

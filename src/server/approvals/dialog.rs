@@ -10,12 +10,12 @@ use crate::session::report::{Pending, PendingKind, Report};
 const LONGEST_INPUT: usize = 20_000;
 
 /// Whether the whole call can be shown: nobody shall decide on a part of it.
-pub(super) fn fits(pending: &Pending) -> bool {
+pub(in crate::server) fn fits(pending: &Pending) -> bool {
     pretty(&pending.input).chars().count() <= LONGEST_INPUT
 }
 
 /// The dialog about a pending call. It is made of structured fields only, cleaned where the report was made.
-pub(super) fn form(report: &Report, pending: &Pending) -> ElicitRequestParams {
+pub(in crate::server) fn form(report: &Report, pending: &Pending) -> ElicitRequestParams {
     let title = report
         .title
         .as_ref()
@@ -71,12 +71,12 @@ fn schema(kind: PendingKind) -> ElicitationSchema {
 }
 
 /// What an answer says, as it came over the wire.
-pub(super) fn verdict(answer: &Value) -> Option<Verdict> {
+pub(in crate::server) fn verdict(answer: &Value) -> Option<Verdict> {
     read(&serde_json::from_value(answer.clone()).ok()?)
 }
 
 /// What an answer says: only what was accepted and is complete says anything.
-pub(super) fn read(answer: &ElicitResult) -> Option<Verdict> {
+pub(in crate::server) fn read(answer: &ElicitResult) -> Option<Verdict> {
     if answer.action != ElicitationAction::Accept {
         return None;
     }

@@ -3,7 +3,7 @@
 //!
 //! Nothing is ever decided without an answer: whatever else a host returns leaves the call pending.
 
-mod dialog;
+pub(super) mod dialog;
 mod sealed;
 
 use std::collections::{BTreeMap, HashSet};
@@ -298,6 +298,14 @@ impl From<ContinueError> for ToolError {
     }
 }
 
+/// Whether the client of this request can show a form. Without a mode, forms are meant.
+pub(super) fn has_forms(context: &RequestContext<RoleServer>) -> bool {
+    let declared = context.client_capabilities().unwrap_or_default();
+    declared
+        .elicitation
+        .is_some_and(|modes| modes.form.is_some() || modes.url.is_none())
+}
+
 /// Whoever does not wait, or only reads, is not asked.
 fn way(server: &Server, context: &RequestContext<RoleServer>, whole: Duration) -> Way {
     let config = server.bridge.config();
@@ -308,13 +316,7 @@ fn way(server: &Server, context: &RequestContext<RoleServer>, whole: Duration) -
         .protocol_version()
         .is_some_and(|version| version >= ProtocolVersion::V_2026_07_28);
     if is_modern {
-        let declared = context
-            .client_capabilities()
-            .unwrap_or_default()
-            .elicitation;
-        // Without a mode, forms are meant.
-        let has_forms = declared.is_some_and(|modes| modes.form.is_some() || modes.url.is_none());
-        return if has_forms {
+        return if has_forms(context) {
             Way::InputRequired
         } else {
             Way::None

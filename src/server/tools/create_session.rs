@@ -15,7 +15,7 @@ use crate::bridge::start::{Budget, Start};
 use crate::server::Server;
 use crate::server::approvals::Round;
 use crate::server::present::{report_schema, schema};
-use crate::server::reply::Waited;
+use crate::server::reply::{Turn, Waited};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -120,11 +120,13 @@ impl Server {
         Parameters(args): Parameters<CreateSession>,
         context: RequestContext<RoleServer>,
     ) -> Waited {
-        let patience = self.bridge.patience(args.wait_seconds);
+        let delegating = self.delegating(&context, args.wait_seconds, Turn::First);
         let start = self.start(args)?;
         let call = self.attend(&context);
-        let start = self.bridge.start(start, &patience, call.attention());
-        self.waited(&context, &round, &patience, &call, start).await
+        let patience = &delegating.patience;
+        let start = self.bridge.start(start, patience, call.attention());
+        self.delegated(&context, &round, &delegating, &call, start)
+            .await
     }
 }
 

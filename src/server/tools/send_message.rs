@@ -13,7 +13,7 @@ use crate::bridge::Question;
 use crate::server::Server;
 use crate::server::approvals::Round;
 use crate::server::present::{report_schema, schema};
-use crate::server::reply::Waited;
+use crate::server::reply::{Turn, Waited};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -59,7 +59,7 @@ impl Server {
                 )
             })?;
         let attachments = attachments(&args.attachments, args.outcome.is_some())?;
-        let patience = self.bridge.patience(args.wait_seconds);
+        let delegating = self.delegating(&context, args.wait_seconds, Turn::Later);
         let call = self.attend(&context);
         let sent = self.bridge.send(
             &session,
@@ -68,9 +68,10 @@ impl Server {
                 attachments,
             },
             args.interrupt,
-            &patience,
+            &delegating.patience,
             call.attention(),
         );
-        self.waited(&context, &round, &patience, &call, sent).await
+        self.delegated(&context, &round, &delegating, &call, sent)
+            .await
     }
 }
