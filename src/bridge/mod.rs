@@ -10,6 +10,7 @@ mod answer;
 mod close;
 mod defaults;
 mod deliver;
+mod deliverables;
 mod find;
 mod follow;
 mod line;
@@ -37,6 +38,9 @@ use crate::session::turn::State;
 pub use answer::{Decision, Verdict};
 pub use catalog::Listed;
 pub use close::{Closed, Ending};
+pub use deliverables::{
+    Download, Excerpt, Existing, FileRow, Saved, SessionFiles, Unsaved, Uploaded, Wanted,
+};
 pub use failure::Failure;
 pub use read::{Order, Reading};
 pub use sessions::{Changes, SessionQuery, SessionRow};
