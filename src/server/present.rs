@@ -1,5 +1,7 @@
 //! Facts → both halves of a result; failures → words that a model can act on.
 
+pub(super) mod files;
+
 use std::fmt;
 
 use rmcp::ErrorData;

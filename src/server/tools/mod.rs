@@ -4,18 +4,21 @@ mod close_session;
 mod create_agent;
 mod create_environment;
 mod create_session;
+mod download_file;
 mod get_agent;
 mod get_events;
 mod get_status;
 mod interrupt_session;
 mod list_agents;
 mod list_environments;
+mod list_files;
 mod list_sessions;
 mod outcome;
 mod parameters;
 mod resolve_action;
 mod send_message;
 mod update_session;
+mod upload_file;
 
 use std::sync::Arc;
 
@@ -44,7 +47,10 @@ pub(super) fn all() -> ToolRouter<Server> {
             + Server::get_agent_router()
             + Server::create_agent_router()
             + Server::list_environments_router()
-            + Server::create_environment_router(),
+            + Server::create_environment_router()
+            + Server::upload_file_router()
+            + Server::list_files_router()
+            + Server::download_file_router(),
     )
 }
 
