@@ -210,6 +210,25 @@ impl Rig {
         serde_json::from_str(&text).unwrap()
     }
 
+    /// The id of a new file, uploaded by somebody else.
+    pub(crate) async fn upload(&self, name: &str, content: &str) -> String {
+        let head = format!("Content-Disposition: form-data; name=\"file\"; filename=\"{name}\"");
+        let request = self
+            .http
+            .post(format!("{}/v1/files", self.simulator.base_url()))
+            .header("x-api-key", KEY)
+            .header("anthropic-version", "2023-06-01")
+            .header("anthropic-beta", "files-api-2025-04-14")
+            .header("content-type", "multipart/form-data; boundary=frontier")
+            .header(OWN, "1")
+            .body(format!(
+                "--frontier\r\n{head}\r\n\r\n{content}\r\n--frontier--\r\n"
+            ));
+        let answer = timeout(PATIENCE, request.send()).await.unwrap().unwrap();
+        let text = answer.text().await.unwrap();
+        id(&serde_json::from_str(&text).unwrap())
+    }
+
     /// The whole record of a session, oldest first.
     pub(crate) async fn record(&self, session: &str) -> Vec<Value> {
         let mut events = Vec::new();
