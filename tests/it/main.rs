@@ -13,6 +13,8 @@ mod approvals;
 mod cuts;
 mod errors;
 mod events;
+mod files;
+mod folders;
 mod house;
 mod live;
 mod progress;

@@ -584,6 +584,18 @@ impl Pipe {
         reply
     }
 
+    /// The most memory that the process ever had, in bytes; Linux only.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = format!(
+            "/proc/{}/status",
+            self.child.id().expect("a living process")
+        );
+        let status = std::fs::read_to_string(status).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM"));
+        let kilobytes = line.unwrap().split_whitespace().nth(1).unwrap();
+        kilobytes.parse::<u64>().unwrap() * 1024
+    }
+
     /// Closes the binary's stdin.
     pub(crate) fn hang_up(&mut self) {
         self.stdin = None;

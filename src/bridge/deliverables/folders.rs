@@ -11,6 +11,8 @@ use cap_std::fs::{Dir, OpenOptions};
 
 use super::names;
 
+/// Folders in folders: each is held open on the way.
+const DEEPEST: usize = 64;
 /// As many symbolic links are followed in one path.
 const MOST_LINKS: usize = 40;
 /// The most that the Files API takes.
@@ -188,6 +190,9 @@ impl Walk {
 
     /// Whoever puts a link into its place meanwhile is not followed.
     fn enter(&mut self, name: OsString) -> Result<()> {
+        if self.entered.len() >= DEEPEST {
+            return Err(refused("it is too deep"));
+        }
         let dir = self.here().open_dir_nofollow(&name)?;
         self.entered.push((name, dir));
         Ok(())
@@ -207,6 +212,10 @@ fn components(path: &Path) -> Result<Vec<OsString>> {
             }
         }
         names.push(component.as_os_str().to_owned());
+    }
+    // Before any of them is made.
+    if names.len() > DEEPEST {
+        return Err(refused("it is too deep"));
     }
     Ok(names)
 }
