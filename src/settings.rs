@@ -113,6 +113,12 @@ pub const SETTINGS: &[Setting] = &[
         "`1`: only the tools that read",
     ),
     setting(
+        "MANAGED_AGENTS_FILE_ROOTS",
+        "",
+        "folders that file tools may read and write: absolute paths, separated as in `PATH`; without it nothing on this machine is \
+         touched",
+    ),
+    setting(
         "MANAGED_AGENTS_GITHUB_TOKEN` or `GITHUB_TOKEN",
         "",
         "for private repositories on github.com",

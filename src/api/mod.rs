@@ -16,9 +16,10 @@ pub mod stream;
 pub mod threads;
 pub mod vaults;
 
-mod beta;
+mod call;
 mod pace;
 mod send;
+mod transfer;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;

@@ -13,6 +13,7 @@ mod attachments;
 mod close;
 mod defaults;
 mod deliver;
+mod deliverables;
 mod environments;
 mod find;
 mod follow;
@@ -43,6 +44,9 @@ pub use answer::{Decider, Decision, Verdict};
 pub use attachments::Question;
 pub use catalog::Listed;
 pub use close::{Closed, Ending};
+pub use deliverables::{
+    Download, Excerpt, Existing, FileRow, Saved, SessionFiles, Unsaved, Uploaded, Wanted,
+};
 pub use environments::Retired;
 pub use failure::Failure;
 pub use read::{Order, Reading};

@@ -24,6 +24,8 @@ Without one it quotes the message and the turn is over. Unknown words are left a
   [custom]          a custom tool call that waits for user.custom_tool_result
   [tool_result]     an allowed tool call that waits for user.tool_result, as in self-hosted environments
   [spurious]        what was just answered is announced once more as pending
+  [deliver N K]     N files result-1.txt … in the session's outputs (1 if N is missing), of K kB each (one line if K is missing)
+  [deliver_hostile] files whose names must not become paths as they are
   [outcome]         graded work: one verdict needs_revision, then satisfied; the same as user.define_outcome
   [budget]          uses up the session's budget and pauses; raising or removing it resumes the turn
   [refuse]          ends with refusal and stop_details
@@ -32,6 +34,7 @@ Without one it quotes the message and the turn is over. Unknown words are left a
   [retrying]        session.error, retrying, then success
   [terminate]       session.status_terminated
 
+What the agent writes to /mnt/session/outputs can be listed as files of the session one second after it is idle.
 Tools under the policy always_ask wait for user.tool_confirmation in every script. In a self-hosted environment
 built-in tools wait for user.tool_result. Each model request costs 3 cents. An outcome with max_iterations 1 ends
 with max_iterations_reached.

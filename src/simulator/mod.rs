@@ -8,23 +8,29 @@ mod answer;
 mod body;
 mod budget;
 mod calls;
+mod carried;
 mod checks;
+mod content;
 mod control;
 mod directives;
 mod environments;
 mod events;
 mod faults;
+mod files;
 mod frames;
 mod grading;
 mod help;
 mod http;
 mod json;
 mod log;
+mod outputs;
 mod page;
+mod plan;
 mod player;
 mod requests;
 mod resources;
 mod route;
+mod saying;
 mod script;
 mod sent;
 mod session;
@@ -37,6 +43,7 @@ mod stream;
 mod struck;
 mod tools;
 mod turn;
+mod upload;
 mod waiting;
 mod wire;
 
@@ -64,6 +71,8 @@ pub struct Options {
     pub pace: Duration,
     /// The pause between the heartbeats of a stream.
     pub heartbeat: Duration,
+    /// How long after a session is idle the files its agent wrote can be listed.
+    pub deliverables_after: Duration,
 }
 
 impl Default for Options {
@@ -73,6 +82,7 @@ impl Default for Options {
             key: None,
             pace: Duration::from_millis(20),
             heartbeat: Duration::from_secs(5),
+            deliverables_after: Duration::from_secs(1),
         }
     }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::json::{at, items, set, text};
-use super::script::{self, Plan, Scene, Stop};
+use super::plan::{Plan, Stop};
+use super::script::{self, Scene};
 use super::session::{Phase, Session};
 use super::state::World;
 use super::turn::{End, Turn};

@@ -11,10 +11,10 @@ use super::state::{Call, State};
 use super::{session_agent, stamp};
 
 /// A resource as sent with a session, checked, and as the API returns it: with an id, without its token.
-pub(super) fn mounted(value: &Value, path: &str) -> Answer {
+pub(super) fn checked(state: &State, value: &Value, path: &str) -> Answer {
     match text(value, "/type") {
         "github_repository" => repository(value, path),
-        "file" => file(value, path),
+        "file" => file(state, value, path),
         "memory_store" => {
             let fields = Fields::of(
                 value,
@@ -83,19 +83,28 @@ fn check_checkout(value: &Value, path: &str) -> Result<(), Refusal> {
     checkout.need_text(key, 1..=256).map(|_| ())
 }
 
-fn file(value: &Value, path: &str) -> Answer {
+fn file(state: &State, value: &Value, path: &str) -> Answer {
     let fields = Fields::of(value, path, &["type", "file_id", "mount_path"])?;
     let source = fields.need_text("file_id", 1..=256)?;
+    state.files.check(source)?;
     let usual = || format!("/mnt/session/uploads/{source}");
     let place = fields
         .text("mount_path", 1..=1024)?
         .map_or_else(usual, str::to_owned);
     let now = stamp::now();
-    // The mounted file is a copy, so it has an id of its own.
     Ok(json!({
-        "id": stamp::id("sesrsc"), "type": "file", "file_id": stamp::id("file"), "mount_path": place,
+        "id": stamp::id("sesrsc"), "type": "file", "file_id": source, "mount_path": place,
         "created_at": now, "updated_at": now,
     }))
+}
+
+/// Mounts what was checked: a mounted file is a copy, so it has an id of its own.
+pub(super) fn mount(state: &mut State, mut resource: Value, session: &str) -> Answer {
+    if text(&resource, "/type") == "file" {
+        let copy = state.mount_file(text(&resource, "/file_id"), session)?;
+        set(&mut resource, "file_id", copy);
+    }
+    Ok(resource)
 }
 
 pub(super) fn list(state: &mut State, call: &Call) -> Answer {
@@ -122,13 +131,15 @@ pub(super) fn get(state: &mut State, call: &Call) -> Answer {
 }
 
 pub(super) fn add(state: &mut State, call: &Call) -> Answer {
-    let session = state.session(call.id(0))?;
+    state.session(call.id(0))?;
     if text(&call.body, "/type") != "file" {
         return Err(Refusal::invalid(
             "type: only files can be added to a session that exists",
         ));
     }
-    let resource = file(&call.body, "")?;
+    let resource = file(state, &call.body, "")?;
+    let resource = mount(state, resource, call.id(0))?;
+    let session = state.session(call.id(0))?;
     if let Some(resources) = session
         .object
         .get_mut("resources")
@@ -140,7 +151,8 @@ pub(super) fn add(state: &mut State, call: &Call) -> Answer {
 }
 
 pub(super) fn remove(state: &mut State, call: &Call) -> Answer {
-    get(state, call)?;
+    let resource = get(state, call)?;
+    state.forget_file(text(&resource, "/file_id"));
     if let Some(resources) = state
         .session(call.id(0))?
         .object

@@ -2,7 +2,7 @@
 
 use super::answer::Answer;
 use super::state::{Call, State};
-use super::{agents, environments, events, resources, sessions};
+use super::{agents, environments, events, files, resources, sessions};
 
 /// What carries a call out.
 pub(super) type Act = fn(&mut State, &Call) -> Answer;
@@ -11,44 +11,76 @@ pub(super) type Act = fn(&mut State, &Call) -> Answer;
 pub(super) enum Route {
     /// A call with one answer.
     Call(Act),
-    /// The older call that wants the older beta header alone.
-    Older(Act),
-    /// A stream.
+    /// A stream of events.
     Stream,
+    /// The content of a file.
+    Content,
 }
 
-/// The route of a request and the ids in its path.
-pub(super) fn find<'a>(method: &str, path: &[&'a str]) -> Option<(Route, Vec<&'a str>)> {
+/// The beta header a call wants.
+#[derive(Clone, Copy)]
+pub(super) enum Beta {
+    /// That of Managed Agents.
+    Agents,
+    /// The older one, alone.
+    Older,
+    /// That of files, for those of a session both.
+    Files,
+}
+
+/// What a request leads to.
+pub(super) struct Found<'a> {
+    pub(super) route: Route,
+    pub(super) beta: Beta,
+    /// The ids in the path.
+    pub(super) ids: Vec<&'a str>,
+}
+
+/// The route of a request.
+pub(super) fn find<'a>(method: &str, path: &[&'a str]) -> Option<Found<'a>> {
     let ["v1", collection, rest @ ..] = path else {
         return None;
     };
-    let (act, ids) = match *collection {
-        "agents" => return agent(method, rest),
-        "environments" => environment(method, rest)?,
-        "sessions" => match (method, rest) {
-            ("GET", [id, "events", "stream"]) => return Some((Route::Stream, vec![id])),
-            ("GET", [id, "threads", thread, "stream"]) => {
-                return Some((Route::Stream, vec![id, thread]));
-            }
-            _ => session(method, rest)?,
-        },
+    let (beta, (route, ids)) = match (*collection, method, rest) {
+        ("agents", "DELETE", [id]) => (Beta::Older, called((agents::delete, vec![*id]))),
+        ("agents", ..) => (Beta::Agents, called(agent(method, rest)?)),
+        ("environments", ..) => (Beta::Agents, called(environment(method, rest)?)),
+        ("files", "GET", [id, "content"]) => (Beta::Files, (Route::Content, vec![*id])),
+        ("files", ..) => (Beta::Files, called(file(method, rest)?)),
+        ("sessions", "GET", [id, "events", "stream"]) => (Beta::Agents, (Route::Stream, vec![*id])),
+        ("sessions", "GET", [id, "threads", thread, "stream"]) => {
+            (Beta::Agents, (Route::Stream, vec![*id, *thread]))
+        }
+        ("sessions", ..) => (Beta::Agents, called(session(method, rest)?)),
         _ => return None,
     };
-    Some((Route::Call(act), ids))
+    Some(Found { route, beta, ids })
 }
 
-fn agent<'a>(method: &str, path: &[&'a str]) -> Option<(Route, Vec<&'a str>)> {
-    let (act, ids): (Act, _) = match (method, path) {
+fn called((act, ids): (Act, Vec<&str>)) -> (Route, Vec<&str>) {
+    (Route::Call(act), ids)
+}
+
+fn agent<'a>(method: &str, path: &[&'a str]) -> Option<(Act, Vec<&'a str>)> {
+    Some(match (method, path) {
         ("POST", []) => (agents::create, vec![]),
         ("GET", []) => (agents::list, vec![]),
         ("GET", [id]) => (agents::get, vec![*id]),
         ("POST", [id]) => (agents::update, vec![*id]),
         ("POST", [id, "archive"]) => (agents::archive, vec![*id]),
         ("GET", [id, "versions"]) => (agents::versions, vec![*id]),
-        ("DELETE", [id]) => return Some((Route::Older(agents::delete), vec![*id])),
         _ => return None,
-    };
-    Some((Route::Call(act), ids))
+    })
+}
+
+fn file<'a>(method: &str, path: &[&'a str]) -> Option<(Act, Vec<&'a str>)> {
+    Some(match (method, path) {
+        ("POST", []) => (files::create, vec![]),
+        ("GET", []) => (files::list, vec![]),
+        ("GET", [id]) => (files::get, vec![*id]),
+        ("DELETE", [id]) => (files::delete, vec![*id]),
+        _ => return None,
+    })
 }
 
 fn environment<'a>(method: &str, path: &[&'a str]) -> Option<(Act, Vec<&'a str>)> {

@@ -6,98 +6,9 @@ use serde_json::{Value, json};
 
 use super::calls::{call, chore, gates};
 use super::directives::Directives;
-use super::json::text;
+use super::outputs;
+use super::plan::{Cost, Plan, Step, Stop};
 use super::speech::{filler, quote, reply};
-
-/// One step of a turn.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Step {
-    /// A model request begins; with the budget used up the agent pauses here.
-    Request,
-    /// The model request ends and costs something.
-    Answered(Cost),
-    /// Thinking.
-    Think,
-    /// A message as it stands.
-    Say(String),
-    /// The last message; what was denied and what the client answered is added to it.
-    Conclude(String),
-    /// A tool call; a gated one is carried out after the next `Await`.
-    Use(Use),
-    /// Waits until every gated call was answered.
-    Await,
-    /// Any other event, as it stands.
-    Event(Value),
-    /// Nothing for a while.
-    Quiet(Duration),
-    /// The platform starts the session again.
-    Reschedule,
-    /// A round of grading.
-    Evaluate {
-        /// 0 for the first.
-        iteration: u64,
-        /// The verdict.
-        result: &'static str,
-    },
-}
-
-/// What a model request costs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cost {
-    /// A few cents.
-    Usual,
-    /// All that is left of the budget.
-    Rest,
-    /// Nothing: it failed.
-    Failed,
-}
-
-/// A tool call.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Use {
-    /// Its event, without id and time.
-    pub(super) event: Value,
-    /// What the tool returns when the agent runs it.
-    pub(super) result: String,
-    /// The types of events the client must answer with, one after the other.
-    pub(super) gates: &'static [&'static str],
-}
-
-/// How a turn ends.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Stop {
-    /// Idle: `stop_reason` and, for a refusal, `stop_details`.
-    Idle(Value),
-    /// The session is over.
-    Terminated,
-}
-
-/// A whole turn.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Plan {
-    pub(super) steps: Vec<Step>,
-    pub(super) stop: Stop,
-    /// How long the steps take altogether.
-    pub(super) lasts: Duration,
-    /// Messages that arrive meanwhile are answered in the same turn.
-    pub(super) batch: bool,
-    /// How long after the idle event the last message appears.
-    pub(super) late: Option<Duration>,
-    /// What was just answered is asked for once more.
-    pub(super) spurious: bool,
-}
-
-impl Plan {
-    /// How often the agent pauses in it.
-    pub(super) fn pauses(&self) -> usize {
-        let of = |step: &Step| match step {
-            Step::Use(call) if call.gates.is_empty() => 2,
-            Step::Evaluate { .. } => 3,
-            _ => 1,
-        };
-        self.steps.iter().map(of).sum()
-    }
-}
 
 /// What a script needs to know about its session.
 pub(super) struct Scene<'a> {
@@ -139,12 +50,7 @@ pub(super) fn outcome(text: &str, most: u64, scene: &Scene<'_>) -> Plan {
     for iteration in 0..=last {
         steps.extend([Step::Request, Step::Think]);
         steps.extend(work(&asked, scene));
-        steps.extend(call(
-            "write",
-            json!({"file_path": "/mnt/session/outputs/result.md", "content": "Simulated"}),
-            "written",
-            scene,
-        ));
+        steps.extend(outputs::result(scene));
         steps.push(Step::Answered(Cost::Usual));
         let result = match (iteration == last, most) {
             (false, _) => "needs_revision",
@@ -190,17 +96,6 @@ pub(super) fn end_turn() -> Value {
     json!({"stop_reason": {"type": "end_turn"}})
 }
 
-impl Stop {
-    /// Whether the turn ends without an answer.
-    fn is_failure(&self) -> bool {
-        let reasons = ["refusal", "retries_exhausted"];
-        match self {
-            Self::Idle(stop) => reasons.contains(&text(stop, "/stop_reason/type")),
-            Self::Terminated => true,
-        }
-    }
-}
-
 /// Tool calls and other events that need nobody's answer, unless the agent's policies ask.
 fn work(asked: &Directives, scene: &Scene<'_>) -> Vec<Step> {
     let mut steps = Vec::new();
@@ -231,6 +126,7 @@ fn work(asked: &Directives, scene: &Scene<'_>) -> Vec<Step> {
             scene,
         ));
     }
+    steps.extend(outputs::deliveries(asked, scene));
     if asked.has("unknown") {
         steps.extend(unknown_events());
     }
@@ -290,6 +186,7 @@ fn unknown_events() -> [Step; 3] {
 
 #[cfg(test)]
 mod tests {
+    use super::super::plan::Use;
     use super::*;
 
     fn played(words: &str) -> Plan {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
+use super::files::Settled;
 use super::json::{at, items, set, text};
 use super::log::Log;
 use super::stamp;
@@ -38,6 +39,8 @@ pub(super) struct Session {
     /// Whether a turn has begun that is not over, be it paused.
     pub(super) in_turn: bool,
     pub(super) turns: u64,
+    /// Set at the next idle event; the files written until then wait for it.
+    pub(super) settled: Settled,
     pub(super) usage: Usage,
     phase: Phase,
     before: Phase,
@@ -99,6 +102,7 @@ impl Session {
             playing: false,
             in_turn: false,
             turns: 0,
+            settled: Settled::default(),
             usage: Usage::default(),
             phase: Phase::Idle,
             before: Phase::Idle,
@@ -165,6 +169,7 @@ impl Session {
     /// Announces that the session is over for good.
     pub(super) fn terminate(&mut self) {
         self.enter(Phase::Terminated);
+        self.settle();
         self.thread_status("session.thread_status_terminated", json!({}));
         self.log
             .record(json!({"type": "session.status_terminated"}));
@@ -173,6 +178,7 @@ impl Session {
     /// Announces that the agent stopped. `stop` holds `stop_reason` and, for a refusal, `stop_details`.
     pub(super) fn idle(&mut self, stop: &Value) {
         self.enter(Phase::Idle);
+        self.settle();
         self.thread_status("session.thread_status_idle", stop.clone());
         let usage = self.usage();
         let budget = at(&self.object, "/budget");
@@ -181,6 +187,10 @@ impl Session {
         let mut event = stop.clone();
         set(&mut event, "type", "session.status_idle");
         self.log.record(event);
+    }
+
+    fn settle(&mut self) {
+        std::mem::take(&mut self.settled).settle();
     }
 
     /// Takes a confirmation or result in: what it answers is no longer pending, or waits for the next kind of answer.

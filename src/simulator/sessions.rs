@@ -53,16 +53,24 @@ pub(super) fn create(state: &mut State, call: &Call) -> Answer {
         .map(|value| budget::checked(value, &agent))
         .transpose()?;
     let first = tools::each(&fields, "initial_events", 50, sent::initial)?;
+    let resources = tools::each(&fields, "resources", 100, |value, path| {
+        resources::checked(state, value, path)
+    })?;
     let (now, id) = (stamp::now(), stamp::id("sesn"));
-    let object = json!({
+    let mut object = json!({
         "id": id, "type": "session", "agent": agent, "environment_id": environment,
         "title": fields.text("title", 0..=500)?,
         "metadata": fields.get("metadata").cloned().unwrap_or_else(|| json!({})),
-        "resources": tools::each(&fields, "resources", 100, resources::mounted)?,
+        "resources": [],
         "vault_ids": fields.texts("vault_ids", 20)?,
         "budget": budget, "outcome_evaluations": [], "deployment_id": null,
         "created_at": now, "updated_at": now, "archived_at": null,
     });
+    let mounted: Result<Vec<Value>, Refusal> = resources
+        .into_iter()
+        .map(|resource| resources::mount(state, resource, &id))
+        .collect();
+    set(&mut object, "resources", mounted?);
     let mut session = Session::new(state.next(), object);
     if events::accept(&mut session, first).1 {
         state.woken.push(id.clone());

@@ -11,9 +11,11 @@ use tokio::sync::watch;
 use super::Options;
 use super::answer::Refusal;
 use super::faults::Faults;
+use super::files::Files;
 use super::page::Query;
 use super::requests::Requests;
 use super::session::Session;
+use super::upload::Upload;
 
 /// What the tasks of one simulator share.
 pub(super) struct World {
@@ -28,6 +30,7 @@ pub(super) struct State {
     pub(super) agents: BTreeMap<u64, Vec<Value>>,
     pub(super) environments: BTreeMap<u64, Value>,
     pub(super) sessions: HashMap<String, Session>,
+    pub(super) files: Files,
     pub(super) faults: Faults,
     pub(super) requests: Requests,
     /// Sessions in which a call gave the agent something to do; the server starts it after the call.
@@ -42,6 +45,8 @@ pub(super) struct Call {
     pub(super) ids: Vec<String>,
     pub(super) query: Query,
     pub(super) body: Value,
+    /// The form that came instead of a JSON body.
+    pub(super) upload: Option<Upload>,
     /// How much later than recorded events are listed to this call.
     pub(super) list_lag: Duration,
 }
@@ -56,9 +61,13 @@ impl Call {
 impl World {
     /// A new one; its tasks end when `closing` does.
     pub(super) fn new(options: Options, closing: watch::Receiver<()>) -> Arc<Self> {
+        let state = State {
+            files: Files::new(options.deliverables_after),
+            ..State::default()
+        };
         Arc::new(Self {
             options,
-            state: Mutex::default(),
+            state: Mutex::new(state),
             closing,
         })
     }

@@ -21,8 +21,10 @@ import anyio
 import pytest
 from anthropic import beta_async_tool
 from anthropic.types.beta import (
+    BetaDeletedFile,
     BetaEnvironment,
     BetaEnvironmentDeleteResponse,
+    BetaFileMetadata,
     BetaManagedAgentsAgent,
     BetaManagedAgentsDeletedSession,
     BetaManagedAgentsSession,
@@ -376,7 +378,62 @@ def test_previews(client, agent, environment):
     follower.close()
 
 
+# The SDK sends no beta header for files by itself; the API wants one, and both for the files of a session.
+FILES = ["files-api-2025-04-14"]
+SESSION_FILES = [*FILES, "managed-agents-2026-04-01"]
+
+
+def upload(client, name="notes.txt", content=b"notes", kind="text/plain", **more):
+    response = client.beta.files.with_raw_response.upload(file=(name, content, kind), betas=FILES, **more)
+    return strict(BetaFileMetadata, raw(response))
+
+
+def files_of(client, session, count):
+    """The files of a session, as soon as there are so many; they come a little after idle."""
+    deadline = time.monotonic() + 20
+    while True:
+        response = client.beta.files.with_raw_response.list(scope_id=session["id"], limit=1000, betas=SESSION_FILES)
+        found = [strict(BetaFileMetadata, file) for file in json.loads(raw(response))["data"]]
+        if len(found) >= count:
+            return found
+        assert time.monotonic() < deadline, f"{len(found)} files instead of {count}"
+        time.sleep(0.05)
+
+
+def test_files(client):
+    file = upload(client, name="folder/a report.pdf", kind="application/pdf", expires_in_seconds=7200)
+    assert (file["filename"], file["size_bytes"], file["downloadable"]) == ("a report.pdf", 5, False)
+    response = client.beta.files.with_raw_response.retrieve_metadata(file["id"], betas=FILES)
+    assert strict(BetaFileMetadata, raw(response)) == file
+    others = [upload(client, name=f"{place}.txt")["id"] for place in range(3)]
+    pages = client.beta.files.list(limit=1, betas=FILES)
+    assert [one.id for _, one in zip(range(4), pages)] == [*others[::-1], file["id"]]
+    picked = client.beta.files.with_raw_response.list(ids=[others[0], "file_unknown"], betas=FILES)
+    assert [strict(BetaFileMetadata, one)["id"] for one in json.loads(raw(picked))["data"]] == others[:1]
+    with pytest.raises(anthropic.BadRequestError) as caught:
+        client.beta.files.download(file["id"], betas=FILES)
+    assert caught.value.body["error"]["details"] == {"error_code": "file_not_downloadable"}
+    with pytest.raises(anthropic.NotFoundError):
+        client.beta.files.list(scope_id="sesn_1", betas=FILES)
+    for one in [file["id"], *others]:
+        strict(BetaDeletedFile, raw(client.beta.files.with_raw_response.delete(one, betas=FILES)))
+    with pytest.raises(anthropic.NotFoundError):
+        client.beta.files.retrieve_metadata(file["id"], betas=FILES)
+
+
+def test_deliverables(client, agent, environment):
+    session, follower, _ = turn(client, agent, environment, "[deliver 2] [deliver_hostile]")
+    follower.close()
+    found = {file["filename"]: file for file in files_of(client, session, 24)}
+    assert found["../../etc/passwd"]["scope"] == {"type": "session", "id": session["id"]}
+    with client.beta.files.with_streaming_response.download(found["result-1.txt"]["id"], betas=FILES) as response:
+        assert response.headers["content-type"] == "text/plain"
+        content = b"".join(response.iter_bytes())
+    assert content.startswith(b"Simulated") and len(content) == found["result-1.txt"]["size_bytes"]
+
+
 def test_a_session_with_everything_and_its_end(client, agent, environment):
+    file = upload(client)
     resources = [
         {
             "type": "github_repository",
@@ -384,7 +441,7 @@ def test_a_session_with_everything_and_its_end(client, agent, environment):
             "authorization_token": "ghp_secret",
             "checkout": {"type": "branch", "name": "main"},
         },
-        {"type": "file", "file_id": "file_01abc"},
+        {"type": "file", "file_id": file["id"]},
         {"type": "memory_store", "memory_store_id": "memstore_01abc", "access": "read_only"},
     ]
     overrides = {"type": "agent_with_overrides", "id": agent["id"], "version": 1, "system": "Other."}

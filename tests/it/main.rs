@@ -16,6 +16,8 @@ mod dialogs;
 mod environments;
 mod errors;
 mod events;
+mod files;
+mod folders;
 mod host;
 mod house;
 mod live;

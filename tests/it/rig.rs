@@ -226,6 +226,25 @@ impl Rig {
         serde_json::from_str(&text).unwrap()
     }
 
+    /// The id of a new file, uploaded by somebody else.
+    pub(crate) async fn upload(&self, name: &str, content: &str) -> String {
+        let head = format!("Content-Disposition: form-data; name=\"file\"; filename=\"{name}\"");
+        let request = self
+            .http
+            .post(format!("{}/v1/files", self.simulator.base_url()))
+            .header("x-api-key", KEY)
+            .header("anthropic-version", "2023-06-01")
+            .header("anthropic-beta", "files-api-2025-04-14")
+            .header("content-type", "multipart/form-data; boundary=frontier")
+            .header(OWN, "1")
+            .body(format!(
+                "--frontier\r\n{head}\r\n\r\n{content}\r\n--frontier--\r\n"
+            ));
+        let answer = timeout(PATIENCE, request.send()).await.unwrap().unwrap();
+        let text = answer.text().await.unwrap();
+        id(&serde_json::from_str(&text).unwrap())
+    }
+
     /// The whole record of a session, oldest first.
     pub(crate) async fn record(&self, session: &str) -> Vec<Value> {
         let mut events = Vec::new();
@@ -585,6 +604,18 @@ impl Pipe {
         let reply = self.reply(id).await;
         assert!(began.elapsed() <= most, "took {:?}", began.elapsed());
         reply
+    }
+
+    /// The most memory that the process ever had, in bytes; Linux only.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = format!(
+            "/proc/{}/status",
+            self.child.id().expect("a living process")
+        );
+        let status = std::fs::read_to_string(status).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM"));
+        let kilobytes = line.unwrap().split_whitespace().nth(1).unwrap();
+        kilobytes.parse::<u64>().unwrap() * 1024
     }
 
     /// Closes the binary's stdin.

@@ -10,6 +10,7 @@
 mod budgets;
 mod checks;
 mod faults;
+mod files;
 mod pending;
 mod resources;
 mod rig;

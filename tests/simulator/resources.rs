@@ -90,6 +90,7 @@ async fn environment_names_are_unique() {
 #[tokio::test]
 async fn a_session_resolves_its_agent_and_hides_its_token() {
     let rig = Rig::start().await;
+    let file = rig.upload("notes.txt", b"notes").await;
     let overrides = json!({"type": "agent_with_overrides", "id": rig.agent, "version": 1, "model": "claude-opus-5-5", "system": null});
     let session = rig
         .post(
@@ -99,7 +100,7 @@ async fn a_session_resolves_its_agent_and_hides_its_token() {
                 "resources": [
                     {"type": "github_repository", "url": "https://github.com/o/name.git", "authorization_token": "ghp_canary",
                      "checkout": {"type": "branch", "name": "main"}},
-                    {"type": "file", "file_id": "file_1"},
+                    {"type": "file", "file_id": file},
                     {"type": "memory_store", "memory_store_id": "memstore_1", "access": "read_only"},
                 ],
             }),
@@ -108,7 +109,7 @@ async fn a_session_resolves_its_agent_and_hides_its_token() {
     assert_eq!(session["agent"]["model"]["id"], "claude-opus-5-5");
     assert!(!session.to_string().contains("canary"));
     assert_eq!(session["resources"][0]["mount_path"], "/workspace/name");
-    assert_ne!(session["resources"][1]["file_id"], "file_1");
+    assert_ne!(session["resources"][1]["file_id"], json!(file));
     let path = format!("/v1/sessions/{}", session["id"].as_str().unwrap());
     assert_eq!(
         rig.get(&format!("{path}/resources")).await["data"],

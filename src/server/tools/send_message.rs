@@ -25,10 +25,10 @@ pub(super) struct SendMessage {
     /// As in create_session, instead of message.
     #[schemars(with = "Option<Map<String, Value>>")]
     outcome: Option<Outcome>,
-    /// File ids of images and documents to show with the message.
+    /// As in create_session.
     #[serde(default)]
     attachments: Vec<String>,
-    /// Stop the current turn first instead of waiting for its end.
+    /// Stop the current turn first.
     #[serde(default)]
     interrupt: bool,
     /// For the reply; 0: return at once.
