@@ -8,7 +8,7 @@ use super::json::{at, merge_metadata, set, text};
 use super::page::{Page, Query};
 use super::session::{Phase, Session};
 use super::state::{Call, State};
-use super::{budget, environments, events, resources, sent, session_agent, stamp, tools};
+use super::{budget, events, resources, sent, session_agent, stamp, tools, vaults};
 
 const FIELDS: [&str; 8] = [
     "agent",
@@ -41,12 +41,8 @@ pub(super) fn create(state: &mut State, call: &Call) -> Answer {
     let fields = Fields::of(&call.body, "", &FIELDS)?;
     let agent = session_agent::resolved(state, fields.need("agent")?)?;
     let environment = fields.need_text("environment_id", 1..=256)?;
-    if !at(environments::find(state, environment)?, "/archived_at").is_null() {
-        return Err(fields.wrong(
-            "environment_id",
-            &format!("Environment `{environment}` is archived"),
-        ));
-    }
+    state.environments.usable(environment, "environment_id")?;
+    vaults::check_usable(state, &fields)?;
     fields.metadata("metadata", Nulls::Refuse)?;
     let budget = fields
         .get("budget")

@@ -14,5 +14,6 @@ mod files;
 mod pending;
 mod resources;
 mod rig;
+mod stores;
 mod streams;
 mod turns;
