@@ -3,8 +3,8 @@
 use super::answer::Answer;
 use super::state::{Call, State};
 use super::{
-    agents, credentials, environments, events, files, memories, memory_stores, resources, sessions,
-    vaults,
+    agents, credentials, deployments, environments, events, files, memories, memory_stores,
+    resources, runs, sessions, vaults,
 };
 
 /// What carries a call out.
@@ -52,6 +52,9 @@ pub(super) fn find<'a>(method: &str, path: &[&'a str]) -> Option<Found<'a>> {
         ("environments", ..) => (Beta::Agents, called(environment(method, rest)?)),
         ("files", "GET", [id, "content"]) => (Beta::Files, (Route::Content, vec![*id])),
         ("files", ..) => (Beta::Files, called(file(method, rest)?)),
+        ("deployments", ..) => (Beta::Agents, called(deployment(method, rest)?)),
+        ("deployment_runs", "GET", []) => (Beta::Agents, called((runs::list, vec![]))),
+        ("deployment_runs", "GET", [id]) => (Beta::Agents, called((runs::get, vec![*id]))),
         ("vaults", ..) => (Beta::Agents, called(vault(method, rest)?)),
         ("memory_stores", ..) => (Beta::Memory, called(memory_store(method, rest)?)),
         ("sessions", "GET", [id, "events", "stream"]) => (Beta::Agents, (Route::Stream, vec![*id])),
@@ -98,6 +101,20 @@ fn environment<'a>(method: &str, path: &[&'a str]) -> Option<(Act, Vec<&'a str>)
         ("POST", [id]) => (environments::update, vec![*id]),
         ("POST", [id, "archive"]) => (environments::archive, vec![*id]),
         ("DELETE", [id]) => (environments::delete, vec![*id]),
+        _ => return None,
+    })
+}
+
+fn deployment<'a>(method: &str, path: &[&'a str]) -> Option<(Act, Vec<&'a str>)> {
+    Some(match (method, path) {
+        ("POST", []) => (deployments::create, vec![]),
+        ("GET", []) => (deployments::list, vec![]),
+        ("GET", [id]) => (deployments::get, vec![*id]),
+        ("POST", [id]) => (deployments::update, vec![*id]),
+        ("POST", [id, "run"]) => (runs::create, vec![*id]),
+        ("POST", [id, "pause"]) => (deployments::pause, vec![*id]),
+        ("POST", [id, "unpause"]) => (deployments::unpause, vec![*id]),
+        ("POST", [id, "archive"]) => (deployments::archive, vec![*id]),
         _ => return None,
     })
 }

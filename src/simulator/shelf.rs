@@ -109,15 +109,23 @@ impl Shelf {
 
     /// A page of those that pass, newest first, without the archived ones unless asked for.
     pub(super) fn list(&self, call: &Call, pass: impl Fn(&Value) -> bool) -> Answer {
+        self.list_as(call, pass, Value::clone)
+    }
+
+    /// The same, each as `show` makes it.
+    pub(super) fn list_as(
+        &self,
+        call: &Call,
+        pass: impl Fn(&Value) -> bool,
+        show: impl Fn(&Value) -> Value,
+    ) -> Answer {
         let page = Page::read(&call.query, "desc", 20, 100)?;
         let all = call.query.flag("include_archived")?;
         let within = call.query.window()?;
         let kept = self.iter().filter(|(_, one)| {
             (all || !archived(one)) && within(text(one, "/created_at")) && pass(one)
         });
-        Ok(page
-            .cut(kept.map(|(key, one)| (key, one.clone())))
-            .one_way())
+        Ok(page.cut(kept.map(|(key, one)| (key, show(one)))).one_way())
     }
 }
 

@@ -35,6 +35,8 @@ pub(super) struct State {
     pub(super) credentials: Shelf,
     pub(super) memory_stores: Shelf,
     pub(super) memories: Shelf,
+    pub(super) deployments: Shelf,
+    pub(super) runs: Shelf,
     pub(super) faults: Faults,
     pub(super) requests: Requests,
     /// Sessions in which a call gave the agent something to do; the server starts it after the call.
@@ -106,6 +108,8 @@ impl State {
             credentials: Shelf::of("Credential"),
             memory_stores: Shelf::of("Memory store"),
             memories: Shelf::of("Memory"),
+            deployments: Shelf::of("Deployment"),
+            runs: Shelf::of("Deployment run"),
             faults: Faults::default(),
             requests: Requests::default(),
             woken: Vec::new(),

@@ -61,8 +61,8 @@ pub(super) fn delete(state: &mut State, call: &Call) -> Answer {
 }
 
 /// Refuses vaults that are not there or archived.
-pub(super) fn check_usable(state: &State, fields: &Fields<'_>) -> Result<(), Refusal> {
-    let ids = fields.array("vault_ids", 20)?;
+pub(super) fn check_usable(state: &State, fields: &Fields<'_>, most: usize) -> Result<(), Refusal> {
+    let ids = fields.array("vault_ids", most)?;
     ids.iter()
         .filter_map(|id| id.as_str())
         .try_for_each(|id| state.vaults.usable(id, "vault_ids").map(|_| ()))

@@ -29,11 +29,15 @@ from anthropic.types.beta import (
     BetaManagedAgentsDeletedMemoryStore,
     BetaManagedAgentsDeletedSession,
     BetaManagedAgentsDeletedVault,
+    BetaManagedAgentsDeployment,
+    BetaManagedAgentsDeploymentRun,
     BetaManagedAgentsMemoryStore,
     BetaManagedAgentsSession,
     BetaManagedAgentsVault,
     agent_create_params,
     agent_update_params,
+    deployment_create_params,
+    deployment_update_params,
     environment_create_params,
     environment_update_params,
     memory_store_create_params,
@@ -568,6 +572,80 @@ def test_memories(client, store):
     with pytest.raises(anthropic.ConflictError):
         client.beta.memory_stores.memories.delete(made["id"], expected_content_sha256=made["content_sha256"], **where)
     strict(BetaManagedAgentsDeletedMemory, raw(memories.delete(made["id"], **where)))
+
+
+@pytest.fixture(scope="module")
+def deployment(client, agent, environment, vault, store):
+    params = {
+        "name": "Nightly review",
+        "agent": {"type": "agent", "id": agent["id"], "version": 1},
+        "environment_id": environment["id"],
+        "description": "Reviews what was merged.",
+        "initial_events": [
+            {"type": "system.message", "content": [{"type": "text", "text": "Be brief."}]},
+            {"type": "user.define_outcome", "description": "A review", "rubric": {"type": "text", "content": "Short."}},
+            message("[work 1]"),
+        ],
+        "budget": {"type": "limit", "max_list_cost": {"amount": "90", "currency": "USD"}},
+        "resources": [
+            {"type": "github_repository", "url": "https://github.com/owner/name", "authorization_token": "ghp_secret"},
+            {"type": "file", "file_id": upload(client)["id"], "mount_path": "/mnt/notes.txt"},
+            {"type": "memory_store", "memory_store_id": store["id"], "access": "read_only"},
+        ],
+        "schedule": {"type": "cron", "expression": "*/30 9-17 * * mon-fri", "timezone": "America/Los_Angeles"},
+        "vault_ids": [vault["id"]],
+        "metadata": {"a": "b"},
+    }
+    checked = sendable(deployment_create_params.DeploymentCreateParams, params)
+    made = strict(BetaManagedAgentsDeployment, raw(client.beta.deployments.with_raw_response.create(**checked)))
+    assert "ghp_secret" not in json.dumps(made) and len(made["schedule"]["upcoming_runs_at"]) == 5
+    return made
+
+
+def test_deployments(client, agent, deployment):
+    deployments, one = client.beta.deployments.with_raw_response, deployment["id"]
+    change = {"schedule": {"type": "cron", "expression": "0 9 * * *", "timezone": "UTC"}, "metadata": {"a": None}}
+    params = sendable(deployment_update_params.DeploymentUpdateParams, change)
+    updated = strict(BetaManagedAgentsDeployment, raw(deployments.update(one, **params)))
+    assert all(time.endswith("T09:00:00Z") for time in updated["schedule"]["upcoming_runs_at"])
+    assert strict(BetaManagedAgentsDeployment, raw(deployments.retrieve(one))) == updated
+    paused = strict(BetaManagedAgentsDeployment, raw(deployments.pause(one)))
+    assert (paused["status"], paused["paused_reason"]) == ("paused", {"type": "manual"})
+    listed = deployments.list(agent_id=agent["id"], status="paused", created_at_gte=deployment["created_at"])
+    assert [item["id"] for item in items(BetaManagedAgentsDeployment, listed)] == [one]
+    assert strict(BetaManagedAgentsDeployment, raw(deployments.unpause(one)))["status"] == "active"
+    with pytest.raises(anthropic.BadRequestError) as caught:
+        client.beta.deployments.update(one, schedule={"type": "cron", "expression": "0 9 * * *", "timezone": "Mars/Base"})
+    assert "Mars/Base" in str(caught.value)
+
+
+def test_deployment_runs(client, environment, deployment):
+    run = strict(BetaManagedAgentsDeploymentRun, raw(client.beta.deployments.with_raw_response.run(deployment["id"])))
+    session = strict(BetaManagedAgentsSession, raw(client.beta.sessions.with_raw_response.retrieve(run["session_id"])))
+    assert (session["deployment_id"], session["budget"]) == (deployment["id"], deployment["budget"])
+    kinds = [event["type"] for event in history(client, session)]
+    assert "session.status_running" in kinds
+    runs = client.beta.deployment_runs.with_raw_response
+    assert strict(BetaManagedAgentsDeploymentRun, raw(runs.retrieve(run["id"]))) == run
+    assert [one.id for one in client.beta.sessions.list(deployment_id=deployment["id"])] == [session["id"]]
+    # A deployment whose environment is archived afterwards.
+    other = client.beta.environments.create(name=f"gone {uuid.uuid4()}").id
+    doomed = client.beta.deployments.create(
+        name="Doomed", agent=session["agent"]["id"], environment_id=other, initial_events=[message("hello")]
+    ).id
+    client.beta.environments.archive(other)
+    failed = strict(BetaManagedAgentsDeploymentRun, raw(client.beta.deployments.with_raw_response.run(doomed)))
+    assert (failed["session_id"], failed["error"]["type"]) == (None, "environment_archived_error")
+    for filters, wanted in [
+        ({"deployment_id": doomed}, [failed]),
+        ({"has_error": False, "deployment_id": deployment["id"], "trigger_type": "manual"}, [run]),
+        ({"has_error": True, "created_at_gt": failed["created_at"]}, []),
+    ]:
+        assert items(BetaManagedAgentsDeploymentRun, runs.list(**filters)) == wanted
+    archived = strict(BetaManagedAgentsDeployment, raw(client.beta.deployments.with_raw_response.archive(doomed)))
+    assert archived["archived_at"]
+    with pytest.raises(anthropic.ConflictError):
+        client.beta.deployments.run(doomed)
 
 
 def test_a_session_with_everything_and_its_end(client, agent, environment, vault, store):

@@ -9,6 +9,7 @@
 
 mod budgets;
 mod checks;
+mod deployments;
 mod faults;
 mod files;
 mod pending;
