@@ -61,6 +61,7 @@ fn check_beta(headers: &HeaderMap, beta: Beta, query: &Query) -> Result<(), Refu
     let enough = match beta {
         Beta::Agents => agents,
         Beta::Older => has(OLDER_BETA),
+        Beta::Memory => agents || has("agent-memory-"),
         // Only a session's files belong to both APIs.
         Beta::Files => has("files-api-") && (agents || query.one("scope_id").is_none()),
     };

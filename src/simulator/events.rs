@@ -43,11 +43,16 @@ pub(super) fn of_thread(state: &mut State, call: &Call) -> Answer {
 
 pub(super) fn send(state: &mut State, call: &Call) -> Answer {
     let fields = Fields::of(&call.body, "", &["events"])?;
-    let session = state.session(call.id(0))?;
+    state.session(call.id(0))?;
     if fields.array("events", 100)?.is_empty() {
         return Err(fields.wrong("events", "Field required: at least one event"));
     }
-    let events = tools::each(&fields, "events", 100, sent::checked)?;
+    let events = tools::each(&fields, "events", 100, |value, path| {
+        let event = sent::checked(value, path)?;
+        sent::check_files(state, value)?;
+        Ok(event)
+    })?;
+    let session = state.session(call.id(0))?;
     if session.over() {
         let state = if session.phase() == Phase::Terminated {
             "terminated"

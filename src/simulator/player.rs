@@ -9,9 +9,9 @@ use super::json::{at, items, set, text};
 use super::plan::{Plan, Stop};
 use super::script::{self, Scene};
 use super::session::{Phase, Session};
+use super::stamp;
 use super::state::World;
 use super::turn::{End, Turn};
-use super::{environments, stamp};
 
 /// Starts the agent of a session that has something to do.
 pub(super) fn start(world: &Arc<World>, id: String) {
@@ -44,7 +44,7 @@ async fn play(world: Arc<World>, id: String) {
 fn take(world: &World, id: &str) -> Option<(Value, Plan)> {
     let mut state = world.state();
     let environment = text(&state.sessions.get(id)?.object, "/environment_id").to_owned();
-    let environment = environments::find(&mut state, &environment).ok();
+    let environment = state.environments.get(&environment).ok();
     let self_hosted =
         environment.is_some_and(|environment| text(environment, "/config/type") == "self_hosted");
     let session = state.sessions.get_mut(id)?;

@@ -8,27 +8,14 @@ use super::json::{at, items, set, text};
 use super::page::Page;
 use super::session::Session;
 use super::state::{Call, State};
-use super::{session_agent, stamp};
+use super::{memory_stores, session_agent, stamp};
 
 /// A resource as sent with a session, checked, and as the API returns it: with an id, without its token.
 pub(super) fn checked(state: &State, value: &Value, path: &str) -> Answer {
     match text(value, "/type") {
         "github_repository" => repository(value, path),
         "file" => file(state, value, path),
-        "memory_store" => {
-            let fields = Fields::of(
-                value,
-                path,
-                &["type", "memory_store_id", "access", "instructions"],
-            )?;
-            let id = fields.need_text("memory_store_id", 1..=256)?;
-            Ok(json!({
-                "type": "memory_store", "memory_store_id": id, "name": id, "description": "",
-                "access": fields.choice("access", &["read_write", "read_only"])?.unwrap_or("read_write"),
-                "instructions": fields.text("instructions", 0..=4096)?,
-                "mount_path": format!("/mnt/memory/{id}"),
-            }))
-        }
+        "memory_store" => memory_stores::attached(state, value, path),
         kind => Err(Refusal::invalid(format!(
             "{path}.type: Input tag '{kind}' does not match any of the expected tags"
         ))),
@@ -148,6 +135,26 @@ pub(super) fn add(state: &mut State, call: &Call) -> Answer {
         resources.push(resource.clone());
     }
     Ok(resource)
+}
+
+/// A repository's token can be renewed; nobody sees it in either state.
+pub(super) fn update(state: &mut State, call: &Call) -> Answer {
+    let fields = Fields::of(&call.body, "", &["authorization_token"])?;
+    fields.need_text("authorization_token", 1..=4096)?;
+    if text(&get(state, call)?, "/type") != "github_repository" {
+        let why = "Only the token of a repository can be changed";
+        return Err(Refusal::invalid(why));
+    }
+    let session = state.session(call.id(0))?;
+    let resources = session
+        .object
+        .get_mut("resources")
+        .and_then(Value::as_array_mut);
+    let mut resources = resources.into_iter().flatten();
+    let found = resources.find(|resource| text(resource, "/id") == call.id(1));
+    let resource = found.ok_or_else(|| Refusal::unknown("Resource", call.id(1)))?;
+    set(resource, "updated_at", stamp::now());
+    Ok(resource.clone())
 }
 
 pub(super) fn remove(state: &mut State, call: &Call) -> Answer {

@@ -2,7 +2,10 @@
 
 use super::answer::Answer;
 use super::state::{Call, State};
-use super::{agents, environments, events, files, resources, sessions};
+use super::{
+    agents, credentials, deployments, environments, events, files, memories, memory_stores,
+    resources, runs, sessions, vaults,
+};
 
 /// What carries a call out.
 pub(super) type Act = fn(&mut State, &Call) -> Answer;
@@ -26,6 +29,8 @@ pub(super) enum Beta {
     Older,
     /// That of files, for those of a session both.
     Files,
+    /// That of memory, or that of Managed Agents.
+    Memory,
 }
 
 /// What a request leads to.
@@ -47,6 +52,11 @@ pub(super) fn find<'a>(method: &str, path: &[&'a str]) -> Option<Found<'a>> {
         ("environments", ..) => (Beta::Agents, called(environment(method, rest)?)),
         ("files", "GET", [id, "content"]) => (Beta::Files, (Route::Content, vec![*id])),
         ("files", ..) => (Beta::Files, called(file(method, rest)?)),
+        ("deployments", ..) => (Beta::Agents, called(deployment(method, rest)?)),
+        ("deployment_runs", "GET", []) => (Beta::Agents, called((runs::list, vec![]))),
+        ("deployment_runs", "GET", [id]) => (Beta::Agents, called((runs::get, vec![*id]))),
+        ("vaults", ..) => (Beta::Agents, called(vault(method, rest)?)),
+        ("memory_stores", ..) => (Beta::Memory, called(memory_store(method, rest)?)),
         ("sessions", "GET", [id, "events", "stream"]) => (Beta::Agents, (Route::Stream, vec![*id])),
         ("sessions", "GET", [id, "threads", thread, "stream"]) => {
             (Beta::Agents, (Route::Stream, vec![*id, *thread]))
@@ -95,6 +105,58 @@ fn environment<'a>(method: &str, path: &[&'a str]) -> Option<(Act, Vec<&'a str>)
     })
 }
 
+fn deployment<'a>(method: &str, path: &[&'a str]) -> Option<(Act, Vec<&'a str>)> {
+    Some(match (method, path) {
+        ("POST", []) => (deployments::create, vec![]),
+        ("GET", []) => (deployments::list, vec![]),
+        ("GET", [id]) => (deployments::get, vec![*id]),
+        ("POST", [id]) => (deployments::update, vec![*id]),
+        ("POST", [id, "run"]) => (runs::create, vec![*id]),
+        ("POST", [id, "pause"]) => (deployments::pause, vec![*id]),
+        ("POST", [id, "unpause"]) => (deployments::unpause, vec![*id]),
+        ("POST", [id, "archive"]) => (deployments::archive, vec![*id]),
+        _ => return None,
+    })
+}
+
+fn vault<'a>(method: &str, path: &[&'a str]) -> Option<(Act, Vec<&'a str>)> {
+    Some(match (method, path) {
+        ("POST", []) => (vaults::create, vec![]),
+        ("GET", []) => (vaults::list, vec![]),
+        ("GET", [id]) => (vaults::get, vec![*id]),
+        ("POST", [id]) => (vaults::update, vec![*id]),
+        ("DELETE", [id]) => (vaults::delete, vec![*id]),
+        ("POST", [id, "archive"]) => (vaults::archive, vec![*id]),
+        ("POST", [id, "credentials"]) => (credentials::create, vec![*id]),
+        ("GET", [id, "credentials"]) => (credentials::list, vec![*id]),
+        ("GET", [id, "credentials", one]) => (credentials::get, vec![*id, *one]),
+        ("POST", [id, "credentials", one]) => (credentials::update, vec![*id, *one]),
+        ("DELETE", [id, "credentials", one]) => (credentials::delete, vec![*id, *one]),
+        ("POST", [id, "credentials", one, "archive"]) => (credentials::archive, vec![*id, *one]),
+        ("POST", [id, "credentials", one, "mcp_oauth_validate"]) => {
+            (credentials::validate, vec![*id, *one])
+        }
+        _ => return None,
+    })
+}
+
+fn memory_store<'a>(method: &str, path: &[&'a str]) -> Option<(Act, Vec<&'a str>)> {
+    Some(match (method, path) {
+        ("POST", []) => (memory_stores::create, vec![]),
+        ("GET", []) => (memory_stores::list, vec![]),
+        ("GET", [id]) => (memory_stores::get, vec![*id]),
+        ("POST", [id]) => (memory_stores::update, vec![*id]),
+        ("DELETE", [id]) => (memory_stores::delete, vec![*id]),
+        ("POST", [id, "archive"]) => (memory_stores::archive, vec![*id]),
+        ("POST", [id, "memories"]) => (memories::create, vec![*id]),
+        ("GET", [id, "memories"]) => (memories::list, vec![*id]),
+        ("GET", [id, "memories", one]) => (memories::get, vec![*id, *one]),
+        ("POST", [id, "memories", one]) => (memories::update, vec![*id, *one]),
+        ("DELETE", [id, "memories", one]) => (memories::delete, vec![*id, *one]),
+        _ => return None,
+    })
+}
+
 fn session<'a>(method: &str, path: &[&'a str]) -> Option<(Act, Vec<&'a str>)> {
     Some(match (method, path) {
         ("POST", []) => (sessions::create, vec![]),
@@ -108,6 +170,7 @@ fn session<'a>(method: &str, path: &[&'a str]) -> Option<(Act, Vec<&'a str>)> {
         ("GET", [id, "resources"]) => (resources::list, vec![*id]),
         ("POST", [id, "resources"]) => (resources::add, vec![*id]),
         ("GET", [id, "resources", resource]) => (resources::get, vec![*id, *resource]),
+        ("POST", [id, "resources", resource]) => (resources::update, vec![*id, *resource]),
         ("DELETE", [id, "resources", resource]) => (resources::remove, vec![*id, *resource]),
         ("GET", [id, "threads"]) => (resources::threads, vec![*id]),
         ("GET", [id, "threads", thread]) => (resources::thread, vec![*id, *thread]),

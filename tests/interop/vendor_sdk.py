@@ -26,16 +26,36 @@ from anthropic.types.beta import (
     BetaEnvironmentDeleteResponse,
     BetaFileMetadata,
     BetaManagedAgentsAgent,
+    BetaManagedAgentsDeletedMemoryStore,
     BetaManagedAgentsDeletedSession,
+    BetaManagedAgentsDeletedVault,
+    BetaManagedAgentsDeployment,
+    BetaManagedAgentsDeploymentRun,
+    BetaManagedAgentsMemoryStore,
     BetaManagedAgentsSession,
+    BetaManagedAgentsVault,
     agent_create_params,
     agent_update_params,
+    deployment_create_params,
+    deployment_update_params,
     environment_create_params,
     environment_update_params,
+    memory_store_create_params,
+    memory_store_update_params,
     session_create_params,
     session_update_params,
+    vault_create_params,
+    vault_update_params,
+)
+from anthropic.types.beta.memory_stores import (
+    BetaManagedAgentsDeletedMemory,
+    BetaManagedAgentsMemory,
+    BetaManagedAgentsMemoryListItem,
+    memory_create_params,
+    memory_update_params,
 )
 from anthropic.types.beta.sessions import (
+    BetaManagedAgentsDeleteSessionResource,
     BetaManagedAgentsEventParams,
     BetaManagedAgentsSendSessionEvents,
     BetaManagedAgentsSessionEvent,
@@ -43,6 +63,13 @@ from anthropic.types.beta.sessions import (
     BetaManagedAgentsSessionThread,
     BetaManagedAgentsStreamSessionEvents,
     event_send_params,
+)
+from anthropic.types.beta.vaults import (
+    BetaManagedAgentsCredential,
+    BetaManagedAgentsCredentialValidation,
+    BetaManagedAgentsDeletedCredential,
+    credential_create_params,
+    credential_update_params,
 )
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 from typing_extensions import is_typeddict
@@ -432,7 +459,196 @@ def test_deliverables(client, agent, environment):
     assert content.startswith(b"Simulated") and len(content) == found["result-1.txt"]["size_bytes"]
 
 
-def test_a_session_with_everything_and_its_end(client, agent, environment):
+def items(kind, response):
+    """The items of a list, validated."""
+    return [strict(kind, item) for item in json.loads(raw(response))["data"]]
+
+
+@pytest.fixture(scope="module")
+def vault(client):
+    params = sendable(vault_create_params.VaultCreateParams, {"display_name": "Team", "metadata": {"a": "b"}})
+    return strict(BetaManagedAgentsVault, raw(client.beta.vaults.with_raw_response.create(**params)))
+
+
+@pytest.fixture(scope="module")
+def store(client):
+    params = sendable(memory_store_create_params.MemoryStoreCreateParams, {"name": "Team notes", "description": "What we know"})
+    return strict(BetaManagedAgentsMemoryStore, raw(client.beta.memory_stores.with_raw_response.create(**params)))
+
+
+def test_vaults(client, vault):
+    vaults = client.beta.vaults.with_raw_response
+    params = sendable(vault_update_params.VaultUpdateParams, {"display_name": "Team A", "metadata": {"a": None}})
+    updated = strict(BetaManagedAgentsVault, raw(vaults.update(vault["id"], **params)))
+    assert (updated["display_name"], updated["metadata"]) == ("Team A", {})
+    assert strict(BetaManagedAgentsVault, raw(vaults.retrieve(vault["id"]))) == updated
+    assert updated in items(BetaManagedAgentsVault, vaults.list())
+    other = client.beta.vaults.create(display_name="Short-lived").id
+    assert strict(BetaManagedAgentsVault, raw(vaults.archive(other)))["archived_at"]
+    assert other not in [one.id for one in client.beta.vaults.list(limit=1)]
+    assert other in [one.id for one in client.beta.vaults.list(limit=1, include_archived=True)]
+    strict(BetaManagedAgentsDeletedVault, raw(vaults.delete(other)))
+
+
+@pytest.mark.parametrize(
+    "auth, change",
+    [
+        ({"type": "static_bearer", "token": "canary", "mcp_server_url": "https://mcp.example/one"}, {"token": "canary"}),
+        (
+            {
+                "type": "mcp_oauth",
+                "access_token": "canary",
+                "mcp_server_url": "https://mcp.example/two",
+                "expires_at": "2099-01-01T00:00:00Z",
+                "refresh": {
+                    "client_id": "c",
+                    "refresh_token": "canary",
+                    "token_endpoint": "https://id.example/token",
+                    "token_endpoint_auth": {"type": "client_secret_basic", "client_secret": "canary"},
+                    "scope": "all",
+                },
+            },
+            {"refresh": {"scope": "", "token_endpoint_auth": {"type": "client_secret_basic", "client_secret": "canary"}}},
+        ),
+        (
+            {
+                "type": "environment_variable",
+                "secret_name": "API_KEY",
+                "secret_value": "canary",
+                "networking": {"type": "limited", "allowed_hosts": ["api.example.com"]},
+            },
+            {"networking": {"type": "unrestricted"}, "injection_location": {"body": True}},
+        ),
+    ],
+)
+def test_credentials(client, vault, auth, change):
+    credentials, where = client.beta.vaults.credentials.with_raw_response, {"vault_id": vault["id"]}
+    params = sendable(credential_create_params.CredentialCreateParams, {"auth": auth, "display_name": "One"})
+    made = strict(BetaManagedAgentsCredential, raw(credentials.create(vault["id"], **params)))
+    with pytest.raises(anthropic.ConflictError):
+        client.beta.vaults.credentials.create(vault["id"], auth=auth)
+    params = sendable(credential_update_params.CredentialUpdateParams, {"auth": {"type": auth["type"], **change}, **where})
+    updated = strict(BetaManagedAgentsCredential, raw(credentials.update(made["id"], **params)))
+    assert strict(BetaManagedAgentsCredential, raw(credentials.retrieve(made["id"], **where))) == updated
+    assert "canary" not in json.dumps([made, updated])
+    assert updated in items(BetaManagedAgentsCredential, credentials.list(vault["id"]))
+    if auth["type"] == "mcp_oauth":
+        probe = credentials.mcp_oauth_validate(made["id"], **where)
+        assert strict(BetaManagedAgentsCredentialValidation, raw(probe))["has_refresh_token"]
+    assert strict(BetaManagedAgentsCredential, raw(credentials.archive(made["id"], **where)))["archived_at"]
+    strict(BetaManagedAgentsDeletedCredential, raw(credentials.delete(made["id"], **where)))
+
+
+def test_memory_stores(client, store):
+    stores = client.beta.memory_stores.with_raw_response
+    params = sendable(memory_store_update_params.MemoryStoreUpdateParams, {"description": "", "metadata": {"k": "v"}})
+    updated = strict(BetaManagedAgentsMemoryStore, raw(stores.update(store["id"], **params)))
+    assert (updated["description"], updated["name"]) == ("", "Team notes")
+    assert strict(BetaManagedAgentsMemoryStore, raw(stores.retrieve(store["id"]))) == updated
+    listed = stores.list(created_at_gte=store["created_at"], betas=["managed-agents-2026-04-01"])
+    assert updated in items(BetaManagedAgentsMemoryStore, listed)
+    other = client.beta.memory_stores.create(name="Short-lived").id
+    assert strict(BetaManagedAgentsMemoryStore, raw(stores.archive(other)))["archived_at"]
+    strict(BetaManagedAgentsDeletedMemoryStore, raw(stores.delete(other)))
+
+
+def test_memories(client, store):
+    memories, where = client.beta.memory_stores.memories.with_raw_response, {"memory_store_id": store["id"]}
+    params = sendable(memory_create_params.MemoryCreateParams, {"path": "/team/style.md", "content": "Be brief."})
+    made = strict(BetaManagedAgentsMemory, raw(memories.create(store["id"], **params)))
+    read = strict(BetaManagedAgentsMemory, raw(memories.retrieve(made["id"], **where)))
+    assert (made["content"], read["content"], read["content_size_bytes"]) == (None, "Be brief.", 9)
+    precondition = {"type": "content_sha256", "content_sha256": made["content_sha256"]}
+    change = {"content": "Be briefer.", "precondition": precondition, "view": "full", **where}
+    params = sendable(memory_update_params.MemoryUpdateParams, change)
+    assert strict(BetaManagedAgentsMemory, raw(memories.update(made["id"], **params)))["content"] == "Be briefer."
+    with pytest.raises(anthropic.ConflictError):
+        client.beta.memory_stores.memories.update(made["id"], content="x", precondition=precondition, **where)
+    client.beta.memory_stores.memories.create(store["id"], path="/zoo.md", content="")
+    listed = items(BetaManagedAgentsMemoryListItem, memories.list(store["id"], depth=1))
+    assert [(item["type"], item["path"]) for item in listed] == [("memory_prefix", "/team/"), ("memory", "/zoo.md")]
+    paths = [one.path for one in client.beta.memory_stores.memories.list(store["id"], limit=1, path_prefix="/")]
+    assert paths == ["/team/style.md", "/zoo.md"]
+    with pytest.raises(anthropic.ConflictError):
+        client.beta.memory_stores.memories.delete(made["id"], expected_content_sha256=made["content_sha256"], **where)
+    strict(BetaManagedAgentsDeletedMemory, raw(memories.delete(made["id"], **where)))
+
+
+@pytest.fixture(scope="module")
+def deployment(client, agent, environment, vault, store):
+    params = {
+        "name": "Nightly review",
+        "agent": {"type": "agent", "id": agent["id"], "version": 1},
+        "environment_id": environment["id"],
+        "description": "Reviews what was merged.",
+        "initial_events": [
+            {"type": "system.message", "content": [{"type": "text", "text": "Be brief."}]},
+            {"type": "user.define_outcome", "description": "A review", "rubric": {"type": "text", "content": "Short."}},
+            message("[work 1]"),
+        ],
+        "budget": {"type": "limit", "max_list_cost": {"amount": "90", "currency": "USD"}},
+        "resources": [
+            {"type": "github_repository", "url": "https://github.com/owner/name", "authorization_token": "ghp_secret"},
+            {"type": "file", "file_id": upload(client)["id"], "mount_path": "/mnt/notes.txt"},
+            {"type": "memory_store", "memory_store_id": store["id"], "access": "read_only"},
+        ],
+        "schedule": {"type": "cron", "expression": "*/30 9-17 * * mon-fri", "timezone": "America/Los_Angeles"},
+        "vault_ids": [vault["id"]],
+        "metadata": {"a": "b"},
+    }
+    checked = sendable(deployment_create_params.DeploymentCreateParams, params)
+    made = strict(BetaManagedAgentsDeployment, raw(client.beta.deployments.with_raw_response.create(**checked)))
+    assert "ghp_secret" not in json.dumps(made) and len(made["schedule"]["upcoming_runs_at"]) == 5
+    return made
+
+
+def test_deployments(client, agent, deployment):
+    deployments, one = client.beta.deployments.with_raw_response, deployment["id"]
+    change = {"schedule": {"type": "cron", "expression": "0 9 * * *", "timezone": "UTC"}, "metadata": {"a": None}}
+    params = sendable(deployment_update_params.DeploymentUpdateParams, change)
+    updated = strict(BetaManagedAgentsDeployment, raw(deployments.update(one, **params)))
+    assert all(time.endswith("T09:00:00Z") for time in updated["schedule"]["upcoming_runs_at"])
+    assert strict(BetaManagedAgentsDeployment, raw(deployments.retrieve(one))) == updated
+    paused = strict(BetaManagedAgentsDeployment, raw(deployments.pause(one)))
+    assert (paused["status"], paused["paused_reason"]) == ("paused", {"type": "manual"})
+    listed = deployments.list(agent_id=agent["id"], status="paused", created_at_gte=deployment["created_at"])
+    assert [item["id"] for item in items(BetaManagedAgentsDeployment, listed)] == [one]
+    assert strict(BetaManagedAgentsDeployment, raw(deployments.unpause(one)))["status"] == "active"
+    with pytest.raises(anthropic.BadRequestError) as caught:
+        client.beta.deployments.update(one, schedule={"type": "cron", "expression": "0 9 * * *", "timezone": "Mars/Base"})
+    assert "Mars/Base" in str(caught.value)
+
+
+def test_deployment_runs(client, environment, deployment):
+    run = strict(BetaManagedAgentsDeploymentRun, raw(client.beta.deployments.with_raw_response.run(deployment["id"])))
+    session = strict(BetaManagedAgentsSession, raw(client.beta.sessions.with_raw_response.retrieve(run["session_id"])))
+    assert (session["deployment_id"], session["budget"]) == (deployment["id"], deployment["budget"])
+    kinds = [event["type"] for event in history(client, session)]
+    assert "session.status_running" in kinds
+    runs = client.beta.deployment_runs.with_raw_response
+    assert strict(BetaManagedAgentsDeploymentRun, raw(runs.retrieve(run["id"]))) == run
+    assert [one.id for one in client.beta.sessions.list(deployment_id=deployment["id"])] == [session["id"]]
+    # A deployment whose environment is archived afterwards.
+    other = client.beta.environments.create(name=f"gone {uuid.uuid4()}").id
+    doomed = client.beta.deployments.create(
+        name="Doomed", agent=session["agent"]["id"], environment_id=other, initial_events=[message("hello")]
+    ).id
+    client.beta.environments.archive(other)
+    failed = strict(BetaManagedAgentsDeploymentRun, raw(client.beta.deployments.with_raw_response.run(doomed)))
+    assert (failed["session_id"], failed["error"]["type"]) == (None, "environment_archived_error")
+    for filters, wanted in [
+        ({"deployment_id": doomed}, [failed]),
+        ({"has_error": False, "deployment_id": deployment["id"], "trigger_type": "manual"}, [run]),
+        ({"has_error": True, "created_at_gt": failed["created_at"]}, []),
+    ]:
+        assert items(BetaManagedAgentsDeploymentRun, runs.list(**filters)) == wanted
+    archived = strict(BetaManagedAgentsDeployment, raw(client.beta.deployments.with_raw_response.archive(doomed)))
+    assert archived["archived_at"]
+    with pytest.raises(anthropic.ConflictError):
+        client.beta.deployments.run(doomed)
+
+
+def test_a_session_with_everything_and_its_end(client, agent, environment, vault, store):
     file = upload(client)
     resources = [
         {
@@ -442,11 +658,11 @@ def test_a_session_with_everything_and_its_end(client, agent, environment):
             "checkout": {"type": "branch", "name": "main"},
         },
         {"type": "file", "file_id": file["id"]},
-        {"type": "memory_store", "memory_store_id": "memstore_01abc", "access": "read_only"},
+        {"type": "memory_store", "memory_store_id": store["id"], "access": "read_only"},
     ]
     overrides = {"type": "agent_with_overrides", "id": agent["id"], "version": 1, "system": "Other."}
     session = start(
-        client, agent, environment, title="Everything", metadata={"k": "v"}, vault_ids=["vlt_01abc"], resources=resources
+        client, agent, environment, title="Everything", metadata={"k": "v"}, vault_ids=[vault["id"]], resources=resources
     )
     assert "ghp_secret" not in json.dumps(session)
     other = start(client, {"id": overrides}, environment)
@@ -456,6 +672,17 @@ def test_a_session_with_everything_and_its_end(client, agent, environment):
     for item in json.loads(raw(client.beta.sessions.threads.with_raw_response.list(session["id"])))["data"]:
         strict(BetaManagedAgentsSessionThread, item)
         assert list(client.beta.sessions.threads.events.list(item["id"], session_id=session["id"])) == []
+    renewed = client.beta.sessions.resources.with_raw_response.update(
+        session["resources"][0]["id"], session_id=session["id"], authorization_token="ghp_secret"
+    )
+    assert "ghp_secret" not in json.dumps(strict(BetaManagedAgentsSessionResource, raw(renewed)))
+    added = client.beta.sessions.resources.with_raw_response.add(session["id"], type="file", file_id=file["id"])
+    added = strict(BetaManagedAgentsSessionResource, raw(added))
+    where = {"session_id": session["id"]}
+    one = client.beta.sessions.resources.with_raw_response.retrieve(added["id"], **where)
+    assert strict(BetaManagedAgentsSessionResource, raw(one)) == added
+    gone = client.beta.sessions.resources.with_raw_response.delete(added["id"], **where)
+    strict(BetaManagedAgentsDeleteSessionResource, raw(gone))
     params = sendable(session_update_params.SessionUpdateParams, {"title": "New", "metadata": {"k": None, "l": "w"}})
     updated = strict(BetaManagedAgentsSession, raw(client.beta.sessions.with_raw_response.update(session["id"], **params)))
     assert (updated["title"], updated["metadata"]) == ("New", {"l": "w"})

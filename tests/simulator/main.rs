@@ -9,10 +9,12 @@
 
 mod budgets;
 mod checks;
+mod deployments;
 mod faults;
 mod files;
 mod pending;
 mod resources;
 mod rig;
+mod stores;
 mod streams;
 mod turns;

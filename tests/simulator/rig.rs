@@ -94,6 +94,12 @@ impl Rig {
         self.answer(request.header("content-type", kind)).await
     }
 
+    /// The id of a new resource.
+    pub(crate) async fn made(&self, path: &str, body: Value) -> String {
+        let made = self.post(path, body).await;
+        made["id"].as_str().unwrap().to_owned()
+    }
+
     /// The id of a new file.
     pub(crate) async fn upload(&self, name: &str, content: &[u8]) -> String {
         let more = format!("; filename=\"{name}\"\r\nContent-Type: text/plain");
@@ -249,6 +255,7 @@ fn beta_of(path: &str) -> &'static str {
             "managed-agents-2026-04-01,files-api-2025-04-14"
         }
         path if path.starts_with("/v1/files") => "files-api-2025-04-14",
+        path if path.starts_with("/v1/memory_stores") => "agent-memory-2026-07-22",
         _ => BETA,
     }
 }
