@@ -15,11 +15,11 @@ use crate::server::present::{Answer, Shown, schema};
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DownloadFile {
-    /// One file, or
+    /// One file.
     file_id: Option<String>,
-    /// all of a session.
+    /// Or all files of a session.
     session_id: Option<String>,
-    /// Where to.
+    /// In an allowed folder; default: the first.
     directory: Option<String>,
     /// Replace files.
     #[serde(default)]

@@ -21,7 +21,7 @@ pub(super) struct UploadFile {
 
 #[tool_router(router = upload_file_router, vis = "pub(super)")]
 impl Server {
-    /// Upload a local file for `files` of create_session.
+    /// Upload a local file, for `files` or `attachments`.
     #[tool(
         title = "Upload file",
         annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = false, open_world_hint = false),
