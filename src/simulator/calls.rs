@@ -104,6 +104,20 @@ pub(super) fn writing(
     steps
 }
 
+/// A built-in tool under a policy, in a cloud environment.
+pub(super) fn once(name: &str, input: Value, result: &str, policy: &str) -> Use {
+    let gates: &[&str] = match policy {
+        "always_ask" => &["user.tool_confirmation"],
+        _ => &[],
+    };
+    Use {
+        event: built_in(name, input, policy),
+        result: result.to_owned(),
+        gates,
+        outputs: Vec::new(),
+    }
+}
+
 fn built_in(name: &str, input: Value, policy: &str) -> Value {
     let permission = if policy == "always_ask" {
         "ask"

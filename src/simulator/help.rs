@@ -26,7 +26,11 @@ Without one it quotes the message and the turn is over. Unknown words are left a
   [spurious]        what was just answered is announced once more as pending
   [deliver N K]     N files result-1.txt … in the session's outputs (1 if N is missing), of K kB each (one line if K is missing)
   [deliver_hostile] files whose names must not become paths as they are
+  [delegate N S]    N child threads (1 if N is missing) work side by side, about S seconds; a policy always_ask asks for them
   [outcome]         graded work: one verdict needs_revision, then satisfied; the same as user.define_outcome
+  [outcome_fails]   graded work whose verdict is failed
+  [outcome_max]     graded work that needs revision until max_iterations_reached
+  [outcome_gap S]   graded work; before each verdict the session is idle with end_turn for S seconds (1 if S is missing)
   [budget]          uses up the session's budget and pauses; raising or removing it resumes the turn
   [refuse]          ends with refusal and stop_details
   [retries]         is rescheduled, then ends with retries_exhausted

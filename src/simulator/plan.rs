@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::delegate::BEATS;
 use super::json::text;
 use super::outputs::Output;
 
@@ -30,6 +31,15 @@ pub(super) enum Step {
     Quiet(Duration),
     /// The platform starts the session again.
     Reschedule,
+    /// Hands work to threads and waits for all of them.
+    Delegate {
+        /// How many.
+        count: usize,
+        /// How long they work.
+        time: Duration,
+    },
+    /// The session rests for a while although grading is to come.
+    Gap(Duration),
     /// A round of grading.
     Evaluate {
         /// 0 for the first.
@@ -93,6 +103,7 @@ impl Plan {
         let of = |step: &Step| match step {
             Step::Use(call) if call.gates.is_empty() => 2,
             Step::Evaluate { .. } => 3,
+            Step::Delegate { count, .. } => 2 * count + BEATS,
             _ => 1,
         };
         self.steps.iter().map(of).sum()

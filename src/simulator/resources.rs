@@ -1,14 +1,13 @@
-//! `/v1/sessions/{id}/resources` and `…/threads`: what is mounted, and who works there.
+//! `/v1/sessions/{id}/resources`: what is mounted.
 
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Refusal};
 use super::body::Fields;
-use super::json::{at, items, set, text};
+use super::json::{items, set, text};
 use super::page::Page;
-use super::session::Session;
 use super::state::{Call, State};
-use super::{memory_stores, session_agent, stamp};
+use super::{memory_stores, stamp};
 
 /// A resource as sent with a session, checked, and as the API returns it: with an id, without its token.
 pub(super) fn checked(state: &State, value: &Value, path: &str) -> Answer {
@@ -169,39 +168,4 @@ pub(super) fn remove(state: &mut State, call: &Call) -> Answer {
         resources.retain(|resource| text(resource, "/id") != call.id(1));
     }
     Ok(json!({"id": call.id(1), "type": "session_resource_deleted"}))
-}
-
-pub(super) fn threads(state: &mut State, call: &Call) -> Answer {
-    call.query.only(&["limit", "page", "statuses[]"])?;
-    let page = Page::read(&call.query, "asc", 100, 100)?;
-    let thread = thread_of(state.session(call.id(0))?);
-    Ok(page.cut([(0, thread)].into_iter()).one_way())
-}
-
-pub(super) fn thread(state: &mut State, call: &Call) -> Answer {
-    let session = state.session(call.id(0))?;
-    check_thread(session, call.id(1))?;
-    Ok(thread_of(session))
-}
-
-/// Refuses any thread but the primary one.
-pub(super) fn check_thread(session: &Session, id: &str) -> Result<(), Refusal> {
-    if session.thread == id {
-        Ok(())
-    } else {
-        Err(Refusal::unknown("Thread", id))
-    }
-}
-
-fn thread_of(session: &Session) -> Value {
-    let object = &session.object;
-    let mut thread = json!({
-        "id": session.thread, "type": "session_thread", "session_id": at(object, "/id"),
-        "agent": session_agent::snapshot_alone(at(object, "/agent")), "parent_thread_id": null, "workflow_run_id": null,
-        "status": session.status(), "created_at": at(object, "/created_at"), "updated_at": at(object, "/updated_at"),
-        "archived_at": null, "usage": session.usage(),
-    });
-    let shown = session.show();
-    set(&mut thread, "stats", at(&shown, "/stats").clone());
-    thread
 }

@@ -4,7 +4,7 @@ use super::answer::Answer;
 use super::state::{Call, State};
 use super::{
     agents, credentials, deployments, environments, events, files, memories, memory_stores,
-    resources, runs, sessions, vaults,
+    resources, runs, sessions, threads, vaults,
 };
 
 /// What carries a call out.
@@ -172,9 +172,10 @@ fn session<'a>(method: &str, path: &[&'a str]) -> Option<(Act, Vec<&'a str>)> {
         ("GET", [id, "resources", resource]) => (resources::get, vec![*id, *resource]),
         ("POST", [id, "resources", resource]) => (resources::update, vec![*id, *resource]),
         ("DELETE", [id, "resources", resource]) => (resources::remove, vec![*id, *resource]),
-        ("GET", [id, "threads"]) => (resources::threads, vec![*id]),
-        ("GET", [id, "threads", thread]) => (resources::thread, vec![*id, *thread]),
-        ("GET", [id, "threads", thread, "events"]) => (events::of_thread, vec![*id, *thread]),
+        ("GET", [id, "threads"]) => (threads::list, vec![*id]),
+        ("GET", [id, "threads", thread]) => (threads::get, vec![*id, *thread]),
+        ("POST", [id, "threads", thread, "archive"]) => (threads::archive, vec![*id, *thread]),
+        ("GET", [id, "threads", thread, "events"]) => (threads::events, vec![*id, *thread]),
         _ => return None,
     })
 }

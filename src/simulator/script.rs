@@ -20,8 +20,15 @@ pub(super) struct Scene<'a> {
     pub(super) budgeted: bool,
 }
 
-/// The turn a message asks for.
-pub(super) fn plan(text: &str, scene: &Scene<'_>) -> Plan {
+/// Whether a message asks for graded work.
+pub(super) fn graded(text: &str) -> bool {
+    let asked = Directives::read(text);
+    let words = ["outcome", "outcome_fails", "outcome_max", "outcome_gap"];
+    words.iter().any(|word| asked.has(word))
+}
+
+/// The turn a message asks for, with what is attached to it in words.
+pub(super) fn plan(text: &str, scene: &Scene<'_>, attached: &str) -> Plan {
     let asked = Directives::read(text);
     let mut steps = vec![Step::Request, Step::Think];
     if asked.has("thinking") {
@@ -35,28 +42,26 @@ pub(super) fn plan(text: &str, scene: &Scene<'_>) -> Plan {
     let stop = ending(&asked, &mut steps);
     if !stop.is_failure() {
         if !asked.has("silent") {
-            steps.push(Step::Conclude(reply(text, &asked, scene.turn)));
+            steps.push(Step::Conclude(reply(text, &asked, scene.turn, attached)));
         }
         steps.push(Step::Answered(Cost::Usual));
     }
     timed(&asked, steps, stop)
 }
 
-/// The turn of an outcome: work, a verdict that asks for more, work, a verdict that is final.
+/// The turn of an outcome: work and a verdict, as often as it takes, and a last message.
 pub(super) fn outcome(text: &str, most: u64, scene: &Scene<'_>) -> Plan {
     let asked = Directives::read(text);
     let mut steps = Vec::new();
-    let last = most.clamp(1, 2) - 1;
-    for iteration in 0..=last {
+    for (iteration, result) in (0..).zip(verdicts(&asked, most)) {
         steps.extend([Step::Request, Step::Think]);
         steps.extend(work(&asked, scene));
         steps.extend(outputs::result(scene));
         steps.push(Step::Answered(Cost::Usual));
-        let result = match (iteration == last, most) {
-            (false, _) => "needs_revision",
-            (true, 1) => "max_iterations_reached",
-            (true, _) => "satisfied",
-        };
+        if asked.has("outcome_gap") {
+            let seconds = asked.number("outcome_gap", 0).unwrap_or(1.0);
+            steps.push(Step::Gap(Duration::from_secs_f64(seconds)));
+        }
         steps.push(Step::Evaluate { iteration, result });
     }
     let said = format!(
@@ -70,6 +75,20 @@ pub(super) fn outcome(text: &str, most: u64, scene: &Scene<'_>) -> Plan {
         Step::Answered(Cost::Usual),
     ]);
     timed(&asked, steps, Stop::Idle(end_turn()))
+}
+
+/// What the grader finds, round by round.
+fn verdicts(asked: &Directives, most: u64) -> Vec<&'static str> {
+    let rounds = usize::try_from(most.clamp(1, 20)).unwrap_or(1);
+    if asked.has("outcome_fails") {
+        return vec!["failed"];
+    }
+    if asked.has("outcome_max") || rounds == 1 {
+        let mut found = vec!["needs_revision"; rounds - 1];
+        found.push("max_iterations_reached");
+        return found;
+    }
+    vec!["needs_revision", "satisfied"]
 }
 
 fn timed(asked: &Directives, mut steps: Vec<Step>, stop: Stop) -> Plan {
@@ -127,6 +146,12 @@ fn work(asked: &Directives, scene: &Scene<'_>) -> Vec<Step> {
         ));
     }
     steps.extend(outputs::deliveries(asked, scene));
+    if asked.has("delegate") {
+        steps.push(Step::Delegate {
+            count: asked.count("delegate", 1, 20),
+            time: Duration::from_secs_f64(asked.number("delegate", 1).unwrap_or(0.0)),
+        });
+    }
     if asked.has("unknown") {
         steps.extend(unknown_events());
     }
@@ -199,6 +224,7 @@ mod tests {
                 self_hosted: false,
                 budgeted: true,
             },
+            "",
         )
     }
 
@@ -275,7 +301,7 @@ mod tests {
             self_hosted: false,
             budgeted: false,
         };
-        let plan = plan("[work 3] [budget]", &scene);
+        let plan = plan("[work 3] [budget]", &scene, "");
         let gates: Vec<bool> = calls(&plan)
             .iter()
             .map(|call| !call.gates.is_empty())
@@ -293,11 +319,17 @@ mod tests {
             self_hosted: false,
             budgeted: false,
         };
-        for (most, wanted) in [
-            (1, vec!["max_iterations_reached"]),
-            (3, vec!["needs_revision", "satisfied"]),
+        for (words, most, wanted) in [
+            ("a report", 1, vec!["max_iterations_reached"]),
+            ("a report", 3, vec!["needs_revision", "satisfied"]),
+            ("[outcome_fails]", 3, vec!["failed"]),
+            (
+                "[outcome_max]",
+                3,
+                vec!["needs_revision", "needs_revision", "max_iterations_reached"],
+            ),
         ] {
-            let plan = outcome("a report", most, &scene);
+            let plan = outcome(words, most, &scene);
             let verdicts = plan.steps.iter().filter_map(|step| match step {
                 Step::Evaluate { result, .. } => Some(*result),
                 _ => None,

@@ -179,10 +179,13 @@ fn source(block: &Value, path: &str) -> Result<(), Refusal> {
     };
     let fields = Fields::of(block, path, allowed)?;
     let source = fields.need("source")?;
-    let keys: &[&str] = match text(source, "/type") {
-        "base64" | "text" => &["type", "media_type", "data"],
-        "url" => &["type", "url"],
-        "file" => &["type", "file_id"],
+    let keys: &[&str] = match (text(source, "/type"), text(block, "/type")) {
+        ("base64", _) | ("text", "document") => &["type", "media_type", "data"],
+        ("url", _) => &["type", "url"],
+        ("file", _) => &["type", "file_id"],
+        (_, "image") => {
+            return Err(fields.wrong("source.type", "Input should be base64, url or file"));
+        }
         _ => return Err(fields.wrong("source.type", "Input should be base64, text, url or file")),
     };
     let source = Fields::of(source, &fields.path("source"), keys)?;

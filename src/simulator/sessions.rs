@@ -23,7 +23,8 @@ const FIELDS: [&str; 8] = [
 /// A deployment may hand over as many.
 const MOST_VAULTS: usize = 50;
 const MOST_RESOURCES: usize = 500;
-const STATUSES: [&str; 4] = ["idle", "running", "rescheduling", "terminated"];
+/// What the status of a session or a thread may be.
+pub(super) const STATUSES: [&str; 4] = ["idle", "running", "rescheduling", "terminated"];
 const FILTERS: [&str; 13] = [
     "agent_id",
     "agent_version",

@@ -8,13 +8,12 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::plan::{Cost, Plan, Step, Use};
-use super::session::{Pending, Session};
+use super::session::{Pending, Session, model_usage};
 use super::state::World;
 use super::waiting::result;
 
-const CENTS: u64 = 3;
-const INPUT_TOKENS: u64 = 1200;
-const OUTPUT_TOKENS: u64 = 150;
+/// What a model request costs.
+pub(super) const CENTS: u64 = 3;
 
 /// Why a turn ends before its last step.
 pub(super) enum End {
@@ -31,6 +30,8 @@ pub(super) struct Turn<'a> {
     pub(super) wake: Arc<Notify>,
     pub(super) gap: Duration,
     pub(super) outcome: &'a str,
+    /// The round of grading that has begun: the id of its start, and its number.
+    pub(super) evaluating: Option<(String, u64)>,
     /// The id of the model request that has begun and not ended.
     request: Option<String>,
     /// Calls that wait for the client's answer, with the ids of their events.
@@ -53,6 +54,7 @@ impl<'a> Turn<'a> {
                 .unwrap_or_default(),
             gap: world.options.pace.max(plan.lasts / pauses),
             outcome,
+            evaluating: None,
             request: None,
             gated: Vec::new(),
             notes: Vec::new(),
@@ -87,6 +89,8 @@ impl<'a> Turn<'a> {
                 self.rest(self.gap).await?;
                 self.act(|_, session| session.run())?;
             }
+            Step::Delegate { count, time } => self.delegate(*count, *time).await?,
+            Step::Gap(time) => self.pause_before_grading(*time).await?,
             Step::Evaluate { iteration, result } => self.evaluate(*iteration, result).await?,
         }
         Ok(())
@@ -110,7 +114,11 @@ impl<'a> Turn<'a> {
 
     /// Ends the turn if an interrupt came.
     pub(super) fn heed_interrupts(&mut self) -> Result<(), End> {
-        if self.act(|_, session| session.interrupts.is_empty())? {
+        let go_on = |_: &mut Self, session: &mut Session| {
+            session.stop_interrupted_threads();
+            session.interrupts.is_empty()
+        };
+        if self.act(go_on)? {
             Ok(())
         } else {
             Err(End::Interrupted)
@@ -156,7 +164,7 @@ impl<'a> Turn<'a> {
 
     /// A model request ends and is paid for.
     pub(super) fn pay(&mut self, session: &mut Session, cost: Cost) {
-        session.usage.cents += match cost {
+        let cents = match cost {
             Cost::Usual => CENTS,
             Cost::Rest => session
                 .cap()
@@ -164,22 +172,21 @@ impl<'a> Turn<'a> {
                 .saturating_sub(session.usage.cents),
             Cost::Failed => 0,
         };
-        self.close_request(session, cost);
+        self.close_request(session, cost, cents);
     }
 
     /// Ends a request that an interrupt left open.
     pub(super) fn end_request(&mut self, session: &mut Session) {
         if self.request.is_some() {
-            self.close_request(session, Cost::Usual);
+            self.close_request(session, Cost::Usual, 0);
         }
     }
 
-    fn close_request(&mut self, session: &mut Session, cost: Cost) {
+    fn close_request(&mut self, session: &mut Session, cost: Cost, cents: u64) {
         let Some(start) = self.request.take() else {
             return;
         };
-        session.usage.input_tokens += INPUT_TOKENS;
-        session.usage.output_tokens += OUTPUT_TOKENS;
+        session.usage.add(cents);
         session.log.record(json!({
             "type": "span.model_request_end", "model_request_start_id": start, "is_error": cost == Cost::Failed,
             "model_usage": model_usage(),
@@ -207,12 +214,4 @@ impl<'a> Turn<'a> {
             state.deliver_file(self.id, output);
         }
     }
-}
-
-/// What every model request uses.
-pub(super) fn model_usage() -> Value {
-    json!({
-        "input_tokens": INPUT_TOKENS, "output_tokens": OUTPUT_TOKENS, "cache_creation_input_tokens": 0,
-        "cache_read_input_tokens": 0, "speed": "standard",
-    })
 }

@@ -31,7 +31,7 @@ impl Turn<'_> {
     }
 
     /// Takes answers until nothing is pending; returns the results of the tools that were allowed or denied.
-    async fn collect(
+    pub(super) async fn collect(
         &mut self,
         gated: &[(String, Use)],
         spurious: bool,

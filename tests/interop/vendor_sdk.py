@@ -62,6 +62,7 @@ from anthropic.types.beta.sessions import (
     BetaManagedAgentsSessionResource,
     BetaManagedAgentsSessionThread,
     BetaManagedAgentsStreamSessionEvents,
+    BetaManagedAgentsStreamSessionThreadEvents,
     event_send_params,
 )
 from anthropic.types.beta.vaults import (
@@ -305,6 +306,10 @@ def test_errors_are_the_vendors(client):
         ("[silent]", "end_turn"),
         ("[retrying]", "end_turn"),
         ("[outcome]", "end_turn"),
+        ("[outcome_fails]", "end_turn"),
+        ("[outcome_max]", "end_turn"),
+        ("[deliver 2 3]", "end_turn"),
+        ("[delegate 2]", "end_turn"),
         ("[refuse]", "refusal"),
         ("[retries]", "retries_exhausted"),
         ("[error]", "retries_exhausted"),
@@ -371,6 +376,117 @@ def test_outcome(client, agent, environment):
     assert read["outcome_evaluations"][0]["result"] == "satisfied"
     follower.close()
     history(client, session, order="desc")
+
+
+def test_a_rest_before_grading(client, agent, environment):
+    session, follower, _ = turn(client, agent, environment, "[outcome_gap 0.3]")
+    graded = follower.until("span.outcome_evaluation_end")
+    assert [event["type"] for event in graded][:2] == ["session.status_running", "session.thread_status_running"]
+    send(client, session, {"type": "user.interrupt"})
+    follower.until("end_turn")
+    follower.close()
+    history(client, session)
+
+
+def test_an_interrupt_of_the_grading(client, agent, environment):
+    session = start(client, agent, environment)
+    follower = Follower(client, session)
+    send(client, session, message("[outcome] [seconds 9]"))
+    follower.until("span.outcome_evaluation_start")
+    send(client, session, {"type": "user.interrupt"})
+    ends = [event for event in follower.until("end_turn") if event["type"] == "span.outcome_evaluation_end"]
+    assert [end["result"] for end in ends] == ["interrupted"]
+    follower.close()
+    read = strict(BetaManagedAgentsSession, raw(client.beta.sessions.with_raw_response.retrieve(session["id"])))
+    assert read["outcome_evaluations"][0]["result"] == "interrupted"
+
+
+def test_attachments(client, agent, environment):
+    one = upload(client, name="one.png", kind="image/png")["id"]
+    two = upload(client, name="two.pdf", kind="application/pdf")["id"]
+    blocks = [
+        {"type": "image", "source": {"type": "file", "file_id": one}},
+        {"type": "document", "source": {"type": "file", "file_id": two}, "title": "Two", "context": "The second."},
+        {"type": "text", "text": "Compare them."},
+    ]
+    rubric = {"type": "file", "file_id": two}
+    session = start(client, agent, environment, initial_events=[{"type": "user.message", "content": blocks}])
+    follower = Follower(client, session)
+    send(client, session, {"type": "user.define_outcome", "description": "A report", "rubric": rubric})
+    follower.until("span.outcome_evaluation_end")
+    send(client, session, {"type": "user.interrupt"})
+    follower.until("end_turn")
+    follower.close()
+    said = [event for event in history(client, session) if event["type"] == "agent.message"]
+    assert "1 image and 1 document" in said[0]["content"][0]["text"]
+    unknown = {"type": "image", "source": {"type": "file", "file_id": "file_unknown"}}
+    with pytest.raises(anthropic.NotFoundError):
+        client.beta.sessions.events.send(session["id"], events=[{"type": "user.message", "content": [unknown]}])
+
+
+@pytest.fixture(scope="module")
+def team(client, agent):
+    ask = {"type": "agent_toolset_20260401", "default_config": {"permission_policy": {"type": "always_ask"}}}
+    careful = client.beta.agents.create(name="Careful", model="claude-sonnet-5-5", tools=[ask]).id
+    multiagent = {"type": "coordinator", "agents": [careful, {"type": "agent", "id": agent["id"], "version": 1}, {"type": "self"}]}
+    params = sendable(agent_create_params.AgentCreateParams, {"name": "Lead", "model": "claude-opus-5-5", "multiagent": multiagent})
+    made = strict(BetaManagedAgentsAgent, raw(client.beta.agents.with_raw_response.create(**params)))
+    assert made["multiagent"]["agents"][2] == {"type": "agent", "id": made["id"], "version": 1}
+    return made
+
+
+def threads_of(client, session, **params):
+    return items(BetaManagedAgentsSessionThread, client.beta.sessions.threads.with_raw_response.list(session["id"], **params))
+
+
+def test_threads(client, team, environment):
+    session, follower, streamed = turn(client, team, environment, "[delegate 3]", "requires_action")
+    primary, careful, *others = threads_of(client, session)
+    assert [one["agent"]["name"] for one in [primary, careful, *others]] == ["Lead", "Careful", "Code Reviewer", "Lead"]
+    asked = [event for event in streamed if event["type"] == "agent.tool_use"]
+    assert [event["session_thread_id"] for event in asked] == [careful["id"]]
+    allow = {"type": "user.tool_confirmation", "tool_use_id": asked[0]["id"], "result": "allow"}
+    assert send(client, session, allow)[0]["session_thread_id"] == careful["id"]
+    finished = follower.until("end_turn")
+    follower.close()
+    assert [event["type"] for event in finished].count("agent.thread_message_received") == 3
+    history(client, session)
+    threads = client.beta.sessions.threads
+    where = {"session_id": session["id"]}
+    for thread in threads_of(client, session, statuses=["idle"], limit=10):
+        one = strict(BetaManagedAgentsSessionThread, raw(threads.with_raw_response.retrieve(thread["id"], **where)))
+        assert (one["agent"], one["usage"]) == (thread["agent"], thread["usage"])
+        body = threads.events.with_raw_response.list(thread["id"], **where)
+        kinds = [event["type"] for event in items(BetaManagedAgentsSessionEvent, body)]
+        assert "agent.message" in kinds and "session.thread_status_idle" in kinds
+        assert len(list(threads.events.list(thread["id"], limit=2, **where))) == len(kinds)
+    archived = threads.with_raw_response.archive(careful["id"], **where)
+    assert strict(BetaManagedAgentsSessionThread, raw(archived))["archived_at"]
+    with pytest.raises(anthropic.BadRequestError):
+        threads.archive(primary["id"], **where)
+
+
+def test_the_stream_and_the_interrupt_of_a_thread(client, agent, environment):
+    session = start(client, agent, environment)
+    follower = Follower(client, session)
+    send(client, session, message("[delegate 2 10]"))
+    created = follower.until("agent.thread_message_sent")
+    child = next(event for event in created if event["type"] == "session.thread_created")["session_thread_id"]
+    stream = client.beta.sessions.threads.events.stream(child, session_id=session["id"], timeout=20)
+    follower.until("agent.thread_message_sent")
+    send(client, session, {"type": "user.interrupt", "session_thread_id": child})
+    for frame in stream._iter_events():
+        if frame.event == "ping":
+            continue
+        event = strict(BetaManagedAgentsStreamSessionThreadEvents, frame.data)
+        if event["type"] == "session.thread_status_idle":
+            break
+    stream.close()
+    running = threads_of(client, session, statuses=["running"])
+    assert len(running) == 1 + 1 and child not in [one["id"] for one in running]
+    send(client, session, {"type": "user.interrupt"})
+    follower.until("end_turn")
+    follower.close()
 
 
 def test_budget(client, agent, environment):
