@@ -2,9 +2,11 @@
 
 use clap::{Parser, Subcommand};
 
-/// Hand long work to Claude Managed Agents from any MCP client. Without a command it serves MCP on standard input and output.
+/// Hand long work to Claude Managed Agents from any MCP client: a stdio MCP server.
+///
+/// Without a command it serves MCP on standard input and output, for a client that starts it; settings come from the environment.
 #[derive(Debug, Parser)]
-#[command(version, about, disable_help_subcommand = true)]
+#[command(version, disable_help_subcommand = true, after_long_help = crate::settings::help())]
 pub struct Cli {
     /// Serve against the built-in simulator: no key, no network, no cost.
     #[arg(long)]

@@ -10,6 +10,7 @@ use clap::Parser;
 use managed_agents_mcp::cli::{Cli, Command};
 use managed_agents_mcp::config::{Config, SettingError, Starter};
 use managed_agents_mcp::server::{Server, stdio};
+use managed_agents_mcp::settings;
 use managed_agents_mcp::simulator::{Options, Simulator};
 use rmcp::ServiceExt;
 use tokio::sync::OnceCell;
@@ -33,7 +34,6 @@ fn main() -> ExitCode {
 
 fn run() -> anyhow::Result<()> {
     let cli = Cli::parse();
-    let lookup = |name: &str| std::env::var(name).ok();
     log(lookup("MANAGED_AGENTS_LOG"))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -41,6 +41,7 @@ fn run() -> anyhow::Result<()> {
     let done = match cli.command {
         Some(Command::Simulator { port }) => runtime.block_on(simulate(port)),
         None => {
+            warn_of_what_is_no_setting();
             let config = Config::read(&lookup)?;
             let config = if cli.simulate {
                 config.simulated(starter())
@@ -50,9 +51,27 @@ fn run() -> anyhow::Result<()> {
             runtime.block_on(serve(config))
         }
     };
-    // A read of standard input may still be blocked in a thread; it must not hold up the exit.
+    // A thread may still be blocked in a read or a look-up; it must not hold up the exit.
     runtime.shutdown_background();
     done
+}
+
+fn lookup(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn variables() -> Vec<String> {
+    let names = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
+    names.collect()
+}
+
+fn warn_of_what_is_no_setting() {
+    for unknown in settings::unknown(variables().into_iter()) {
+        match unknown.meant {
+            Some(meant) => tracing::warn!("{unknown}; did you mean {meant}?"),
+            None => tracing::warn!("{unknown}; --help lists the settings"),
+        }
+    }
 }
 
 fn log(filter: Option<String>) -> Result<(), SettingError> {
