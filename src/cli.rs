@@ -8,8 +8,8 @@ use clap::{Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(version, disable_help_subcommand = true, after_long_help = crate::settings::help())]
 pub struct Cli {
-    /// Serve against the built-in simulator: no key, no network, no cost.
-    #[arg(long)]
+    /// Use the built-in simulator instead of the API: no key, no network, no cost.
+    #[arg(long, global = true)]
     pub simulate: bool,
     /// What to do instead of serving.
     #[command(subcommand)]
@@ -19,6 +19,14 @@ pub struct Cli {
 /// What the program does beside serving.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Check settings, key, network, access and clock, and say how to mend what is wrong.
+    ///
+    /// Changes nothing and prints no secret. Exits with 0 if nothing failed, with 1 otherwise.
+    Doctor {
+        /// Print one JSON object: ok, version, checks (name, status, found, mend).
+        #[arg(long)]
+        json: bool,
+    },
     /// Run the simulator alone, on 127.0.0.1; prints its base URL.
     #[command(after_long_help = crate::simulator::help())]
     Simulator {

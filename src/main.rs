@@ -9,6 +9,7 @@ use anyhow::Context;
 use clap::Parser;
 use managed_agents_mcp::cli::{Cli, Command};
 use managed_agents_mcp::config::{Config, SettingError, Starter};
+use managed_agents_mcp::doctor::{self, Surroundings};
 use managed_agents_mcp::server::{Server, stdio};
 use managed_agents_mcp::settings;
 use managed_agents_mcp::simulator::{Options, Simulator};
@@ -24,7 +25,7 @@ const LAST_WORDS: Duration = Duration::from_millis(700);
 
 fn main() -> ExitCode {
     match run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "managed-agents-mcp: {error:#}");
             ExitCode::from(if error.is::<SettingError>() { 2 } else { 1 })
@@ -32,15 +33,23 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> anyhow::Result<()> {
+fn run() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
-    log(lookup("MANAGED_AGENTS_LOG"))?;
+    let logging = log(lookup("MANAGED_AGENTS_LOG"));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let done = match cli.command {
-        Some(Command::Simulator { port }) => runtime.block_on(simulate(port)),
+        Some(Command::Doctor { json }) => {
+            let simulator = cli.simulate.then(starter);
+            runtime.block_on(examine(json, logging.err(), simulator))
+        }
+        Some(Command::Simulator { port }) => {
+            logging?;
+            runtime.block_on(simulate(port))
+        }
         None => {
+            logging?;
             warn_of_what_is_no_setting();
             let config = Config::read(&lookup)?;
             let config = if cli.simulate {
@@ -72,6 +81,24 @@ fn warn_of_what_is_no_setting() {
             None => tracing::warn!("{unknown}; --help lists the settings"),
         }
     }
+}
+
+async fn examine(
+    json: bool,
+    log_error: Option<SettingError>,
+    simulator: Option<Starter>,
+) -> anyhow::Result<ExitCode> {
+    let surroundings = Surroundings {
+        lookup: &lookup,
+        variables: variables(),
+        folder: std::env::current_dir().unwrap_or_default(),
+        log_error: log_error.map(|error| error.to_string()),
+        simulator,
+    };
+    let report = doctor::examine(surroundings).await;
+    let text = if json { report.json() } else { report.text() };
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(ExitCode::from(u8::from(!report.is_ok())))
 }
 
 fn log(filter: Option<String>) -> Result<(), SettingError> {
@@ -106,7 +133,7 @@ fn starter() -> Starter {
     })
 }
 
-async fn serve(config: Config) -> anyhow::Result<()> {
+async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     let gone = CancellationToken::new();
     let wire = stdio::wire(gone.clone()).context("standard input and output")?;
     let server = Server::new(Arc::new(config), gone.clone());
@@ -131,10 +158,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         () = serving => {}
         () = too_late => {}
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
-async fn simulate(port: u16) -> anyhow::Result<()> {
+async fn simulate(port: u16) -> anyhow::Result<ExitCode> {
     let options = Options {
         port,
         ..Options::default()

@@ -13,6 +13,8 @@ mod answers;
 mod approvals;
 mod cuts;
 mod dialogs;
+mod doctor;
+mod doctor_network;
 mod environments;
 mod errors;
 mod events;
