@@ -2,6 +2,8 @@
 
 use clap::{Parser, Subcommand};
 
+use crate::clients::Client;
+
 /// Hand long work to Claude Managed Agents from any MCP client: a stdio MCP server.
 ///
 /// Without a command it serves MCP on standard input and output, for a client that starts it; settings come from the environment.
@@ -26,6 +28,14 @@ pub enum Command {
         /// Print one JSON object: ok, version, checks (name, status, found, mend).
         #[arg(long)]
         json: bool,
+    },
+    /// Print the configuration that a client wants: the block on stdout, where it goes on stderr.
+    ///
+    /// No key is in either: the block says how the client comes by it. With --simulate none is needed.
+    #[command(arg_required_else_help = true)]
+    Config {
+        /// The client.
+        client: Client,
     },
     /// Run the simulator alone, on 127.0.0.1; prints its base URL.
     #[command(after_long_help = crate::simulator::help())]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Parser;
 use managed_agents_mcp::cli::{Cli, Command};
+use managed_agents_mcp::clients::{Client, Launch};
 use managed_agents_mcp::config::{Config, SettingError, Starter};
 use managed_agents_mcp::doctor::{self, Surroundings};
 use managed_agents_mcp::server::{Server, stdio};
@@ -44,6 +45,7 @@ fn run() -> anyhow::Result<ExitCode> {
             let simulator = cli.simulate.then(starter);
             runtime.block_on(examine(json, logging.err(), simulator))
         }
+        Some(Command::Config { client }) => configure(client, cli.simulate),
         Some(Command::Simulator { port }) => {
             logging?;
             runtime.block_on(simulate(port))
@@ -131,6 +133,15 @@ fn starter() -> Starter {
             simulator.base_url().parse().map_err(std::io::Error::other)
         })
     })
+}
+
+/// The block alone on stdout, so that it can be piped into a file.
+fn configure(client: Client, simulate: bool) -> anyhow::Result<ExitCode> {
+    let binary = std::env::current_exe().context("the path of this binary")?;
+    let launch = Launch::of(&binary, simulate, &lookup).map_err(anyhow::Error::msg)?;
+    std::io::stdout().write_all(client.block(&launch).as_bytes())?;
+    std::io::stderr().write_all(client.notes(&launch).as_bytes())?;
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn serve(config: Config) -> anyhow::Result<ExitCode> {

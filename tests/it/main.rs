@@ -11,6 +11,7 @@
 mod agents;
 mod answers;
 mod approvals;
+mod clients;
 mod cuts;
 mod dialogs;
 mod doctor;
