@@ -16,13 +16,17 @@
 //! | [`session`] | what a session's events mean; pure | `api::events` and other types of `api`, std, serde |
 //! | [`api`] | the Managed Agents API, typed | reqwest, serde |
 //! | [`simulator`] | the same API on loopback, served by a scripted agent | its HTTP server, serde_json |
+//! | [`doctor`] | is everything in place, and how to mend what is not | `api`, settings, `session::clean` |
+//! | [`clients`] | the configuration that each MCP client wants | serde_json |
 //!
 //! The API holds the record. Nothing here outlives a call, so the process may be killed at any moment.
 
 pub mod api;
 pub mod bridge;
 pub mod cli;
+pub mod clients;
 pub mod config;
+pub mod doctor;
 pub mod key;
 pub mod server;
 pub mod session;

@@ -11,6 +11,7 @@ pub mod events;
 pub mod files;
 pub mod id;
 pub mod memory_stores;
+pub mod probe;
 pub mod sessions;
 pub mod stream;
 pub mod threads;
@@ -179,9 +180,14 @@ async fn start(origin: &Origin) -> Result<Url, Error> {
 }
 
 async fn headers(config: &Config) -> Result<HeaderMap, Error> {
-    let mut headers = HeaderMap::new();
     let key = config.key.resolve().await.map_err(Error::Keyless)?;
-    let (name, value) = match &key {
+    let mut headers = keyless_headers(config);
+    add_key(&mut headers, &key)?;
+    Ok(headers)
+}
+
+fn add_key(headers: &mut HeaderMap, key: &Key) -> Result<(), Error> {
+    let (name, value) = match key {
         Key::Api(key) => (
             HeaderName::from_static("x-api-key"),
             key.expose_secret().to_owned(),
@@ -196,6 +202,12 @@ async fn headers(config: &Config) -> Result<HeaderMap, Error> {
     let mut value = HeaderValue::try_from(value).map_err(unusable)?;
     value.set_sensitive(true);
     headers.insert(name, value);
+    Ok(())
+}
+
+/// Without the key; the beta is for each call.
+fn keyless_headers(config: &Config) -> HeaderMap {
+    let mut headers = HeaderMap::new();
     let plain = [
         ("anthropic-version", Some(&config.api_version)),
         ("anthropic-workspace-id", config.workspace.as_ref()),
@@ -206,13 +218,11 @@ async fn headers(config: &Config) -> Result<HeaderMap, Error> {
             headers.insert(HeaderName::from_static(name), value);
         }
     }
-    Ok(headers)
+    headers
 }
 
 impl Http {
     fn build(config: &Config) -> Result<Http, Error> {
-        // An error means that a provider is already installed, which serves as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let broken = |error: reqwest::Error| Error::Unreachable {
             reason: format!(
                 "the HTTP client could not be set up: {}",
@@ -231,6 +241,8 @@ impl Http {
 
     /// No redirects: the key would follow them to another host.
     fn builder(config: &Config) -> Result<reqwest::ClientBuilder, Error> {
+        // An error means that a provider is already installed, which serves as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)

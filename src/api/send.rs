@@ -330,12 +330,12 @@ pub(super) async fn whole(response: Response, deadline: Instant) -> Result<Answe
     }
 }
 
-enum Body {
+pub(super) enum Body {
     Whole(Vec<u8>),
     Cut(Vec<u8>),
 }
 
-async fn read(mut response: Response, limit: usize) -> Result<Body, Error> {
+pub(super) async fn read(mut response: Response, limit: usize) -> Result<Body, Error> {
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
@@ -365,7 +365,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     (!wait.is_zero()).then_some(wait.min(A_DAY))
 }
 
-fn header(headers: &HeaderMap, name: &str) -> Option<String> {
+pub(super) fn header(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name)?.to_str().ok().map(str::to_owned)
 }
 

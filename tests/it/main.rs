@@ -11,8 +11,11 @@
 mod agents;
 mod answers;
 mod approvals;
+mod clients;
 mod cuts;
 mod dialogs;
+mod doctor;
+mod doctor_network;
 mod environments;
 mod errors;
 mod events;
