@@ -12,7 +12,7 @@
 //! | room | what it does | what it may use |
 //! | --- | --- | --- |
 //! | [`server`] | the MCP face: tools, results, progress, cancellation | `bridge`, `session`, ids and errors of `api`, rmcp, schemars |
-//! | [`bridge`] | what a request means: start, send, wait, resolve, read, close | `api`, `session`, tokio |
+//! | [`bridge`] | what a request means: start, send, wait, resolve, read, close; files in and out | `api`, `session`, tokio, cap-std |
 //! | [`session`] | what a session's events mean; pure | `api::events` and other types of `api`, std, serde |
 //! | [`api`] | the Managed Agents API, typed | reqwest, serde |
 //! | [`simulator`] | the same API on loopback, served by a scripted agent | its HTTP server, serde_json |

@@ -385,7 +385,7 @@ fn refused(refusal: &Refusal) -> String {
             "ask the user whether this key's workspace may use it; ANTHROPIC_WORKSPACE_ID chooses the workspace."
         }
         404 => {
-            "check the id: list_sessions, list_agents and list_environments show what this key can use."
+            "check the id: list_sessions, list_agents, list_environments and list_files show what this key can use."
         }
         409 => {
             "read it again (get_status, get_agent): it changed meanwhile, or its state does not allow this."

@@ -302,6 +302,23 @@ async fn a_list_says_when_it_may_grow_and_ends_even_if_its_pages_do_not() {
 }
 
 #[tokio::test]
+async fn the_files_of_no_session_are_an_error_and_not_an_empty_list() {
+    let (rig, _disk) = with_disk().await;
+    let client = rig.client().await;
+    for tool in ["list_files", "download_file"] {
+        let none = json!({"session_id": "sesn_none"});
+        let text = client.call(tool, none).await.err();
+        assert!(text.contains("sesn_none"), "{text}");
+    }
+    let silent = session(&client.create("go", 30).await);
+    for tool in ["list_files", "download_file"] {
+        let empty = client.call(tool, json!({"session_id": silent})).await.ok();
+        let next = empty["next"].as_str().unwrap();
+        assert!(next.contains("/mnt/session/outputs/"), "{empty}");
+    }
+}
+
+#[tokio::test]
 async fn files_are_saved_where_they_were_wanted() {
     let (rig, disk) = with_disk().await;
     let client = rig.client().await;

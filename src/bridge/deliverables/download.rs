@@ -15,7 +15,7 @@ use super::list::Found;
 use super::meter::Meter;
 use super::part::{Existing, Part};
 use super::{NAME_CHARS, ambiguous, downloadable, names, on_disk, patiently, too_large};
-use crate::api::files::File;
+use crate::api::files::{Download as Content, File};
 use crate::api::{Delivery, Error, Id};
 use crate::session::clean::clean_line;
 use crate::session::report::cut;
@@ -55,7 +55,7 @@ pub struct Unsaved {
 }
 
 /// What became of the files that were wanted.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Download {
     /// The folder that was written to, absolute.
     pub directory: String,
@@ -93,22 +93,11 @@ impl Bridge {
         attention: &Attention,
     ) -> Result<Download, Failure> {
         let place = self.place(directory)?;
-        let found = match wanted {
-            Wanted::File(id) => {
-                let file = self.api_in_time().get_file(id).await;
-                let file = file.map_err(Failure::while_trying(format!("read file {id}")))?;
-                downloadable(&file)?;
-                Found::only(file)
-            }
-            Wanted::Session(id) => self.settled_files(id, attention).await?,
-        };
-        let wanted_one = matches!(wanted, Wanted::File(_));
+        let found = self.found(wanted, attention).await?;
         let mut download = Download {
-            directory: String::new(),
-            saved: Vec::new(),
-            failed: Vec::new(),
             is_working: found.is_working,
             is_cut: found.listed.is_cut,
+            ..Download::default()
         };
         let can_be_had = |file: &File| file.downloadable != Some(false);
         let files: Vec<File> = found.listed.files.into_iter().filter(can_be_had).collect();
@@ -127,13 +116,27 @@ impl Bridge {
         let mut taken = HashSet::new();
         for file in &files {
             let name = names::unique(&names::safe_name(&file.filename, &file.id), &mut taken);
-            match self.save(file, &name, &saving).await {
-                Ok(saved) => download.saved.push(saved),
-                Err(failure) if wanted_one => return Err(failure),
-                Err(failure) => download.failed.push(Unsaved::new(file, failure)),
+            match (self.save(file, &name, &saving).await, wanted) {
+                (Ok(saved), _) => download.saved.push(saved),
+                (Err(failure), Wanted::File(_)) => return Err(failure),
+                (Err(failure), Wanted::Session(_)) => {
+                    download.failed.push(Unsaved::new(file, failure));
+                }
             }
         }
         Ok(download)
+    }
+
+    async fn found(&self, wanted: &Wanted, attention: &Attention) -> Result<Found, Failure> {
+        match wanted {
+            Wanted::File(id) => {
+                let file = self.api_in_time().get_file(id).await;
+                let file = file.map_err(Failure::while_trying(format!("read file {id}")))?;
+                downloadable(&file)?;
+                Ok(Found::only(file))
+            }
+            Wanted::Session(id) => self.settled_files(id, attention).await,
+        }
     }
 
     fn place(&self, directory: Option<&str>) -> Result<Place, Failure> {
@@ -185,39 +188,17 @@ impl Bridge {
         name: &str,
         saving: &Saving<'_>,
     ) -> Result<u64, Failure> {
-        let doing = || format!("download {id}");
         let lost = |error| unsaved(name, saving, &error);
         let mut content = self
             .api
             .download_file(id, saving.deadline)
             .await
-            .map_err(Failure::while_trying(doing()))?;
-        let expected = file.size_bytes.or(content.length).unwrap_or_default();
-        let mut meter = Meter::new(saving.attention, &format!("downloading {name}"), expected);
+            .map_err(Failure::while_trying(format!("download {id}")))?;
         let dir = saving.folder.dir.try_clone().map_err(lost)?;
-        let (part, part_file) = on_disk(move || Part::begin(dir)).await.map_err(lost)?;
-        let mut disk = tokio::fs::File::from_std(part_file);
-        let mut size = 0;
-        while let Some(piece) = content
-            .chunk()
-            .await
-            .map_err(Failure::while_trying(doing()))?
-        {
-            size += piece.len() as u64;
-            if size > LARGEST {
-                return Err(too_large(file));
-            }
-            disk.write_all(&piece).await.map_err(lost)?;
-            meter.moved(piece.len());
-        }
+        let (part, disk) = on_disk(move || Part::begin(dir)).await.map_err(lost)?;
+        let mut disk = tokio::fs::File::from_std(disk);
+        let size = receive(&mut content, &mut disk, file, name, saving).await?;
         disk.flush().await.map_err(lost)?;
-        if size < expected {
-            let error = Error::Unreachable {
-                reason: format!("only {size} of {expected} bytes came"),
-                delivery: Delivery::Unknown,
-            };
-            return Err(Failure::while_trying(doing())(error));
-        }
         let (name, existing) = (name.to_owned(), saving.existing);
         on_disk(move || part.place(&name, existing))
             .await
@@ -226,10 +207,40 @@ impl Bridge {
     }
 }
 
+/// Writes a file's content as it comes; the bytes that it has, which are all.
+async fn receive(
+    content: &mut Content,
+    disk: &mut tokio::fs::File,
+    file: &File,
+    name: &str,
+    saving: &Saving<'_>,
+) -> Result<u64, Failure> {
+    let failed = |error| Failure::while_trying(format!("download {}", file.id))(error);
+    let expected = file.size_bytes.or(content.length).unwrap_or_default();
+    let mut meter = Meter::new(saving.attention, &format!("downloading {name}"), expected);
+    let mut size = 0;
+    while let Some(piece) = content.chunk().await.map_err(failed)? {
+        size += piece.len() as u64;
+        if size > LARGEST {
+            return Err(too_large(file));
+        }
+        let written = disk.write_all(&piece).await;
+        written.map_err(|error| unsaved(name, saving, &error))?;
+        meter.moved(piece.len());
+    }
+    if size < expected {
+        return Err(failed(Error::Unreachable {
+            reason: format!("only {size} of {expected} bytes came"),
+            delivery: Delivery::Unknown,
+        }));
+    }
+    Ok(size)
+}
+
 impl Unsaved {
     fn new(file: &File, failure: Failure) -> Unsaved {
         let why = match failure {
-            Failure::Argument { what, next } => format!("{what} {next}"),
+            Failure::Argument { what, next } => format!("{what} Next: {next}"),
             Failure::Api { error, .. } | Failure::DeliveryUnknown { error, .. } => {
                 error.to_string()
             }

@@ -78,39 +78,28 @@ impl Bridge {
         deadline: Instant,
         attention: &Attention,
     ) -> Result<Window, Failure> {
-        let doing = || format!("read file {id}");
-        let mut content = self
-            .api
-            .download_file(id, deadline)
-            .await
-            .map_err(Failure::while_trying(doing()))?;
+        let failed = |error| Failure::while_trying(format!("read file {id}"))(error);
+        let content = self.api.download_file(id, deadline).await;
+        let mut content = content.map_err(failed)?;
         let mut meter = Meter::new(attention, &format!("reading {id}"), offset);
         let mut before = offset;
         let mut bytes = Vec::new();
-        loop {
-            let piece = content.chunk().await;
-            let Some(piece) = piece.map_err(Failure::while_trying(doing()))? else {
-                break;
-            };
+        while let Some(piece) = content.chunk().await.map_err(failed)? {
             meter.moved(piece.len());
             let skipped = before.min(piece.len() as u64);
             before -= skipped;
             bytes.extend(piece.iter().skip(skipped as usize));
             if bytes.len() > most {
                 bytes.truncate(most);
-                return Ok(Window {
-                    bytes,
-                    is_last: false,
-                });
+                let is_last = false;
+                return Ok(Window { bytes, is_last });
             }
         }
         if before > 0 {
             return Err(beyond(id, offset));
         }
-        Ok(Window {
-            bytes,
-            is_last: true,
-        })
+        let is_last = true;
+        Ok(Window { bytes, is_last })
     }
 }
 

@@ -91,9 +91,17 @@ impl Bridge {
         let api = self.api_in_time();
         let (listed, stand) =
             tokio::join!(api.list_session_files(session), self.look(&api, session));
-        let mut listed = listed.map_err(Failure::while_trying("list the session's files"))?;
-        // Without its events the list is as good as any.
-        let (is_working, ended) = stand.unwrap_or((false, None));
+        let failed = |error| Failure::while_trying("list the session's files")(error);
+        let mut listed = listed.map_err(failed)?;
+        let (is_working, ended) = match stand {
+            Ok(stand) => stand,
+            // A list of what belongs to nothing is only empty.
+            Err(error) if error.status() == Some(404) && listed.files.is_empty() => {
+                return Err(failed(error));
+            }
+            // Without its events the list is as good as any.
+            Err(_) => (false, None),
+        };
         let settled = Instant::now() + ended.map_or(Duration::ZERO, left);
         while Instant::now() < settled {
             attention.tell("waiting for the files that were written last".to_owned());

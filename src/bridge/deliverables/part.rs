@@ -68,3 +68,22 @@ fn private() -> OpenOptions {
     cap_std::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_hard_links_a_file_takes_the_name_of_no_other_either() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient_dir(folder.path(), cap_std::ambient_authority()).unwrap();
+        let begin = || Part::begin(dir.try_clone().unwrap()).unwrap().0;
+        begin().take("name").unwrap();
+        let error = begin().take("name").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+        let lost = begin();
+        dir.remove_file(&lost.temporary).unwrap();
+        assert!(lost.take("other").is_err());
+        assert_eq!(dir.entries().unwrap().count(), 1, "the name is given back");
+    }
+}

@@ -90,9 +90,12 @@ impl Bridge {
             return Err(ambiguous(path, &paths));
         }
         found.pop().ok_or_else(|| {
-            let mut errors: Vec<io::Error> = errors.into_iter().filter_map(Result::err).collect();
-            errors.sort_by_key(|error| error.kind() == io::ErrorKind::NotFound);
-            match errors.first() {
+            // That it is not elsewhere says less than why it is not usable where it is.
+            let mut errors = errors.iter().filter_map(|error| error.as_ref().err());
+            let telling = errors
+                .clone()
+                .find(|error| error.kind() != io::ErrorKind::NotFound);
+            match telling.or_else(|| errors.next()) {
                 Some(error) => self.unusable(path, error),
                 None => self.unusable(path, &"it is nowhere"),
             }
