@@ -20,6 +20,7 @@ mod line;
 mod memory;
 mod progress;
 mod read;
+mod record;
 mod scan;
 mod sessions;
 mod status;
