@@ -25,6 +25,7 @@ mod record;
 mod scan;
 mod sessions;
 mod status;
+mod suggestions;
 mod watch;
 
 use std::collections::HashMap;
@@ -49,6 +50,7 @@ pub use failure::Failure;
 pub use read::{Order, Reading};
 pub use sessions::{Changes, SessionQuery, SessionRow};
 pub use status::{Sessions, Threads, Until};
+pub use suggestions::{Subject, Suggestions};
 pub use watch::Watch;
 
 /// What a call may take beyond its `wait_seconds`: the last look, and a slow line.
@@ -65,6 +67,7 @@ pub struct Bridge {
     /// Sessions of this process by their request_key.
     started: tokio::sync::Mutex<HashMap<String, String>>,
     watched: watch::Places,
+    recent: suggestions::Recent,
 }
 
 /// How long a call waits, and when it must have ended.
@@ -116,6 +119,7 @@ impl Bridge {
             defaults: defaults::Defaults::default(),
             started: tokio::sync::Mutex::default(),
             watched: watch::Places::default(),
+            recent: suggestions::Recent::default(),
         }
     }
 
