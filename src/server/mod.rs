@@ -6,16 +6,23 @@ pub mod tools;
 
 mod attend;
 mod instructions;
+mod resources;
+mod subscriptions;
 
 use std::sync::{Arc, OnceLock};
 
 use rmcp::handler::server::router::tool::ToolRouter;
-use rmcp::model::{Icon, Implementation, ServerCapabilities, ServerConfig};
-use rmcp::{ServerHandler, tool_handler};
+use rmcp::model::{
+    Icon, Implementation, ListResourceTemplatesResult, PaginatedRequestParams,
+    ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
+    SubscribeRequestParams, SubscriptionFilter, UnsubscribeRequestParams,
+};
+use rmcp::service::{RequestContext, SubscriptionContext};
+use rmcp::{ErrorData, RoleServer, ServerHandler, tool_handler};
 use tokio_util::sync::CancellationToken;
 
 use crate::bridge::Bridge;
-use crate::config::Config;
+use crate::config::{Config, Toolset};
 
 const WEBSITE: &str = env!("CARGO_PKG_REPOSITORY");
 /// A cloud with a bolt, 24 × 24.
@@ -26,6 +33,7 @@ const ICON: &str = "data:image/svg+xml;base64,PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My
 pub struct Server {
     bridge: Arc<Bridge>,
     tools: Arc<OnceLock<ToolRouter<Server>>>,
+    subscriptions: Arc<subscriptions::Subscriptions>,
     /// Cancelled when the client is gone.
     gone: CancellationToken,
 }
@@ -36,6 +44,7 @@ impl Server {
         Server {
             bridge: Arc::new(Bridge::new(config)),
             tools: Arc::default(),
+            subscriptions: Arc::default(),
             gone,
         }
     }
@@ -44,6 +53,22 @@ impl Server {
     fn tools(&self) -> &ToolRouter<Server> {
         self.tools
             .get_or_init(|| tools::offered(self.bridge.config()))
+    }
+
+    /// Prompts and resources are about sessions, and name the tools for these.
+    fn offers_sessions(&self) -> bool {
+        self.bridge.config().toolsets.contains(&Toolset::Core)
+    }
+
+    fn capabilities(&self) -> ServerCapabilities {
+        let tools = ServerCapabilities::builder().enable_tools();
+        if !self.offers_sessions() {
+            return tools.build();
+        }
+        tools
+            .enable_resources()
+            .enable_resources_subscribe()
+            .build()
     }
 }
 
@@ -62,8 +87,51 @@ impl ServerHandler for Server {
         let tools = self.tools();
         let mut names: Vec<&str> = tools.map.keys().map(|name| name.as_ref()).collect();
         names.sort_unstable();
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+        ServerConfig::new(self.capabilities())
             .with_server_info(implementation)
             .with_instructions(instructions::text(self.bridge.config(), &names))
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        Ok(self.templates())
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        self.read(&request.uri, &context).await
+    }
+
+    async fn subscribe(
+        &self,
+        request: SubscribeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.subscribe_to(&request.uri, &context).await
+    }
+
+    async fn unsubscribe(
+        &self,
+        request: UnsubscribeRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.unsubscribe_from(&request.uri)
+    }
+
+    fn accepted_subscription_filter(
+        &self,
+        requested: &SubscriptionFilter,
+    ) -> Option<SubscriptionFilter> {
+        Some(self.acceptable(requested))
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        self.tell_listener(context).await
     }
 }
