@@ -19,6 +19,7 @@ mod house;
 mod live;
 mod operations;
 mod progress;
+mod prompts;
 mod protocol;
 mod readme;
 mod resources;

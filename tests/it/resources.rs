@@ -75,6 +75,7 @@ async fn both_templates_are_listed_and_nothing_is_asked_of_the_api() {
     for client in [rig.client().await, rig.discovering_client().await] {
         let capabilities = client.server().capabilities;
         assert_eq!(capabilities.resources.unwrap().subscribe, Some(true));
+        assert!(capabilities.prompts.is_some());
         let templates = client.peer().list_all_resource_templates().await.unwrap();
         let facts = templates.iter().map(|template| {
             assert!(template.title.is_some() && template.description.is_some());
@@ -281,6 +282,7 @@ async fn each_protocol_gets_its_own_shape() {
         ("resources/read", params),
         ("resources/list", json!({})),
         ("resources/templates/list", json!({})),
+        ("prompts/list", json!({})),
     ] {
         let read = pipe.ask(method, modern(params)).await;
         assert_eq!(read["resultType"], "complete", "{read}");
