@@ -130,6 +130,12 @@ pub(super) fn list(config: &Config) -> Vec<Prompt> {
         .collect()
 }
 
+/// Whether a prompt has such an argument.
+pub(super) fn takes(prompt: &str, argument: &str) -> bool {
+    let mut offers = OFFERS.iter().filter(|offer| offer.name == prompt);
+    offers.any(|offer| offer.arguments.iter().any(|known| known.name == argument))
+}
+
 /// A prompt with its arguments put in.
 pub(super) fn get(
     request: GetPromptRequestParams,

@@ -66,6 +66,11 @@ impl Address {
     }
 }
 
+/// Whether a template is one of ours.
+pub(super) fn is_template(uri: &str) -> bool {
+    matches!(uri, TRANSCRIPT | EVENTS)
+}
+
 impl Server {
     /// What can be read, by any session's id.
     pub(super) fn templates(&self) -> ListResourceTemplatesResult {

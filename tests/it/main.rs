@@ -11,6 +11,7 @@
 mod agents;
 mod answers;
 mod approvals;
+mod completions;
 mod cuts;
 mod environments;
 mod errors;

@@ -75,7 +75,7 @@ async fn both_templates_are_listed_and_nothing_is_asked_of_the_api() {
     for client in [rig.client().await, rig.discovering_client().await] {
         let capabilities = client.server().capabilities;
         assert_eq!(capabilities.resources.unwrap().subscribe, Some(true));
-        assert!(capabilities.prompts.is_some());
+        assert!(capabilities.prompts.is_some() && capabilities.completions.is_some());
         let templates = client.peer().list_all_resource_templates().await.unwrap();
         let facts = templates.iter().map(|template| {
             assert!(template.title.is_some() && template.description.is_some());

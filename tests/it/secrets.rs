@@ -85,6 +85,10 @@ async fn everything_said(rig: &Rig) -> String {
             "resources/subscribe",
             json!({"uri": "session://sesn_01none/events"}),
         ),
+        (
+            "completion/complete",
+            json!({"ref": {"type": "ref/prompt", "name": "delegate"}, "argument": {"name": "agent", "value": ""}}),
+        ),
     ] {
         let answer = pipe.ask(method, params).await;
         pipe.aside.push(answer);
