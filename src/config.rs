@@ -99,6 +99,8 @@ pub struct Config {
     pub toolsets: Vec<Toolset>,
     /// Of these only the tools that read.
     pub read_only: bool,
+    /// Folders that file tools may read and write; none: they refuse.
+    pub file_roots: Vec<PathBuf>,
     /// For private repositories on github.com.
     github_token: Option<SecretString>,
     /// Certificates to trust beside the system's, PEM.
@@ -154,6 +156,7 @@ impl Config {
             approvals: env.approvals()?,
             toolsets: env.toolsets()?,
             read_only: env.switch("MANAGED_AGENTS_READ_ONLY")?,
+            file_roots: env.folders("MANAGED_AGENTS_FILE_ROOTS")?,
             github_token: env
                 .secret("MANAGED_AGENTS_GITHUB_TOKEN")
                 .or_else(|| env.secret("GITHUB_TOKEN")),
@@ -386,6 +389,21 @@ impl Lookup<'_> {
         }
     }
 
+    /// Whether they are there shows when they are used.
+    fn folders(&self, name: &str) -> Result<Vec<PathBuf>, SettingError> {
+        let value = self.get(name).unwrap_or_default();
+        let folders: Vec<PathBuf> = std::env::split_paths(&value)
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .collect();
+        match folders.iter().find(|folder| !folder.is_absolute()) {
+            Some(relative) => Err(SettingError(format!(
+                "{name} must hold absolute paths, and {} is none",
+                relative.display()
+            ))),
+            None => Ok(folders),
+        }
+    }
+
     fn certificates(&self, name: &str) -> Result<Option<Vec<u8>>, SettingError> {
         let Some(path) = self.get(name) else {
             return Ok(None);
@@ -465,6 +483,9 @@ mod tests {
             ("MANAGED_AGENTS_READ_ONLY", "perhaps"),
             ("MANAGED_AGENTS_TOOLSETS", "core,everything"),
             ("MANAGED_AGENTS_CA_FILE", "/no/such/file"),
+            ("MANAGED_AGENTS_FILE_ROOTS", "work"),
+            ("MANAGED_AGENTS_FILE_ROOTS", "~/work"),
+            ("MANAGED_AGENTS_FILE_ROOTS", "${HOME}/work"),
         ] {
             let error = read(&[(name, value)]).unwrap_err().to_string();
             assert!(error.starts_with(name), "{name}={value}: {error}");
@@ -481,6 +502,15 @@ mod tests {
         ] {
             assert!(read(&[("ANTHROPIC_BASE_URL", good)]).is_ok(), "{good}");
         }
+    }
+
+    #[test]
+    fn file_roots_are_a_path_list_and_need_not_exist() {
+        let all = ["/no/such/folder", "/srv/a b"];
+        let list = std::env::join_paths(all).unwrap().into_string().unwrap();
+        let config = read(&[("MANAGED_AGENTS_FILE_ROOTS", &list)]).unwrap();
+        assert_eq!(config.file_roots, all.map(PathBuf::from));
+        assert!(read(&[]).unwrap().file_roots.is_empty());
     }
 
     #[test]

@@ -8,8 +8,11 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Parser;
 use managed_agents_mcp::cli::{Cli, Command};
+use managed_agents_mcp::clients::{Client, Launch};
 use managed_agents_mcp::config::{Config, SettingError, Starter};
+use managed_agents_mcp::doctor::{self, Surroundings};
 use managed_agents_mcp::server::{Server, stdio};
+use managed_agents_mcp::settings;
 use managed_agents_mcp::simulator::{Options, Simulator};
 use rmcp::ServiceExt;
 use tokio::sync::OnceCell;
@@ -23,7 +26,7 @@ const LAST_WORDS: Duration = Duration::from_millis(700);
 
 fn main() -> ExitCode {
     match run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "managed-agents-mcp: {error:#}");
             ExitCode::from(if error.is::<SettingError>() { 2 } else { 1 })
@@ -31,16 +34,25 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> anyhow::Result<()> {
+fn run() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
-    let lookup = |name: &str| std::env::var(name).ok();
-    log(lookup("MANAGED_AGENTS_LOG"))?;
+    let logging = log(lookup("MANAGED_AGENTS_LOG"));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let done = match cli.command {
-        Some(Command::Simulator { port }) => runtime.block_on(simulate(port)),
+        Some(Command::Doctor { json }) => {
+            let simulator = cli.simulate.then(starter);
+            runtime.block_on(examine(json, logging.err(), simulator))
+        }
+        Some(Command::Config { client }) => configure(client, cli.simulate),
+        Some(Command::Simulator { port }) => {
+            logging?;
+            runtime.block_on(simulate(port))
+        }
         None => {
+            logging?;
+            warn_of_what_is_no_setting();
             let config = Config::read(&lookup)?;
             let config = if cli.simulate {
                 config.simulated(starter())
@@ -50,9 +62,45 @@ fn run() -> anyhow::Result<()> {
             runtime.block_on(serve(config))
         }
     };
-    // A read of standard input may still be blocked in a thread; it must not hold up the exit.
+    // A thread may still be blocked in a read or a look-up; it must not hold up the exit.
     runtime.shutdown_background();
     done
+}
+
+fn lookup(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn variables() -> Vec<String> {
+    let names = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
+    names.collect()
+}
+
+fn warn_of_what_is_no_setting() {
+    for unknown in settings::unknown(variables().into_iter()) {
+        match unknown.meant {
+            Some(meant) => tracing::warn!("{unknown}; did you mean {meant}?"),
+            None => tracing::warn!("{unknown}; --help lists the settings"),
+        }
+    }
+}
+
+async fn examine(
+    json: bool,
+    log_error: Option<SettingError>,
+    simulator: Option<Starter>,
+) -> anyhow::Result<ExitCode> {
+    let surroundings = Surroundings {
+        lookup: &lookup,
+        variables: variables(),
+        folder: std::env::current_dir().unwrap_or_default(),
+        log_error: log_error.map(|error| error.to_string()),
+        simulator,
+    };
+    let report = doctor::examine(surroundings).await;
+    let text = if json { report.json() } else { report.text() };
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(ExitCode::from(u8::from(!report.is_ok())))
 }
 
 fn log(filter: Option<String>) -> Result<(), SettingError> {
@@ -87,7 +135,16 @@ fn starter() -> Starter {
     })
 }
 
-async fn serve(config: Config) -> anyhow::Result<()> {
+/// The block alone on stdout, so that it can be piped into a file.
+fn configure(client: Client, simulate: bool) -> anyhow::Result<ExitCode> {
+    let binary = std::env::current_exe().context("the path of this binary")?;
+    let launch = Launch::of(&binary, simulate, &lookup).map_err(anyhow::Error::msg)?;
+    std::io::stdout().write_all(client.block(&launch).as_bytes())?;
+    std::io::stderr().write_all(client.notes(&launch).as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     let gone = CancellationToken::new();
     let wire = stdio::wire(gone.clone()).context("standard input and output")?;
     let server = Server::new(Arc::new(config), gone.clone());
@@ -112,10 +169,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         () = serving => {}
         () = too_late => {}
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
-async fn simulate(port: u16) -> anyhow::Result<()> {
+async fn simulate(port: u16) -> anyhow::Result<ExitCode> {
     let options = Options {
         port,
         ..Options::default()

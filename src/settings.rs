@@ -1,4 +1,13 @@
-//! The table of settings, as the README prints it. `config.rs` reads them.
+//! The table of settings, as the README and `--help` print it, and what is none of them. `config.rs` reads them.
+
+use std::fmt;
+
+/// What every setting of our own begins with.
+const PREFIX: &str = "MANAGED_AGENTS_";
+/// Names of the product, not settings: the tests use them.
+const NOT_SETTINGS: &str = "MANAGED_AGENTS_MCP_";
+/// Edits between a misspelled name and the one that was meant.
+const MOST_EDITS: usize = 4;
 
 /// One row of the table of settings: name, default, meaning.
 pub struct Setting {
@@ -113,6 +122,12 @@ pub const SETTINGS: &[Setting] = &[
         "`1`: only the tools that read",
     ),
     setting(
+        "MANAGED_AGENTS_FILE_ROOTS",
+        "",
+        "folders that file tools may read and write: absolute paths, separated as in `PATH`; without it nothing on this machine is \
+         touched",
+    ),
+    setting(
         "MANAGED_AGENTS_GITHUB_TOKEN` or `GITHUB_TOKEN",
         "",
         "for private repositories on github.com",
@@ -139,5 +154,139 @@ const fn setting(names: &'static str, default: &'static str, meaning: &'static s
         names,
         default,
         meaning,
+    }
+}
+
+impl Setting {
+    /// The names of the variables, one by one.
+    pub fn each_name(&self) -> impl Iterator<Item = &'static str> {
+        let words = self
+            .names
+            .split(|c: char| !c.is_ascii_uppercase() && c != '_');
+        words.filter(|word| word.len() > 2)
+    }
+}
+
+/// The names of all settings.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    SETTINGS.iter().flat_map(Setting::each_name)
+}
+
+/// A variable that looks like a setting and is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unknown {
+    /// Its name.
+    pub name: String,
+    /// The setting that was probably meant.
+    pub meant: Option<&'static str>,
+}
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is not a setting and is ignored", self.name)
+    }
+}
+
+/// Those of these variables that begin like a setting and are none: most likely misspelled.
+pub fn unknown(variables: impl Iterator<Item = String>) -> Vec<Unknown> {
+    let mut unknown: Vec<Unknown> = variables
+        .filter(|name| name.starts_with(PREFIX) && !name.starts_with(NOT_SETTINGS))
+        .filter(|name| names().all(|known| known != name))
+        .filter(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
+        .map(|name| Unknown {
+            meant: nearest(&name),
+            name,
+        })
+        .collect();
+    unknown.sort_by(|a, b| a.name.cmp(&b.name));
+    unknown
+}
+
+fn nearest(name: &str) -> Option<&'static str> {
+    let ours = names().filter(|known| known.starts_with(PREFIX));
+    let (edits, known) = ours
+        .map(|known| (edits(name, known), known))
+        .min_by_key(|(edits, known)| (*edits, !known.starts_with(name)))?;
+    (edits <= MOST_EDITS).then_some(known)
+}
+
+/// How many letters must be put in, taken out or changed to make one word the other.
+fn edits(from: &str, to: &str) -> usize {
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (taken, a) in from.bytes().enumerate() {
+        let mut diagonal = taken;
+        let mut left = taken + 1;
+        let mut next = vec![left];
+        for (b, above) in to.bytes().zip(row.iter().skip(1)) {
+            let changed = diagonal + usize::from(a != b);
+            left = changed.min(left + 1).min(above + 1);
+            diagonal = *above;
+            next.push(left);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+/// The table as `--help` prints it.
+pub fn help() -> String {
+    let mut text =
+        "Settings, all environment variables; an empty one counts as unset:\n".to_owned();
+    for setting in SETTINGS {
+        let plain = |text: &str| text.replace('`', "");
+        let default = match setting.default {
+            "" => String::new(),
+            default => format!(" [default: {default}]"),
+        };
+        text.push_str(&format!(
+            "\n  {}{default}\n          {}",
+            plain(setting.names),
+            plain(setting.meaning)
+        ));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(variables: &[&str]) -> Vec<(String, Option<&'static str>)> {
+        let variables = variables.iter().map(|name| (*name).to_owned());
+        let unknown = unknown(variables).into_iter();
+        unknown
+            .map(|unknown| (unknown.name, unknown.meant))
+            .collect()
+    }
+
+    #[test]
+    fn a_misspelled_setting_is_found_with_the_one_that_was_meant() {
+        let meant = |name| said(&[name]).pop().and_then(|(_, meant)| meant);
+        for (name, real) in [
+            ("MANAGED_AGENTS_READONLY", "MANAGED_AGENTS_READ_ONLY"),
+            ("MANAGED_AGENTS_BUGDET_USD", "MANAGED_AGENTS_BUDGET_USD"),
+            ("MANAGED_AGENTS_BUDGET", "MANAGED_AGENTS_BUDGET_USD"),
+            ("MANAGED_AGENTS_KEYFILE", "MANAGED_AGENTS_KEY_FILE"),
+        ] {
+            assert_eq!(meant(name), Some(real), "{name}");
+        }
+        assert_eq!(
+            said(&["MANAGED_AGENTS_SOMETHING_ELSE"]),
+            [("MANAGED_AGENTS_SOMETHING_ELSE".to_owned(), None)]
+        );
+    }
+
+    #[test]
+    fn what_is_a_setting_or_somebody_elses_is_not_unknown() {
+        let all: Vec<&str> = names().chain(["PATH", "MANAGED_AGENTS_MCP_BIN"]).collect();
+        assert!(all.contains(&"MANAGED_AGENTS_GITHUB_TOKEN") && all.contains(&"GITHUB_TOKEN"));
+        assert_eq!(said(&all), []);
+    }
+
+    #[test]
+    fn edits_are_counted() {
+        for (a, b, count) in [("", "abc", 3), ("abc", "abc", 0), ("kitten", "sitting", 3)] {
+            assert_eq!((edits(a, b), edits(b, a)), (count, count));
+        }
     }
 }

@@ -17,6 +17,7 @@ fn main() -> Result<()> {
     rows.extend(tool_list(&binary)?);
     rows.extend(delegation(&binary)?);
     rows.extend(overhead(&binary)?);
+    rows.extend(files(&binary)?);
     rows.push(leaving(&binary)?);
     println!("| figure | target | measured |\n| --- | --- | --- |");
     rows.iter().for_each(|row| println!("{row}"));
@@ -101,8 +102,17 @@ impl Server {
 
     /// Resident memory in bytes.
     fn memory(&self) -> Result<u64> {
+        self.status("VmRSS")
+    }
+
+    /// The most that it ever was.
+    fn peak_memory(&self) -> Result<u64> {
+        self.status("VmHWM")
+    }
+
+    fn status(&self, name: &str) -> Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find(|line| line.starts_with("VmRSS")).context("no VmRSS")?;
+        let line = status.lines().find(|line| line.starts_with(name)).context("no such line")?;
         let kilobytes: u64 = line.split_whitespace().nth(1).context("no number")?.parse()?;
         Ok(kilobytes * 1024)
     }
@@ -168,18 +178,54 @@ fn delegation(binary: &Path) -> Result<Vec<String>> {
     ])
 }
 
-/// The same endpoint directly and through the server, in turn.
-fn overhead(binary: &Path) -> Result<Vec<String>> {
+/// Runs a simulator for as long as the work takes.
+fn simulated<T>(binary: &Path, work: impl FnOnce(&str) -> Result<T>) -> Result<T> {
     let mut simulator = Command::new(binary);
     simulator.args(["simulator", "--port", "0"]).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut simulator = simulator.spawn()?;
     let mut url = String::new();
     BufReader::new(simulator.stdout.take().context("no output")?).read_line(&mut url)?;
-    let url = url.trim().to_owned();
-    let measured = compare(binary, &url);
+    let done = work(url.trim());
     simulator.kill()?;
     simulator.wait()?;
-    let (direct, through) = measured?;
+    done
+}
+
+/// A file of 200 MB in either direction, each through a process of its own.
+fn files(binary: &Path) -> Result<Vec<String>> {
+    let folder = std::env::temp_dir().join(format!("managed-agents-mcp-figures-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    std::fs::File::create(folder.join("large.bin"))?.set_len(200_000_000)?;
+    let measured = simulated(binary, |url| {
+        let root = folder.to_str().context("a path of text")?;
+        let environment =
+            [("ANTHROPIC_BASE_URL", url), ("ANTHROPIC_API_KEY", "figures"), ("MANAGED_AGENTS_FILE_ROOTS", root)];
+        let mut server = Server::start(binary, &[], &environment)?;
+        let began = Instant::now();
+        server.call("upload_file", json!({"path": "large.bin"}))?;
+        let up = (server.peak_memory()?, began.elapsed());
+        let mut server = Server::start(binary, &[], &environment)?;
+        let message = json!({"message": "[deliver 1 200000] one large file", "wait_seconds": 30});
+        let report = server.call("create_session", message)?;
+        let session = &report["structuredContent"]["session_id"];
+        let listed = server.call("list_files", json!({"session_id": session}))?;
+        let file = &listed["structuredContent"]["files"][0]["file_id"];
+        let began = Instant::now();
+        server.call("download_file", json!({"file_id": file}))?;
+        Ok((up, (server.peak_memory()?, began.elapsed())))
+    });
+    std::fs::remove_dir_all(&folder)?;
+    let (up, down) = measured?;
+    let figure = |(peak, time): (u64, Duration)| format!("{}, in {:.1} s", megabytes(peak), time.as_secs_f64());
+    Ok(vec![
+        row("200 MB uploaded: most memory", "≤ 40 MB", &figure(up)),
+        row("200 MB downloaded: most memory", "≤ 40 MB", &figure(down)),
+    ])
+}
+
+/// The same endpoint directly and through the server, in turn.
+fn overhead(binary: &Path) -> Result<Vec<String>> {
+    let (direct, through) = simulated(binary, |url| compare(binary, url))?;
     let figure = format!("{} more ({} against {})", milliseconds(through.saturating_sub(direct)), milliseconds(through), milliseconds(direct));
     Ok(vec![row("a tool call over a direct HTTP call, median of 300", "≤ 1 ms more", &figure)])
 }

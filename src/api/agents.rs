@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::beta::Beta;
-use super::send::Call;
+use super::call::{Beta, Call};
 use super::{Client, Error, Id, Page};
 
 /// What is read of an agent. `get_agent` shows the API's object itself.

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::agents::Agent;
-use super::send::Call;
+use super::call::Call;
 use super::sessions::{Budget, agent_or_id};
 use super::{Client, Error, Id, Page};
 

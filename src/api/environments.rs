@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::call::Call;
 use super::pace::Group;
-use super::send::Call;
 use super::{Client, Error, Id, Page};
 
 /// What is read of an environment.

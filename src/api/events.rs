@@ -7,8 +7,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::call::Call;
 use super::pace::Group;
-use super::send::Call;
 use super::{Client, Error, Id, Page, with};
 
 /// One event: the head that every reader needs, and the API's own JSON for the rest.

@@ -1,10 +1,22 @@
 //! Files: uploaded to be mounted or shown, or produced by an agent. <https://platform.claude.com/docs/en/api/beta/files>
 
-use serde::Deserialize;
+use std::collections::HashSet;
+use std::io;
 
-use super::beta::Beta;
-use super::send::Call;
-use super::{Client, Error, Id, Page};
+use bytes::Bytes;
+use futures_util::Stream;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::call::{Beta, Call};
+pub use super::transfer::{Download, Upload};
+use super::{Client, Error, Id, null_as_none};
+
+/// Files on a page of a list.
+const PAGE: u32 = 100;
+/// Most pages that one listing reads.
+const MOST_PAGES: usize = 50;
 
 /// What is read of a file.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -13,8 +25,10 @@ pub struct File {
     /// Opaque id.
     pub id: String,
     /// As it was uploaded or written; may be anything.
+    #[serde(deserialize_with = "null_as_empty")]
     pub filename: String,
     /// Media type.
+    #[serde(deserialize_with = "null_as_empty")]
     pub mime_type: String,
     /// Bytes.
     pub size_bytes: Option<u64>,
@@ -24,6 +38,43 @@ pub struct File {
     pub created_at: Option<String>,
 }
 
+/// The files of a session, as far as they were read.
+#[derive(Debug, Clone, Default)]
+pub struct Files {
+    /// In the API's order, each once.
+    pub files: Vec<File>,
+    /// More than one listing reads.
+    pub is_cut: bool,
+}
+
+/// One page, in either of the API's ways of paging.
+#[derive(Deserialize)]
+struct FilePage {
+    #[serde(default = "Vec::new", deserialize_with = "null_as_none")]
+    data: Vec<File>,
+    next_page: Option<String>,
+    has_more: Option<bool>,
+    last_id: Option<String>,
+}
+
+impl FilePage {
+    /// The parameter that asks for what comes after this page.
+    fn next(&self) -> Option<(&'static str, String)> {
+        if let Some(page) = self.next_page.as_ref().filter(|page| !page.is_empty()) {
+            return Some(("page", page.clone()));
+        }
+        let last = self
+            .last_id
+            .clone()
+            .or_else(|| Some(self.data.last()?.id.clone()))?;
+        (self.has_more == Some(true)).then_some(("after_id", last))
+    }
+}
+
+fn null_as_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.unwrap_or_default())
+}
+
 impl Client {
     /// `GET /v1/files/{id}`
     pub async fn get_file(&self, id: &Id) -> Result<File, Error> {
@@ -31,17 +82,95 @@ impl Client {
             .await
     }
 
-    /// `GET /v1/files?scope_id=…`, one page of a session's files.
-    pub async fn list_session_files(
+    /// `GET /v1/files?scope_id=…`, all pages of a session's files.
+    pub async fn list_session_files(&self, session: &Id) -> Result<Files, Error> {
+        let mut found = Files::default();
+        let mut ids = HashSet::new();
+        let mut asked = HashSet::new();
+        let mut next = None;
+        for _ in 0..MOST_PAGES {
+            let call = Call::get(&["files"])
+                .query("scope_id", session)
+                .query("limit", PAGE)
+                .with_beta(Beta::SessionFiles);
+            let call = match next.take() {
+                Some((name, value)) => call.query(name, value),
+                None => call,
+            };
+            let page: FilePage = self.send(call).await?;
+            let token = page.next();
+            let new = page.data.into_iter();
+            found
+                .files
+                .extend(new.filter(|file| ids.insert(file.id.clone())));
+            // A broken server names the same next page for ever.
+            match token.filter(|token| asked.insert(token.clone())) {
+                Some(token) => next = Some(token),
+                None => return Ok(found),
+            }
+        }
+        found.is_cut = true;
+        Ok(found)
+    }
+
+    /// `POST /v1/files`. `content` is asked again for every attempt; a file that may have arrived is not sent again.
+    pub async fn upload_file<S>(
         &self,
-        session: &Id,
-        limit: u32,
-        page: Option<&str>,
-    ) -> Result<Page<File>, Error> {
-        let call = Call::get(&["files"])
-            .query("scope_id", session)
-            .query("limit", limit)
-            .query_some("page", page);
-        self.send(call.with_beta(Beta::SessionFiles)).await
+        upload: &Upload,
+        content: impl Fn() -> S,
+        deadline: Instant,
+    ) -> Result<File, Error>
+    where
+        S: Stream<Item = io::Result<Bytes>> + Send + 'static,
+    {
+        let call = Call::create(&["files"], Value::Null).with_beta(Beta::Files);
+        self.post_file(&call, upload, content, deadline).await
+    }
+
+    /// `GET /v1/files/{id}/content`
+    pub async fn download_file(&self, id: &Id, deadline: Instant) -> Result<Download, Error> {
+        let call = Call::get(&["files", id.as_str(), "content"]).with_beta(Beta::Files);
+        self.get_content(&call, deadline).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn next(page: &str) -> Option<(&'static str, String)> {
+        serde_json::from_str::<FilePage>(page).unwrap().next()
+    }
+
+    #[test]
+    fn both_ways_of_paging_are_followed() {
+        assert_eq!(
+            next(r#"{"data": [], "next_page": "page_2", "has_more": true}"#),
+            Some(("page", "page_2".to_owned()))
+        );
+        assert_eq!(
+            next(r#"{"data": [{"id": "file_1"}], "has_more": true, "last_id": "file_9"}"#),
+            Some(("after_id", "file_9".to_owned()))
+        );
+        assert_eq!(
+            next(r#"{"data": [{"id": "file_1"}], "has_more": true}"#),
+            Some(("after_id", "file_1".to_owned()))
+        );
+        for last in [
+            r#"{"data": null, "next_page": null}"#,
+            r#"{"data": [{"id": "file_1"}], "next_page": "", "has_more": false, "last_id": "file_1"}"#,
+            r"{}",
+        ] {
+            assert_eq!(next(last), None, "{last}");
+        }
+    }
+
+    #[test]
+    fn a_file_with_nulls_is_read_all_the_same() {
+        let file: File = serde_json::from_str(
+            r#"{"id": "file_1", "filename": null, "mime_type": null, "size_bytes": null}"#,
+        )
+        .unwrap();
+        assert_eq!((file.filename.as_str(), file.size_bytes), ("", None));
     }
 }

@@ -3,8 +3,7 @@
 
 use serde::Deserialize;
 
-use super::beta::Beta;
-use super::send::Call;
+use super::call::{Beta, Call};
 use super::{Client, Error, Page};
 
 /// What is read of a memory store.

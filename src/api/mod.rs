@@ -11,14 +11,16 @@ pub mod events;
 pub mod files;
 pub mod id;
 pub mod memory_stores;
+pub mod probe;
 pub mod sessions;
 pub mod stream;
 pub mod threads;
 pub mod vaults;
 
-mod beta;
+mod call;
 mod pace;
 mod send;
+mod transfer;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -28,6 +30,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::Instant;
 
@@ -150,6 +153,21 @@ impl Client {
     }
 }
 
+impl Client {
+    /// A secret that depends on the key and on nothing else but its purpose.
+    pub async fn derived_key(&self, purpose: &str) -> Result<Vec<u8>, Error> {
+        let headers = self.headers().await?;
+        let key = headers
+            .get("x-api-key")
+            .or_else(|| headers.get(reqwest::header::AUTHORIZATION));
+        let mut hash = Sha256::new();
+        hash.update(purpose.as_bytes());
+        hash.update([0]);
+        hash.update(key.map_or(&[][..], HeaderValue::as_bytes));
+        Ok(hash.finalize().to_vec())
+    }
+}
+
 /// A request body with one more field, if there is a value for it.
 pub fn with(mut body: Value, name: &str, value: Option<impl Into<Value>>) -> Value {
     if let (Some(fields), Some(value)) = (body.as_object_mut(), value) {
@@ -169,9 +187,14 @@ async fn start(origin: &Origin) -> Result<Url, Error> {
 }
 
 async fn headers(config: &Config) -> Result<HeaderMap, Error> {
-    let mut headers = HeaderMap::new();
     let key = config.key.resolve().await.map_err(Error::Keyless)?;
-    let (name, value) = match &key {
+    let mut headers = keyless_headers(config);
+    add_key(&mut headers, &key)?;
+    Ok(headers)
+}
+
+fn add_key(headers: &mut HeaderMap, key: &Key) -> Result<(), Error> {
+    let (name, value) = match key {
         Key::Api(key) => (
             HeaderName::from_static("x-api-key"),
             key.expose_secret().to_owned(),
@@ -186,6 +209,12 @@ async fn headers(config: &Config) -> Result<HeaderMap, Error> {
     let mut value = HeaderValue::try_from(value).map_err(unusable)?;
     value.set_sensitive(true);
     headers.insert(name, value);
+    Ok(())
+}
+
+/// Without the key; the beta is for each call.
+fn keyless_headers(config: &Config) -> HeaderMap {
+    let mut headers = HeaderMap::new();
     let plain = [
         ("anthropic-version", Some(&config.api_version)),
         ("anthropic-workspace-id", config.workspace.as_ref()),
@@ -196,13 +225,11 @@ async fn headers(config: &Config) -> Result<HeaderMap, Error> {
             headers.insert(HeaderName::from_static(name), value);
         }
     }
-    Ok(headers)
+    headers
 }
 
 impl Http {
     fn build(config: &Config) -> Result<Http, Error> {
-        // An error means that a provider is already installed, which serves as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let broken = |error: reqwest::Error| Error::Unreachable {
             reason: format!(
                 "the HTTP client could not be set up: {}",
@@ -221,6 +248,8 @@ impl Http {
 
     /// No redirects: the key would follow them to another host.
     fn builder(config: &Config) -> Result<reqwest::ClientBuilder, Error> {
+        // An error means that a provider is already installed, which serves as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)

@@ -4,12 +4,12 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use reqwest::{Method, Response, Url, header::HeaderMap};
+use reqwest::{Method, RequestBuilder, Response, header::HeaderMap};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::beta::Beta;
+use super::call::{Call, Repeat};
 use super::pace::Group;
 use super::{Client, Delivery, Error, Fault, Refusal};
 
@@ -24,119 +24,14 @@ const LARGEST_ERROR_BODY: usize = 64 * 1024;
 /// How much of an error body is shown.
 const SHOWN_OF_ERROR: usize = 1024;
 
-/// A request before it has an origin, a key or a deadline.
-pub(super) struct Call {
-    pub(super) method: Method,
-    /// Segments after the base URL; each is percent-encoded on its own.
-    pub(super) path: Vec<String>,
-    pub(super) query: Vec<(&'static str, String)>,
-    pub(super) body: Option<Value>,
-    pub(super) repeat: Repeat,
-    pub(super) group: Group,
-    pub(super) beta: Beta,
-}
-
-/// When a call may be made again after a failure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Repeat {
-    /// Making it twice changes nothing.
-    Freely,
-    /// Only if the connection was never made: the API has no idempotency key.
-    IfNotSent,
-}
-
-impl Call {
-    pub(super) fn get(path: &[&str]) -> Call {
-        Call::new(Method::GET, path, Repeat::Freely, Group::Read)
-    }
-
-    pub(super) fn delete(path: &[&str]) -> Call {
-        Call::new(Method::DELETE, path, Repeat::Freely, Group::Read)
-    }
-
-    /// A POST that sets what is already set, when made again.
-    pub(super) fn set(path: &[&str], body: Value) -> Call {
-        let call = Call::new(Method::POST, path, Repeat::Freely, Group::Read);
-        Call {
-            body: Some(body),
-            ..call
-        }
-    }
-
-    /// A POST that would make a second one of what it makes.
-    pub(super) fn create(path: &[&str], body: Value) -> Call {
-        let call = Call::new(Method::POST, path, Repeat::IfNotSent, Group::Write);
-        Call {
-            body: Some(body),
-            ..call
-        }
-    }
-
-    fn new(method: Method, path: &[&str], repeat: Repeat, group: Group) -> Call {
-        let path = std::iter::once("v1")
-            .chain(path.iter().copied())
-            .map(str::to_owned)
-            .collect();
-        Call {
-            method,
-            path,
-            query: Vec::new(),
-            body: None,
-            repeat,
-            group,
-            beta: Beta::ManagedAgents,
-        }
-    }
-
-    pub(super) fn query(mut self, name: &'static str, value: impl ToString) -> Call {
-        self.query.push((name, value.to_string()));
-        self
-    }
-
-    pub(super) fn query_some(self, name: &'static str, value: Option<impl ToString>) -> Call {
-        match value {
-            Some(value) => self.query(name, value),
-            None => self,
-        }
-    }
-
-    pub(super) fn in_group(self, group: Group) -> Call {
-        Call { group, ..self }
-    }
-
-    pub(super) fn with_beta(self, beta: Beta) -> Call {
-        Call { beta, ..self }
-    }
-
-    fn url(&self, origin: &Url) -> Url {
-        let mut url = origin.clone();
-        if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().extend(&self.path);
-        }
-        if !self.query.is_empty() {
-            url.query_pairs_mut().extend_pairs(&self.query);
-        }
-        url
-    }
-
-    /// For logs: no query, which may hold what a user typed.
-    fn name(&self) -> String {
-        format!("{} /{}", self.method, self.path.join("/"))
-    }
-}
+/// The body of an answer, and the API's id of its request.
+pub(super) type Answer = (Vec<u8>, Option<String>);
 
 impl Client {
     /// Makes a call and decodes its answer.
     pub(super) async fn send<T: DeserializeOwned>(&self, call: Call) -> Result<T, Error> {
-        let (body, request_id) = self.answer(call).await?;
-        serde_json::from_slice(&body).map_err(|error| Error::Unreadable {
-            reason: format!(
-                "the answer is not what this endpoint returns ({error}): {}",
-                self.without_secrets(&excerpt(&body))
-            ),
-            fault: Fault::Malformed,
-            request_id,
-        })
+        let answer = self.answer(call).await?;
+        self.decode(answer)
     }
 
     /// Makes a call whose answer says nothing beyond its status.
@@ -156,23 +51,41 @@ impl Client {
             .await
     }
 
-    async fn answer(&self, call: Call) -> Result<(Vec<u8>, Option<String>), Error> {
+    async fn answer(&self, call: Call) -> Result<Answer, Error> {
         let deadline = self.deadline();
         let http = &self.http()?.calls;
+        let call = &call;
+        let once = |attempt| async move {
+            let answer = self.exchange(http, call, deadline).await;
+            let gone = |error: &Error| error.status() == Some(404);
+            match answer {
+                // The first attempt arrived after all.
+                Err(error) if attempt > 0 && call.method == Method::DELETE && gone(&error) => {
+                    Ok((b"{}".to_vec(), None))
+                }
+                answer => answer,
+            }
+        };
+        self.repeat(call, deadline, once).await
+    }
+
+    /// Makes a call again and again, as long as it fails, that is safe, and there is time.
+    pub(super) async fn repeat<T, F: Future<Output = Result<T, Error>>>(
+        &self,
+        call: &Call,
+        deadline: Instant,
+        once: impl Fn(u32) -> F,
+    ) -> Result<T, Error> {
         let mut attempt = 0;
         loop {
-            let error = match self.exchange(http, &call, deadline).await {
+            let error = match once(attempt).await {
                 Ok(answer) => {
                     self.shared.pace.succeeded();
                     return Ok(answer);
                 }
                 Err(error) => error,
             };
-            // The first attempt of a deletion arrived after all.
-            if attempt > 0 && call.method == Method::DELETE && error.status() == Some(404) {
-                return Ok((b"{}".to_vec(), None));
-            }
-            let Some(delay) = retry_delay(&call, &error, attempt) else {
+            let Some(delay) = retry_delay(call, &error, attempt) else {
                 return Err(error);
             };
             if Instant::now() + delay >= deadline || !self.shared.pace.may_retry() {
@@ -189,29 +102,56 @@ impl Client {
         http: &reqwest::Client,
         call: &Call,
         deadline: Instant,
-    ) -> Result<(Vec<u8>, Option<String>), Error> {
+    ) -> Result<Answer, Error> {
         let response = self.attempt(http, call, deadline, None).await?;
-        let request_id = header(response.headers(), "request-id");
-        match timeout_at(deadline, read(response, LARGEST_BODY)).await {
-            Err(_) => Err(timed_out()),
-            Ok(Err(error)) => Err(error),
-            Ok(Ok(Body::Whole(body))) => Ok((body, request_id)),
-            Ok(Ok(Body::Cut(_))) => Err(Error::Unreadable {
-                reason: "the answer is larger than 16 MiB".to_owned(),
-                fault: Fault::TooLarge,
-                request_id,
-            }),
-        }
+        whole(response, deadline).await
+    }
+
+    pub(super) fn decode<T: DeserializeOwned>(
+        &self,
+        (body, request_id): Answer,
+    ) -> Result<T, Error> {
+        serde_json::from_slice(&body).map_err(|error| Error::Unreadable {
+            reason: format!(
+                "the answer is not what this endpoint returns ({error}): {}",
+                self.without_secrets(&excerpt(&body))
+            ),
+            fault: Fault::Malformed,
+            request_id,
+        })
     }
 
     /// Sends once and returns an answer with a 2xx status.
-    async fn attempt(
+    pub(super) async fn attempt(
         &self,
         http: &reqwest::Client,
         call: &Call,
         deadline: Instant,
         accept: Option<&'static str>,
     ) -> Result<Response, Error> {
+        let mut request = self.request(http, call, deadline).await?;
+        let _place = match call.group {
+            Group::Environment => timeout_at(deadline, self.shared.environments.acquire())
+                .await
+                .ok(),
+            Group::Read | Group::Write => None,
+        };
+        if let Some(accept) = accept {
+            request = request.header(reqwest::header::ACCEPT, accept);
+        }
+        if let Some(body) = &call.body {
+            request = request.json(body);
+        }
+        self.respond(call, request, deadline).await
+    }
+
+    /// A request with everything but its body, once its turn has come.
+    pub(super) async fn request(
+        &self,
+        http: &reqwest::Client,
+        call: &Call,
+        deadline: Instant,
+    ) -> Result<RequestBuilder, Error> {
         let ready = async {
             let url = call.url(self.origin().await?);
             let headers = self.headers().await?.clone();
@@ -221,23 +161,20 @@ impl Client {
         let (url, headers) = timeout_at(deadline, ready)
             .await
             .unwrap_or_else(|_| Err(no_time()))?;
-        let _place = match call.group {
-            Group::Environment => timeout_at(deadline, self.shared.environments.acquire())
-                .await
-                .ok(),
-            Group::Read | Group::Write => None,
-        };
         let beta = call.beta.value(&self.shared.config.beta);
-        let mut request = http
+        Ok(http
             .request(call.method.clone(), url)
             .headers(headers)
-            .header("anthropic-beta", beta.as_ref());
-        if let Some(accept) = accept {
-            request = request.header(reqwest::header::ACCEPT, accept);
-        }
-        if let Some(body) = &call.body {
-            request = request.json(body);
-        }
+            .header("anthropic-beta", beta.as_ref()))
+    }
+
+    /// The response to a request, if its status is 2xx.
+    pub(super) async fn respond(
+        &self,
+        call: &Call,
+        request: RequestBuilder,
+        deadline: Instant,
+    ) -> Result<Response, Error> {
         let response = match timeout_at(deadline, request.send()).await {
             Err(_) => return Err(timed_out()),
             Ok(Err(error)) => return Err(unreachable(error)),
@@ -378,12 +315,27 @@ pub(crate) fn backoff(attempt: u32) -> Duration {
     Duration::from_secs_f64(full * (1.0 - 0.25 * fastrand::f64()))
 }
 
-enum Body {
+/// The whole body of a response.
+pub(super) async fn whole(response: Response, deadline: Instant) -> Result<Answer, Error> {
+    let request_id = header(response.headers(), "request-id");
+    match timeout_at(deadline, read(response, LARGEST_BODY)).await {
+        Err(_) => Err(timed_out()),
+        Ok(Err(error)) => Err(error),
+        Ok(Ok(Body::Whole(body))) => Ok((body, request_id)),
+        Ok(Ok(Body::Cut(_))) => Err(Error::Unreadable {
+            reason: "the answer is larger than 16 MiB".to_owned(),
+            fault: Fault::TooLarge,
+            request_id,
+        }),
+    }
+}
+
+pub(super) enum Body {
     Whole(Vec<u8>),
     Cut(Vec<u8>),
 }
 
-async fn read(mut response: Response, limit: usize) -> Result<Body, Error> {
+pub(super) async fn read(mut response: Response, limit: usize) -> Result<Body, Error> {
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
@@ -413,7 +365,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     (!wait.is_zero()).then_some(wait.min(A_DAY))
 }
 
-fn header(headers: &HeaderMap, name: &str) -> Option<String> {
+pub(super) fn header(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name)?.to_str().ok().map(str::to_owned)
 }
 
@@ -424,7 +376,7 @@ fn no_time() -> Error {
     }
 }
 
-fn timed_out() -> Error {
+pub(super) fn timed_out() -> Error {
     Error::Unreachable {
         reason: "no answer within the time allowed".to_owned(),
         delivery: Delivery::Late,
@@ -476,23 +428,6 @@ fn shorten(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn url_of(base: &str, call: &Call) -> String {
-        call.url(&Url::parse(base).unwrap()).to_string()
-    }
-
-    #[test]
-    fn a_path_prefix_is_kept_and_segments_are_encoded() {
-        let call = Call::get(&["sessions", "a/b?c"]).query("types[]", "agent.message");
-        assert_eq!(
-            url_of("https://host/prefix/", &call),
-            "https://host/prefix/v1/sessions/a%2Fb%3Fc?types%5B%5D=agent.message"
-        );
-        assert_eq!(
-            url_of("https://host", &Call::get(&["agents"])),
-            "https://host/v1/agents"
-        );
-    }
 
     #[test]
     fn retry_after_is_read_in_each_form_and_ignored_when_past() {

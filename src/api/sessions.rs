@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use super::agents::Agent;
-use super::send::Call;
+use super::call::Call;
 use super::{Client, Error, Id, Page};
 
 /// What is read of a session. It has no stop reason: that is only on the `session.status_idle` event.

@@ -11,8 +11,9 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use sse_stream::SseByteStream;
 
+use super::call::Call;
 use super::events::Event;
-use super::send::{Call, unreachable};
+use super::send::unreachable;
 use super::{Client, Error, Fault, Id, Refusal};
 
 /// Bytes that may arrive without a finished frame.

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::agents::Agent;
-use super::send::Call;
+use super::call::Call;
 use super::sessions::agent_or_id;
 use super::{Client, Error, Id, Page};
 

@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use super::send::Call;
+use super::call::Call;
 use super::{Client, Error, Page};
 
 /// What is read of a vault.

@@ -21,6 +21,15 @@ pub struct Decision {
     pub verdict: Verdict,
 }
 
+/// Who decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decider {
+    /// A person, in a dialog of the host.
+    User,
+    /// The assistant, through a tool.
+    Assistant,
+}
+
 /// What was decided on a pending tool call.
 #[derive(Debug, Clone)]
 pub enum Verdict {
@@ -77,6 +86,7 @@ impl Bridge {
         &self,
         session: &Id,
         decisions: &[Decision],
+        decider: Decider,
         patience: &Patience,
         attention: &Attention,
     ) -> Result<Report, Failure> {
@@ -111,7 +121,7 @@ impl Bridge {
                 .iter()
                 .find(|pending| pending.event_id == decision.event_id)
             {
-                Some(pending) => events.push(self.answer(pending, &decision.verdict)?),
+                Some(pending) => events.push(self.answer(pending, &decision.verdict, decider)?),
                 None if is_answered(&follow, &before, &decision.event_id) => {
                     repeated.push(decision.event_id.clone())
                 }
@@ -241,16 +251,24 @@ impl Bridge {
     }
 
     /// The event that carries a decision, checked against what the call takes.
-    fn answer(&self, pending: &Pending, verdict: &Verdict) -> Result<Value, Failure> {
+    fn answer(
+        &self,
+        pending: &Pending,
+        verdict: &Verdict,
+        decider: Decider,
+    ) -> Result<Value, Failure> {
         let id = &pending.event_id;
         let content = |text: &str| json!([{"type": "text", "text": text}]);
         match (pending.kind, verdict) {
             (PendingKind::ToolConfirmation, Verdict::Allow)
-                if self.config.approvals == Approvals::Human =>
+                if self.config.approvals == Approvals::Human && decider == Decider::Assistant =>
             {
                 Err(Failure::argument(
                     "Only a person may allow this: MANAGED_AGENTS_APPROVALS is `human`.",
-                    format!("ask the user to allow {id} on the session's page, or deny it here."),
+                    format!(
+                        "get_status with wait_seconds asks the user in a dialog, where the host has one; else ask the user to \
+                         allow {id} on the session's page. Denying is possible here."
+                    ),
                 ))
             }
             (PendingKind::ToolConfirmation, Verdict::Allow) => {

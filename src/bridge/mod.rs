@@ -14,6 +14,7 @@ mod attachments;
 mod close;
 mod defaults;
 mod deliver;
+mod deliverables;
 mod environments;
 mod find;
 mod follow;
@@ -26,6 +27,7 @@ mod scan;
 mod sessions;
 mod status;
 mod suggestions;
+mod turns;
 mod watch;
 
 use std::collections::HashMap;
@@ -39,12 +41,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{Client, Id};
 use crate::config::{Approvals, Config};
-use crate::session::report::Report;
+use crate::session::report::{Asking, Report};
 use crate::session::turn::State;
-pub use answer::{Decision, Verdict};
+pub use answer::{Decider, Decision, Verdict};
 pub use attachments::Question;
 pub use catalog::Listed;
 pub use close::{Closed, Ending};
+pub use deliverables::{
+    Download, Excerpt, Existing, FileRow, Saved, SessionFiles, Unsaved, Uploaded, Wanted,
+};
 pub use environments::Retired;
 pub use failure::Failure;
 pub use read::{Order, Reading};
@@ -99,7 +104,8 @@ impl Attention {
         }
     }
 
-    fn tell(&self, line: String) {
+    /// Says what happens.
+    pub fn tell(&self, line: String) {
         self.progress.send_if_modified(|told| {
             let news = *told != line;
             *told = line;
@@ -126,6 +132,13 @@ impl Bridge {
     /// The settings.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// A secret that every process with the same API key shares and nobody else can know.
+    pub async fn sealing_key(&self) -> Result<Vec<u8>, crate::api::Error> {
+        self.api
+            .derived_key("managed-agents-mcp request state")
+            .await
     }
 
     /// The client of a call that does not wait: it ends within the longest wait, however many requests it takes.
@@ -164,6 +177,13 @@ impl Bridge {
             self.memory.settle(session, &follow.asked);
         }
         let mut report = follow.report();
+        if let (None, Some(event_id)) = (&report.question, &follow.asked.question) {
+            report.question = Some(Asking {
+                event_id: event_id.clone(),
+                at: None,
+                interrupted: false,
+            });
+        }
         report.simulated = self.config.is_simulated();
         report.next = next(&report, &self.config);
         report.notes.extend(notes);

@@ -13,7 +13,7 @@ use crate::api::events::Event;
 use crate::api::{Client, Id};
 use crate::session::clean::clean_line;
 use crate::session::digest::{Detail, Page, fill, slice};
-use crate::session::report::is_noise;
+use crate::session::summary::is_noise;
 use crate::session::turn::{self, Asked, State};
 
 /// In which direction a page is read.

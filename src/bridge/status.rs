@@ -115,6 +115,15 @@ impl Bridge {
         report
     }
 
+    /// How one session stands, without waiting for it.
+    pub async fn look_at(&self, id: &Id, patience: &Patience) -> Result<Report, Failure> {
+        let now = Patience {
+            until: tokio::time::Instant::now(),
+            ..patience.clone()
+        };
+        self.stand(id, &now, &Attention::none()).await
+    }
+
     pub(super) async fn stand(
         &self,
         id: &Id,

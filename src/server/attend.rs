@@ -11,7 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::Server;
 use super::present::ToolError;
-use crate::bridge::{Attention, Failure};
+use crate::bridge::Attention;
 
 /// A waiting client hears from us at least so often.
 const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -40,9 +40,9 @@ impl Attended<'_> {
     }
 
     /// Runs the work to its end, or until the client cancels the call: then it is dropped, and no reply is sent.
-    pub(super) async fn run<T>(
+    pub(super) async fn run<T, E: Into<ToolError>>(
         &self,
-        work: impl Future<Output = Result<T, Failure>>,
+        work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, ToolError> {
         let mut lines = self.attention.progress.subscribe();
         let mut heartbeat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
@@ -53,7 +53,7 @@ impl Attended<'_> {
             tokio::select! {
                 biased;
                 () = self.context.ct.cancelled() => return Err(ToolError::Cancelled),
-                done = &mut work => return done.map_err(ToolError::from),
+                done = &mut work => return done.map_err(Into::into),
                 Ok(()) = lines.changed() => {}
                 _ = heartbeat.tick() => {}
             }

@@ -4,22 +4,27 @@ pub mod present;
 pub mod stdio;
 pub mod tools;
 
+mod approvals;
 mod attend;
 mod completions;
 mod instructions;
 mod prompt_texts;
 mod prompts;
+mod reply;
 mod resources;
 mod subscriptions;
+mod tasks;
 
 use std::sync::{Arc, OnceLock};
 
 use rmcp::handler::server::router::tool::ToolRouter;
 use rmcp::model::{
-    CompleteRequestParams, CompleteResult, GetPromptRequestParams, GetPromptResponse, Icon,
-    Implementation, ListPromptsResult, ListResourceTemplatesResult, PaginatedRequestParams,
+    CancelTaskParams, CompleteRequestParams, CompleteResult, GetPromptRequestParams,
+    GetPromptResponse, GetTaskParams, GetTaskResult, Icon, Implementation, InitializeRequestParams,
+    InitializeResult, ListPromptsResult, ListResourceTemplatesResult, PaginatedRequestParams,
     ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
-    SubscribeRequestParams, SubscriptionFilter, UnsubscribeRequestParams,
+    SubscribeRequestParams, SubscriptionFilter, TASKS_EXTENSION_ID, UnsubscribeRequestParams,
+    UpdateTaskParams,
 };
 use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler, tool_handler};
@@ -37,6 +42,7 @@ const ICON: &str = "data:image/svg+xml;base64,PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My
 pub struct Server {
     bridge: Arc<Bridge>,
     tools: Arc<OnceLock<ToolRouter<Server>>>,
+    declined: Arc<tasks::Declined>,
     subscriptions: Arc<subscriptions::Subscriptions>,
     /// Cancelled when the client is gone.
     gone: CancellationToken,
@@ -48,6 +54,7 @@ impl Server {
         Server {
             bridge: Arc::new(Bridge::new(config)),
             tools: Arc::default(),
+            declined: Arc::default(),
             subscriptions: Arc::default(),
             gone,
         }
@@ -65,7 +72,7 @@ impl Server {
     }
 
     fn capabilities(&self) -> ServerCapabilities {
-        let tools = ServerCapabilities::builder().enable_tools();
+        let tools = ServerCapabilities::builder().enable_tools().enable_tasks();
         if !self.offers_sessions() {
             return tools.build();
         }
@@ -164,5 +171,44 @@ impl ServerHandler for Server {
         _: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
         Ok(self.suggestions(&request).await)
+    }
+
+    /// Tasks are no part of the protocols that have a handshake.
+    async fn initialize(
+        &self,
+        request: InitializeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<InitializeResult, ErrorData> {
+        context.peer.set_peer_info(request.clone());
+        let mut result = self.negotiate_initialize(&request)?;
+        if let Some(extensions) = &mut result.capabilities.extensions {
+            extensions.remove(TASKS_EXTENSION_ID);
+        }
+        Ok(result)
+    }
+
+    async fn get_task(
+        &self,
+        request: GetTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetTaskResult, ErrorData> {
+        self.task_state(&request.task_id, &context).await
+    }
+
+    async fn update_task(
+        &self,
+        request: UpdateTaskParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.answer_task(&request.task_id, request.input_responses)
+            .await
+    }
+
+    async fn cancel_task(
+        &self,
+        request: CancelTaskParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.cancel_turn(&request.task_id).await
     }
 }

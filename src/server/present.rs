@@ -1,13 +1,15 @@
 //! Facts → both halves of a result; failures → words that a model can act on.
 
+pub(super) mod files;
+mod shapes;
+
 use std::fmt;
 
 use rmcp::ErrorData;
 use rmcp::handler::server::tool::IntoCallToolResult;
-use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, JsonObject};
+use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock};
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::sync::Arc;
 
 use crate::api::{Delivery, Error, Fault, Refusal};
 use crate::bridge::{Failure, Listed};
@@ -15,7 +17,10 @@ use crate::session::clean::clean;
 use crate::session::digest::{self, Page};
 use crate::session::render::{self, fenced, fit};
 use crate::session::report::{Report, cut, escaped};
-use crate::session::turn::State;
+pub(super) use shapes::{
+    agent_schema, list_schema, number_or_null, page_schema, report_schema, schema, strings,
+    text_or_null,
+};
 
 /// What a tool returns.
 pub(super) type Answer = Result<Shown, ToolError>;
@@ -192,6 +197,8 @@ pub enum ToolError {
         /// Status, kind and request id.
         reference: Option<String>,
     },
+    /// The client brought back a state that is not of this call; for the client, not for the model.
+    State(String),
     /// The client cancelled the call: nobody reads an answer.
     Cancelled,
 }
@@ -213,6 +220,7 @@ impl ToolError {
         let part = |text: String| cut(&text, ERROR_PART_CHARS);
         match self {
             ToolError::Cancelled => ToolError::Cancelled,
+            ToolError::State(why) => ToolError::State(part(why)),
             ToolError::Failed {
                 what,
                 why,
@@ -230,14 +238,15 @@ impl ToolError {
 
 impl fmt::Display for ToolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ToolError::Failed {
-            what,
-            why,
-            next,
-            reference,
-        } = self
-        else {
-            return f.write_str("cancelled");
+        let (what, why, next, reference) = match self {
+            ToolError::Cancelled => return f.write_str("cancelled"),
+            ToolError::State(why) => return f.write_str(why),
+            ToolError::Failed {
+                what,
+                why,
+                next,
+                reference,
+            } => (what, why, next, reference),
         };
         f.write_str(what)?;
         if let Some(why) = why {
@@ -255,6 +264,9 @@ impl IntoCallToolResult for ToolError {
     fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
         if self == ToolError::Cancelled {
             return Err(ErrorData::internal_error("cancelled", None));
+        }
+        if let ToolError::State(why) = self {
+            return Err(ErrorData::invalid_params(why, None));
         }
         let text = clean(&self.shortened().to_string()).text;
         tracing::info!(error = %text, "a call failed");
@@ -373,7 +385,7 @@ fn refused(refusal: &Refusal) -> String {
             "ask the user whether this key's workspace may use it; ANTHROPIC_WORKSPACE_ID chooses the workspace."
         }
         404 => {
-            "check the id: list_sessions, list_agents and list_environments show what this key can use."
+            "check the id: list_sessions, list_agents, list_environments and list_files show what this key can use."
         }
         409 => {
             "read it again (get_status, get_agent): it changed meanwhile, or its state does not allow this."
@@ -394,99 +406,4 @@ fn limited(refusal: &Refusal) -> String {
         ),
         None => "make the same call again in a minute, and fewer of them.".to_owned(),
     }
-}
-
-/// A schema for a tool's result, from its JSON.
-pub(super) fn schema(schema: Value) -> Arc<JsonObject> {
-    Arc::new(schema.as_object().cloned().unwrap_or_default())
-}
-
-fn nullable(kind: &str) -> Value {
-    json!({"anyOf": [{"type": kind}, {"type": "null"}]})
-}
-
-pub(super) fn strings() -> Value {
-    json!({"type": "array", "items": {"type": "string"}})
-}
-
-fn states() -> Value {
-    json!({"type": "string", "enum": State::ALL.map(State::word)})
-}
-
-/// Shape of a [`Report`]. It stands in six tools, so it names what a program reads and leaves out the rest.
-pub(super) fn report_schema() -> Value {
-    json!({
-        "type": "object",
-        "properties": {
-            "session_id": {"type": "string"},
-            "state": states(),
-            "reason": nullable("string"),
-            "reply": nullable("string"),
-            "activity": strings(),
-            "pending": {"type": "array", "items": {
-                "type": "object",
-                "properties": {
-                    "event_id": {"type": "string"},
-                    "kind": {"type": "string"},
-                    "tool": {"type": "string"},
-                },
-            }},
-            "outcome": {"type": "object"},
-            "cursor": nullable("string"),
-            "usage": {"type": "object"},
-            "url": {"type": "string"},
-            "omitted": nullable("string"),
-            "next": {"type": "string"},
-        },
-        "required": ["session_id", "state", "reply", "pending", "cursor", "next"],
-    })
-}
-
-/// Shape of a [`Page`].
-pub(super) fn page_schema() -> Value {
-    json!({
-        "type": "object",
-        "properties": {
-            "session_id": {"type": "string"},
-            "state": states(),
-            "events": {"type": "array", "items": {"type": "object"}},
-            "cursor": nullable("string"),
-            "more": {"type": "boolean"},
-            "omitted": nullable("string"),
-            "next": {"type": "string"},
-        },
-        "required": ["session_id", "state", "events", "cursor", "more", "omitted", "next"],
-    })
-}
-
-/// Shape of a list: rows with these fields, and page tokens.
-pub(super) fn list_schema(name: &str, fields: Value, required: &[&str]) -> Value {
-    json!({
-        "type": "object",
-        "properties": {
-            name: {"type": "array", "items": {"type": "object", "properties": fields, "required": required}},
-            "next_page": nullable("string"),
-            "next": {"type": "string"},
-        },
-        "required": [name, "next_page", "next"],
-    })
-}
-
-/// Shape of an agent.
-pub(super) fn agent_schema() -> Value {
-    json!({
-        "type": "object",
-        "properties": {"agent": {"type": "object"}, "omitted": nullable("string"), "next": {"type": "string"}},
-        "required": ["agent", "omitted", "next"],
-    })
-}
-
-/// `anyOf` string and null.
-pub(super) fn text_or_null() -> Value {
-    nullable("string")
-}
-
-/// `anyOf` number and null.
-pub(super) fn number_or_null() -> Value {
-    nullable("number")
 }

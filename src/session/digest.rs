@@ -4,7 +4,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::render::{fenced, prefix};
-use super::report::{escaped, summary};
+use super::report::escaped;
+use super::summary::summary;
 use super::turn::State;
 use crate::api::events::Event;
 

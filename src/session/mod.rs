@@ -8,4 +8,5 @@ pub mod history;
 pub mod render;
 pub mod report;
 pub mod state;
+pub mod summary;
 pub mod turn;

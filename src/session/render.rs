@@ -434,6 +434,7 @@ mod tests {
             next: "send_message with session_id sesn_1 goes on.".to_owned(),
             notes: Vec::new(),
             simulated: false,
+            question: None,
             words,
         }
     }

@@ -183,6 +183,19 @@ pub fn judge(history: &History, asked: &Asked, lifecycle: Lifecycle<'_>) -> Turn
     }
 }
 
+/// How the turn that was judged ended, though another may have begun since; `None` while it goes on or pauses.
+pub fn end(history: &History, turn: &Turn) -> Option<(State, Option<String>)> {
+    let events: Vec<&Event> = history.events().collect();
+    let last = turn.events.end.checked_sub(1)?;
+    let idle = events
+        .get(last)
+        .filter(|event| turn.events.contains(&last) && ends_turn(event))?;
+    let kind = idle
+        .stop_reason()
+        .map_or_else(|| "end_turn".to_owned(), |reason| reason.kind);
+    Some(verdict(&kind, &events, last))
+}
+
 fn last_status(events: &[&Event], asked: &Asked) -> (usize, Status) {
     for (at, event) in events.iter().enumerate().rev() {
         if asked

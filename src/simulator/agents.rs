@@ -7,7 +7,7 @@ use super::body::{Fields, Nulls, check_pairs};
 use super::json::{at, merge_metadata, set, text};
 use super::page::Page;
 use super::state::{Call, State};
-use super::{stamp, tools};
+use super::{roster, stamp, tools};
 
 const FIELDS: [&str; 10] = [
     "name",
@@ -33,6 +33,7 @@ pub(super) fn create(state: &mut State, call: &Call) -> Answer {
         "archived_at": null, "metadata": fields.get("metadata").cloned().unwrap_or_else(|| json!({})),
     });
     merge(&mut agent, checked(state, &fields, &Value::Null)?);
+    roster::name_self(&mut agent)?;
     let key = state.next();
     state.agents.insert(key, vec![agent.clone()]);
     Ok(agent)
@@ -50,7 +51,7 @@ fn checked(state: &State, fields: &Fields<'_>, base: &Value) -> Result<Value, Re
         "tools": tools,
         "mcp_servers": servers,
         "skills": tools::each(fields, "skills", 20, skill)?,
-        "multiagent": fields.get("multiagent").map(|value| coordinator(state, value)).transpose()?,
+        "multiagent": fields.get("multiagent").map(|value| roster::checked(state, value)).transpose()?,
         "execution_identity": identity.unwrap_or_else(|| json!({"type": "service_account"})),
     }))
 }
@@ -90,21 +91,6 @@ pub(super) fn skill(value: &Value, path: &str) -> Answer {
         fields.text("version", 1..=64)?.unwrap_or("latest"),
     );
     Ok(skill)
-}
-
-fn coordinator(state: &State, value: &Value) -> Answer {
-    let fields = Fields::of(value, "multiagent", &["type", "agents"])?;
-    fields.need("type")?;
-    fields.choice("type", &["coordinator"])?;
-    let agents = tools::each(&fields, "agents", 20, |entry, _| {
-        let id = entry.as_str().unwrap_or_else(|| text(entry, "/id"));
-        if text(entry, "/type") == "advisor" {
-            return Ok(entry.clone());
-        }
-        let agent = find(state, id, at(entry, "/version").as_u64())?;
-        Ok(json!({"type": "agent", "id": id, "version": at(agent, "/version")}))
-    })?;
-    Ok(json!({"type": "coordinator", "agents": agents}))
 }
 
 pub(super) fn list(state: &mut State, call: &Call) -> Answer {
@@ -193,6 +179,7 @@ fn updated(state: &State, fields: &Fields<'_>, mut agent: Value, version: u64) -
     }
     set(&mut agent, "version", version + 1);
     set(&mut agent, "updated_at", stamp::now());
+    roster::name_self(&mut agent)?;
     Ok(agent)
 }
 

@@ -2,15 +2,19 @@
 
 use serde_json::{Value, json};
 
+use super::json::set;
+
 /// The answer to a call that routes and headers let through.
 pub(super) type Answer = Result<Value, Refusal>;
 
 /// An error of the API: a status and the two fields of its envelope.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Refusal {
     pub(super) status: u16,
     pub(super) kind: &'static str,
     pub(super) message: String,
+    /// The error code in `details`, where the API gives one.
+    pub(super) code: Option<&'static str>,
 }
 
 impl Refusal {
@@ -20,6 +24,7 @@ impl Refusal {
             status: 400,
             kind: "invalid_request_error",
             message: message.into(),
+            code: None,
         }
     }
 
@@ -29,6 +34,7 @@ impl Refusal {
             status: 404,
             kind: "not_found_error",
             message: format!("{noun} `{id}` was not found."),
+            code: None,
         }
     }
 
@@ -38,6 +44,7 @@ impl Refusal {
             status: 409,
             kind: "invalid_request_error",
             message: message.into(),
+            code: None,
         }
     }
 
@@ -58,12 +65,23 @@ impl Refusal {
             status,
             kind,
             message: message.into(),
+            code: None,
         }
+    }
+
+    /// The same with an error code for programs to read.
+    pub(super) fn with_code(mut self, code: &'static str) -> Self {
+        self.code = Some(code);
+        self
     }
 
     /// The envelope on the wire.
     pub(super) fn envelope(&self, request_id: &str) -> Value {
-        envelope(self.kind, &self.message, request_id)
+        let mut envelope = envelope(self.kind, &self.message, request_id);
+        if let (Some(code), Some(error)) = (self.code, envelope.get_mut("error")) {
+            set(error, "details", json!({"error_code": code}));
+        }
+        envelope
     }
 }
 

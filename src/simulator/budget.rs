@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::answer::{Answer, Refusal};
 use super::body::Fields;
-use super::json::{at, text};
+use super::json::{at, items, text};
 use super::session::Session;
 
 /// A budget as sent, if its model has a list price.
@@ -26,8 +26,11 @@ pub(super) fn checked(value: &Value, agent: &Value) -> Answer {
             "Input should be whole cents as a string without leading zeros, above 0",
         ));
     }
-    let model = text(agent, "/model/id");
-    if !model.starts_with("claude-") {
+    let team = items(agent, "/multiagent/agents").iter();
+    let models = team.chain([agent]).map(|agent| text(agent, "/model/id"));
+    // Team members without a model of their own are copies of the agent itself.
+    let mut priced = models.filter(|model| !model.is_empty());
+    if let Some(model) = priced.find(|model| !model.starts_with("claude-")) {
         return Err(Refusal::invalid(format!(
             "model_not_budgetable: the model `{model}` has no public list price"
         )));

@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 
 use super::directives::Directives;
 use super::json::set;
-use super::script::{Scene, Step, Use};
+use super::outputs::Output;
+use super::plan::{Step, Use};
+use super::script::Scene;
 use super::tools;
 
 /// Calls that need an answer because the message asks for one.
@@ -22,6 +24,7 @@ pub(super) fn gates(asked: &Directives, scene: &Scene<'_>) -> Vec<Step> {
             event,
             result: String::new(),
             gates: &["user.custom_tool_result"],
+            outputs: Vec::new(),
         });
     }
     if asked.has("tool_result") {
@@ -30,6 +33,7 @@ pub(super) fn gates(asked: &Directives, scene: &Scene<'_>) -> Vec<Step> {
             event,
             result: String::new(),
             gates: &["user.tool_result"],
+            outputs: Vec::new(),
         });
     }
     let mut steps: Vec<Step> = uses.into_iter().map(Step::Use).collect();
@@ -45,6 +49,7 @@ fn approval(place: usize) -> Use {
         event: built_in("bash", input, "always_ask"),
         result: "removed".into(),
         gates: &["user.tool_confirmation"],
+        outputs: Vec::new(),
     }
 }
 
@@ -61,11 +66,23 @@ fn mcp(agent: &Value) -> Use {
         event,
         result: "issue 1 created".into(),
         gates: &["user.tool_confirmation"],
+        outputs: Vec::new(),
     }
 }
 
 /// A built-in tool under the policies of its agent and environment.
 pub(super) fn call(name: &str, input: Value, result: &str, scene: &Scene<'_>) -> Vec<Step> {
+    writing(name, input, result, Vec::new(), scene)
+}
+
+/// The same for a tool that leaves files in the session's outputs.
+pub(super) fn writing(
+    name: &str,
+    input: Value,
+    result: &str,
+    outputs: Vec<Output>,
+    scene: &Scene<'_>,
+) -> Vec<Step> {
     let policy = tools::policy(scene.agent, name);
     let event = built_in(name, input, policy);
     let gates: &[&str] = match (policy, scene.self_hosted) {
@@ -79,11 +96,26 @@ pub(super) fn call(name: &str, input: Value, result: &str, scene: &Scene<'_>) ->
         event,
         result,
         gates,
+        outputs,
     })];
     if !gates.is_empty() {
         steps.push(Step::Await);
     }
     steps
+}
+
+/// A built-in tool under a policy, in a cloud environment.
+pub(super) fn once(name: &str, input: Value, result: &str, policy: &str) -> Use {
+    let gates: &[&str] = match policy {
+        "always_ask" => &["user.tool_confirmation"],
+        _ => &[],
+    };
+    Use {
+        event: built_in(name, input, policy),
+        result: result.to_owned(),
+        gates,
+        outputs: Vec::new(),
+    }
 }
 
 fn built_in(name: &str, input: Value, policy: &str) -> Value {

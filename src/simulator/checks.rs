@@ -5,7 +5,8 @@ use hyper::HeaderMap;
 use serde_json::json;
 
 use super::answer::{Answer, Refusal};
-use super::route::Route;
+use super::page::Query;
+use super::route::Beta;
 
 /// What deleting an agent wants, and wants alone.
 const OLDER_BETA: &str = "agent-api-2026-03-01";
@@ -13,11 +14,12 @@ const OLDER_BETA: &str = "agent-api-2026-03-01";
 /// Key, beta header and version, in this order.
 pub(super) fn headers(
     headers: &HeaderMap,
-    route: &Route,
+    beta: Beta,
+    query: &Query,
     key: Option<&str>,
 ) -> Result<(), Refusal> {
     check_key(headers, key)?;
-    check_beta(headers, route)?;
+    check_beta(headers, beta, query)?;
     match header(headers, "anthropic-version") {
         "2023-06-01" | "2026-10-21" => Ok(()),
         "" => Err(Refusal::invalid("anthropic-version: header is required")),
@@ -45,7 +47,7 @@ fn check_key(headers: &HeaderMap, key: Option<&str>) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn check_beta(headers: &HeaderMap, route: &Route) -> Result<(), Refusal> {
+fn check_beta(headers: &HeaderMap, beta: Beta, query: &Query) -> Result<(), Refusal> {
     let lines = headers
         .get_all("anthropic-beta")
         .iter()
@@ -55,14 +57,18 @@ fn check_beta(headers: &HeaderMap, route: &Route) -> Result<(), Refusal> {
         .map(str::trim)
         .collect();
     let has = |prefix: &str| betas.iter().any(|beta| beta.starts_with(prefix));
-    let wanted = match route {
-        Route::Older(_) => OLDER_BETA,
-        _ => "managed-agents-",
+    let agents = has("managed-agents-");
+    let enough = match beta {
+        Beta::Agents => agents,
+        Beta::Older => has(OLDER_BETA),
+        Beta::Memory => agents || has("agent-memory-"),
+        // Only a session's files belong to both APIs.
+        Beta::Files => has("files-api-") && (agents || query.one("scope_id").is_none()),
     };
-    if !has(wanted) {
+    if !enough {
         return Err(Refusal::of_status(404, "not found"));
     }
-    if wanted == OLDER_BETA && betas.len() > 1 {
+    if matches!(beta, Beta::Older) && betas.len() > 1 {
         let why = format!("anthropic-beta: {OLDER_BETA} cannot be combined with other values");
         return Err(Refusal::invalid(why));
     }
@@ -70,13 +76,10 @@ fn check_beta(headers: &HeaderMap, route: &Route) -> Result<(), Refusal> {
 }
 
 /// The body as JSON; a missing one counts as an empty object.
-pub(super) fn json(body: Option<Bytes>) -> Answer {
-    let body = body.ok_or_else(|| {
-        Refusal::of_status(413, "Request exceeds the maximum allowed number of bytes.")
-    })?;
+pub(super) fn json(body: &Bytes) -> Answer {
     if body.is_empty() {
         return Ok(json!({}));
     }
-    serde_json::from_slice(&body)
+    serde_json::from_slice(body)
         .map_err(|error| Refusal::invalid(format!("The request body is not valid JSON: {error}")))
 }

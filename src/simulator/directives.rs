@@ -1,7 +1,7 @@
 //! The bracketed words in a message that choose a script; words nobody knows are left alone.
 
 /// Every directive there is, in the order of the help text.
-pub(super) const KNOWN: [&str; 25] = [
+pub(super) const KNOWN: [&str; 31] = [
     "work",
     "big",
     "seconds",
@@ -27,6 +27,12 @@ pub(super) const KNOWN: [&str; 25] = [
     "thinking",
     "silent",
     "two",
+    "deliver",
+    "deliver_hostile",
+    "delegate",
+    "outcome_fails",
+    "outcome_max",
+    "outcome_gap",
 ];
 
 /// The directives of one message.

@@ -1,11 +1,11 @@
 //! `/v1/environments`: the containers sessions run in.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::answer::{Answer, Refusal};
-use super::body::{Fields, Nulls, check_pairs};
-use super::json::{at, merge_metadata, set, text};
-use super::page::Page;
+use super::body::Fields;
+use super::json::{set, text};
+use super::shelf::{archived, new_metadata, patch_metadata};
 use super::stamp;
 use super::state::{Call, State};
 
@@ -16,47 +16,31 @@ pub(super) fn create(state: &mut State, call: &Call) -> Answer {
     let fields = Fields::of(&call.body, "", &FIELDS)?;
     let name = fields.need_text("name", 1..=256)?;
     free_name(state, name, "")?;
-    fields.metadata("metadata", Nulls::Refuse)?;
     let now = stamp::now();
     let environment = json!({
         "id": stamp::id("env"), "type": "environment", "name": name,
         "description": fields.text("description", 0..=2048)?,
         "config": config(&fields)?.unwrap_or_else(cloud),
-        "metadata": fields.get("metadata").cloned().unwrap_or_else(|| json!({})),
+        "metadata": new_metadata(&fields)?,
         "scope": fields.choice("scope", &["organization"])?.unwrap_or("organization"),
         "created_at": now, "updated_at": now, "archived_at": null,
     });
     let key = state.next();
-    state.environments.insert(key, environment.clone());
-    Ok(environment)
+    Ok(state.environments.put(key, environment))
 }
 
 pub(super) fn list(state: &mut State, call: &Call) -> Answer {
     call.query.only(&["limit", "page", "include_archived"])?;
-    let page = Page::read(&call.query, "desc", 20, 100)?;
-    let archived = call.query.flag("include_archived")?;
-    let kept = state
-        .environments
-        .iter()
-        .filter(|(_, one)| archived || at(one, "/archived_at").is_null());
-    Ok(page
-        .cut(kept.map(|(key, environment)| (*key, environment.clone())))
-        .one_way())
+    state.environments.list(call, |_| true)
 }
 
 pub(super) fn get(state: &mut State, call: &Call) -> Answer {
-    find(state, call.id(0)).map(|environment| environment.clone())
+    state.environments.get(call.id(0)).cloned()
 }
 
 pub(super) fn update(state: &mut State, call: &Call) -> Answer {
     let fields = Fields::of(&call.body, "", &FIELDS)?;
-    let mut environment = find(state, call.id(0))?.clone();
-    if !at(&environment, "/archived_at").is_null() {
-        return Err(Refusal::conflict(format!(
-            "Environment `{}` is archived and cannot be updated.",
-            call.id(0)
-        )));
-    }
+    let mut environment = state.environments.changeable(call.id(0))?.clone();
     if let Some(name) = fields.text("name", 1..=256)? {
         free_name(state, name, call.id(0))?;
         set(&mut environment, "name", name);
@@ -77,50 +61,22 @@ pub(super) fn update(state: &mut State, call: &Call) -> Answer {
         }
         set(&mut environment, "config", config);
     }
-    if let Some(patch) = fields.metadata("metadata", Nulls::Delete)? {
-        merge_metadata(&mut environment, patch);
-        check_pairs(
-            at(&environment, "/metadata")
-                .as_object()
-                .map_or(0, Map::len),
-        )
-        .map_err(|why| fields.wrong("metadata", &why))?;
-    }
-    set(&mut environment, "updated_at", stamp::now());
-    *find(state, call.id(0))? = environment.clone();
-    Ok(environment)
+    patch_metadata(&mut environment, &fields)?;
+    state.environments.replace(environment)
 }
 
 pub(super) fn archive(state: &mut State, call: &Call) -> Answer {
-    let environment = find(state, call.id(0))?;
-    if at(environment, "/archived_at").is_null() {
-        set(environment, "archived_at", stamp::now());
-    }
-    Ok(environment.clone())
+    state.environments.archive(call.id(0))
 }
 
 pub(super) fn delete(state: &mut State, call: &Call) -> Answer {
-    find(state, call.id(0))?;
-    state
-        .environments
-        .retain(|_, environment| text(environment, "/id") != call.id(0));
-    Ok(json!({"id": call.id(0), "type": "environment_deleted"}))
-}
-
-/// An environment, or 404.
-pub(super) fn find<'a>(state: &'a mut State, id: &str) -> Result<&'a mut Value, Refusal> {
-    let found = state
-        .environments
-        .values_mut()
-        .find(|environment| text(environment, "/id") == id);
-    found.ok_or_else(|| Refusal::unknown("Environment", id))
+    state.environments.remove(call.id(0), "environment_deleted")
 }
 
 fn free_name(state: &State, name: &str, own: &str) -> Result<(), Refusal> {
-    let taken = |one: &Value| {
-        text(one, "/name") == name && text(one, "/id") != own && at(one, "/archived_at").is_null()
-    };
-    if state.environments.values().any(taken) {
+    let taken =
+        |one: &Value| text(one, "/name") == name && text(one, "/id") != own && !archived(one);
+    if state.environments.iter().any(|(_, one)| taken(one)) {
         return Err(Refusal::conflict(format!(
             "An environment named `{name}` already exists."
         )));

@@ -5,10 +5,11 @@ use serde_json::{Value, json};
 use super::answer::{Answer, Refusal};
 use super::body::Fields;
 use super::json::{at, text};
+use super::log::Log;
 use super::page::Page;
 use super::session::{Phase, Session};
 use super::state::{Call, State};
-use super::{resources, sent, tools};
+use super::{sent, tools};
 
 const FILTERS: [&str; 8] = [
     "limit",
@@ -23,10 +24,14 @@ const FILTERS: [&str; 8] = [
 
 pub(super) fn list(state: &mut State, call: &Call) -> Answer {
     call.query.only(&FILTERS)?;
+    listed(&state.session(call.id(0))?.log, call)
+}
+
+/// The page of a log that a call asks for.
+pub(super) fn listed(log: &Log, call: &Call) -> Answer {
     let page = Page::read(&call.query, "asc", 1000, 1000)?;
     let (within, kinds) = (call.query.window()?, call.query.all("types[]"));
-    let session = state.session(call.id(0))?;
-    let listed = session.log.list(call.list_lag).filter(|(_, event)| {
+    let listed = log.list(call.list_lag).filter(|(_, event)| {
         (kinds.is_empty() || kinds.contains(&text(event, "/type")))
             && within(text(event, "/processed_at"))
     });
@@ -35,19 +40,18 @@ pub(super) fn list(state: &mut State, call: &Call) -> Answer {
     Ok(json!({"data": data, "next_page": leaf.next}))
 }
 
-/// The same log under the name of its one thread.
-pub(super) fn of_thread(state: &mut State, call: &Call) -> Answer {
-    resources::check_thread(state.session(call.id(0))?, call.id(1))?;
-    list(state, call)
-}
-
 pub(super) fn send(state: &mut State, call: &Call) -> Answer {
     let fields = Fields::of(&call.body, "", &["events"])?;
-    let session = state.session(call.id(0))?;
+    state.session(call.id(0))?;
     if fields.array("events", 100)?.is_empty() {
         return Err(fields.wrong("events", "Field required: at least one event"));
     }
-    let events = tools::each(&fields, "events", 100, sent::checked)?;
+    let events = tools::each(&fields, "events", 100, |value, path| {
+        let event = sent::checked(value, path)?;
+        sent::check_files(state, value)?;
+        Ok(event)
+    })?;
+    let session = state.session(call.id(0))?;
     if session.over() {
         let state = if session.phase() == Phase::Terminated {
             "terminated"
@@ -77,10 +81,10 @@ fn check_state(session: &Session, events: &[Value]) -> Result<(), Refusal> {
             "user.custom_tool_result" => "custom_tool_use_id",
             "user.interrupt" => {
                 let thread = text(event, "/session_thread_id");
-                if thread.is_empty() || thread == session.thread {
-                    continue;
+                if !thread.is_empty() {
+                    session.show_thread(thread)?;
                 }
-                return Err(Refusal::unknown("Thread", thread));
+                continue;
             }
             _ if session.capped() => {
                 return Err(Refusal::invalid(format!(
@@ -110,13 +114,21 @@ fn check_state(session: &Session, events: &[Value]) -> Result<(), Refusal> {
 }
 
 /// Takes events in; returns them as the API answers, and whether the agent must be started.
-pub(super) fn accept(session: &mut Session, events: Vec<Value>) -> (Vec<Value>, bool) {
-    for event in &events {
+pub(super) fn accept(session: &mut Session, mut events: Vec<Value>) -> (Vec<Value>, bool) {
+    for event in &mut events {
         let id = text(event, "/id").to_owned();
         match text(event, "/type") {
             "user.interrupt" => {
                 session.log.queue(event.clone());
-                if session.in_turn || session.phase() == Phase::Running {
+                let thread = text(event, "/session_thread_id");
+                if let Some(child) = session.child(thread) {
+                    child.log.queue(event.clone());
+                    child.interrupts.push(id);
+                    // A child that rests has nothing to stop; without a turn nobody else would say so.
+                    if !session.in_turn {
+                        session.stop_interrupted_threads();
+                    }
+                } else if session.in_turn || session.phase() == Phase::Running {
                     session.interrupts.push(id);
                 } else {
                     session.log.process(&id);
@@ -124,6 +136,7 @@ pub(super) fn accept(session: &mut Session, events: Vec<Value>) -> (Vec<Value>, 
             }
             "user.message" | "user.define_outcome" | "system.message" => enqueue(session, event),
             _ => {
+                session.route(event);
                 session.log.queue(event.clone());
                 session.resolve(event);
             }

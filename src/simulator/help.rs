@@ -24,7 +24,13 @@ Without one it quotes the message and the turn is over. Unknown words are left a
   [custom]          a custom tool call that waits for user.custom_tool_result
   [tool_result]     an allowed tool call that waits for user.tool_result, as in self-hosted environments
   [spurious]        what was just answered is announced once more as pending
+  [deliver N K]     N files result-1.txt … in the session's outputs (1 if N is missing), of K kB each (one line if K is missing)
+  [deliver_hostile] files whose names must not become paths as they are
+  [delegate N S]    N child threads (1 if N is missing) work side by side, about S seconds; a policy always_ask asks for them
   [outcome]         graded work: one verdict needs_revision, then satisfied; the same as user.define_outcome
+  [outcome_fails]   graded work whose verdict is failed
+  [outcome_max]     graded work that needs revision until max_iterations_reached
+  [outcome_gap S]   graded work; before each verdict the session is idle with end_turn for S seconds (1 if S is missing)
   [budget]          uses up the session's budget and pauses; raising or removing it resumes the turn
   [refuse]          ends with refusal and stop_details
   [retries]         is rescheduled, then ends with retries_exhausted
@@ -32,6 +38,7 @@ Without one it quotes the message and the turn is over. Unknown words are left a
   [retrying]        session.error, retrying, then success
   [terminate]       session.status_terminated
 
+What the agent writes to /mnt/session/outputs can be listed as files of the session one second after it is idle.
 Tools under the policy always_ask wait for user.tool_confirmation in every script. In a self-hosted environment
 built-in tools wait for user.tool_result. Each model request costs 3 cents. An outcome with max_iterations 1 ends
 with max_iterations_reached.

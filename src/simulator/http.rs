@@ -4,8 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use http_body_util::BodyExt;
+use bytes::Bytes;
 use hyper::Response;
 use hyper::body::Incoming;
 use hyper::http::request::Parts;
@@ -16,6 +15,8 @@ use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::answer::{Answer, Refusal};
+use super::carried::Carried;
+use super::content::Content;
 use super::faults::{Acting, Kind};
 use super::page::{Query, decode};
 use super::requests::Request;
@@ -24,9 +25,7 @@ use super::state::{Call, World};
 use super::stream::Feed;
 use super::struck::{Instead, Struck};
 use super::wire::{self, Body};
-use super::{checks, control, player, stamp, stream};
-
-const MOST_BYTES: usize = 32 << 20;
+use super::{checks, control, files, player, stamp, stream};
 
 /// Accepts connections until the simulator is dropped.
 pub(super) async fn listen(listener: TcpListener, world: Arc<World>) {
@@ -57,20 +56,22 @@ async fn converse(socket: TcpStream, world: Arc<World>) {
 enum Outcome {
     Answer(Answer),
     Stream(Feed),
+    /// A file, and of which kind it is.
+    File(Content, String),
 }
 
 /// One request from its first byte to its response; an error closes the connection without one.
 async fn serve(world: Arc<World>, request: hyper::Request<Incoming>) -> io::Result<Response<Body>> {
     let (parts, body) = request.into_parts();
-    let body = read(body).await?;
+    let body = Carried::read(&parts, body).await?;
     let (method, path) = (parts.method.as_str(), parts.uri.path());
     if let Some(path) = path.strip_prefix("/_simulator/") {
-        return control::answer(&world, method, path, &body.unwrap_or_default());
+        return control::answer(&world, method, path, &body.bytes());
     }
     let struck = {
         let mut state = world.state();
-        let bytes = body.clone().unwrap_or_default();
-        state.requests.keep(received(&parts, &bytes), bytes.len());
+        let (shown, bytes) = body.shown();
+        state.requests.keep(received(&parts, shown), bytes);
         state.faults.strike(method, path)
     };
     if let Some(instead) = struck.instead(Acting::Before) {
@@ -90,32 +91,18 @@ async fn serve(world: Arc<World>, request: hyper::Request<Incoming>) -> io::Resu
             &[],
             wire::endless(feed, &struck),
         ),
+        Outcome::File(content, kind) if !struck.has(&Kind::Garbage) => {
+            let size = content.size().to_string();
+            let body = wire::pieces(content.stream(), &struck);
+            respond(200, &kind, &[("content-length", &size)], body)
+        }
+        Outcome::File(..) => garbage(&struck),
         Outcome::Answer(answer) => answered(answer, method, &struck),
     }
 }
 
-/// The whole body, or nothing if it is too large; it is read to its end all the same, so that the answer arrives.
-async fn read(mut body: Incoming) -> io::Result<Option<Bytes>> {
-    let (mut kept, mut fits) = (BytesMut::new(), true);
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(io::Error::other)?;
-        if let Some(bytes) = frame.data_ref() {
-            fits &= kept.len() + bytes.len() <= MOST_BYTES;
-            if fits {
-                kept.extend_from_slice(bytes);
-            }
-        }
-    }
-    Ok(fits.then(|| kept.freeze()))
-}
-
-fn received(parts: &Parts, body: &Bytes) -> Request {
+fn received(parts: &Parts, body: Value) -> Request {
     let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
-    let body = match serde_json::from_slice(body) {
-        Ok(json) => json,
-        Err(_) if body.is_empty() => Value::Null,
-        Err(_) => Value::String(text(body)),
-    };
     Request {
         method: parts.method.to_string(),
         path: parts.uri.path().to_owned(),
@@ -130,7 +117,7 @@ fn received(parts: &Parts, body: &Bytes) -> Request {
 }
 
 /// Checks a request and carries it out.
-fn act(world: &Arc<World>, parts: &Parts, body: Option<Bytes>, struck: &Struck) -> Outcome {
+fn act(world: &Arc<World>, parts: &Parts, body: Carried, struck: &Struck) -> Outcome {
     match try_act(world, parts, body, struck) {
         Ok(outcome) => outcome,
         Err(refusal) => Outcome::Answer(Err(refusal)),
@@ -140,25 +127,34 @@ fn act(world: &Arc<World>, parts: &Parts, body: Option<Bytes>, struck: &Struck) 
 fn try_act(
     world: &Arc<World>,
     parts: &Parts,
-    body: Option<Bytes>,
+    body: Carried,
     struck: &Struck,
 ) -> Result<Outcome, Refusal> {
     let segments: Vec<&str> = parts.uri.path().split('/').skip(1).collect();
-    let (route, ids) = route::find(parts.method.as_str(), &segments)
+    let found = route::find(parts.method.as_str(), &segments)
         .ok_or_else(|| Refusal::of_status(404, "Not found"))?;
-    checks::headers(&parts.headers, &route, world.options.key.as_deref())?;
+    let query = Query::parse(parts.uri.query().unwrap_or_default());
+    let key = world.options.key.as_deref();
+    checks::headers(&parts.headers, found.beta, &query, key)?;
+    let (body, upload) = body.for_call()?;
     let call = Call {
-        ids: ids
+        ids: found
+            .ids
             .into_iter()
             .map(|id| decode(&id.replace('+', "%2B")))
             .collect(),
-        query: Query::parse(parts.uri.query().unwrap_or_default()),
-        body: checks::json(body)?,
+        query,
+        body,
+        upload,
         list_lag: struck.list_lag(),
     };
     let mut state = world.state();
-    let outcome = match route {
-        Route::Call(act) | Route::Older(act) => Outcome::Answer(act(&mut state, &call)),
+    let outcome = match found.route {
+        Route::Call(act) => Outcome::Answer(act(&mut state, &call)),
+        Route::Content => {
+            let (content, kind) = files::content(&state, &call)?;
+            Outcome::File(content, kind)
+        }
         Route::Stream => Outcome::Stream(stream::open(
             &mut state,
             &call,
@@ -176,13 +172,7 @@ fn try_act(
 
 fn answered(answer: Answer, method: &str, struck: &Struck) -> io::Result<Response<Body>> {
     if struck.has(&Kind::Garbage) {
-        let page = "<!doctype html><html><body><h1>It works!</h1></body></html>";
-        return respond(
-            200,
-            "text/html",
-            &[],
-            wire::whole(Bytes::from_static(page.as_bytes()), struck),
-        );
+        return garbage(struck);
     }
     match answer {
         Ok(mut body) => {
@@ -196,6 +186,11 @@ fn answered(answer: Answer, method: &str, struck: &Struck) -> io::Result<Respons
         }
         Err(refusal) => refused(&refusal, &[], struck),
     }
+}
+
+fn garbage(struck: &Struck) -> io::Result<Response<Body>> {
+    let page = Bytes::from_static(b"<!doctype html><html><body><h1>It works!</h1></body></html>");
+    respond(200, "text/html", &[], wire::whole(page, struck))
 }
 
 fn refused(

@@ -96,6 +96,11 @@ impl Log {
 
     /// Takes up a queued event: it gets its time and its place, and is streamed again.
     pub(super) fn process(&mut self, id: &str) {
+        self.process_at(id, &stamp::processed_at());
+    }
+
+    /// The same at a given time.
+    pub(super) fn process_at(&mut self, id: &str, time: &str) {
         let Some(place) = self
             .queued
             .iter()
@@ -104,7 +109,7 @@ impl Log {
             return;
         };
         let mut event = (*self.queued.remove(place).event).clone();
-        set(&mut event, "processed_at", stamp::processed_at());
+        set(&mut event, "processed_at", time);
         self.record(event);
     }
 

@@ -8,35 +8,56 @@ mod answer;
 mod body;
 mod budget;
 mod calls;
+mod carried;
 mod checks;
+mod content;
 mod control;
+mod credentials;
+mod cron;
+mod delegate;
+mod deployments;
 mod directives;
 mod environments;
 mod events;
 mod faults;
+mod files;
 mod frames;
 mod grading;
 mod help;
 mod http;
 mod json;
 mod log;
+mod memories;
+mod memory_stores;
+mod outputs;
 mod page;
+mod plan;
 mod player;
 mod requests;
 mod resources;
+mod roster;
 mod route;
+mod runs;
+mod saying;
+mod schedule;
 mod script;
+mod secrets;
 mod sent;
 mod session;
 mod session_agent;
 mod sessions;
+mod shelf;
 mod speech;
 mod stamp;
 mod state;
 mod stream;
 mod struck;
+mod thread;
+mod threads;
 mod tools;
 mod turn;
+mod upload;
+mod vaults;
 mod waiting;
 mod wire;
 
@@ -64,6 +85,8 @@ pub struct Options {
     pub pace: Duration,
     /// The pause between the heartbeats of a stream.
     pub heartbeat: Duration,
+    /// How long after a session is idle the files its agent wrote can be listed.
+    pub deliverables_after: Duration,
 }
 
 impl Default for Options {
@@ -73,6 +96,7 @@ impl Default for Options {
             key: None,
             pace: Duration::from_millis(20),
             heartbeat: Duration::from_secs(5),
+            deliverables_after: Duration::from_secs(1),
         }
     }
 }

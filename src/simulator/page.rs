@@ -180,6 +180,12 @@ impl Page {
         })
     }
 
+    /// The same page, of at most so many items.
+    pub(super) fn at_most(mut self, most: usize) -> Self {
+        self.limit = self.limit.min(most);
+        self
+    }
+
     /// Cuts the page out of a list in ascending order of its keys.
     pub(super) fn cut<'a, T: 'a>(
         &self,

@@ -6,11 +6,12 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::json::{at, items, set, text};
-use super::script::{self, Plan, Scene, Stop};
+use super::plan::{Plan, Stop};
+use super::script::{self, Scene};
 use super::session::{Phase, Session};
+use super::stamp;
 use super::state::World;
 use super::turn::{End, Turn};
-use super::{environments, stamp};
 
 /// Starts the agent of a session that has something to do.
 pub(super) fn start(world: &Arc<World>, id: String) {
@@ -43,7 +44,7 @@ async fn play(world: Arc<World>, id: String) {
 fn take(world: &World, id: &str) -> Option<(Value, Plan)> {
     let mut state = world.state();
     let environment = text(&state.sessions.get(id)?.object, "/environment_id").to_owned();
-    let environment = environments::find(&mut state, &environment).ok();
+    let environment = state.environments.get(&environment).ok();
     let self_hosted =
         environment.is_some_and(|environment| text(environment, "/config/type") == "self_hosted");
     let session = state.sessions.get_mut(id)?;
@@ -71,7 +72,7 @@ fn plan(session: &mut Session, event: &mut Value, self_hosted: bool) -> Plan {
     } else {
         words(event)
     };
-    if said.contains("[outcome]") && text(event, "/outcome_id").is_empty() {
+    if script::graded(&said) && text(event, "/outcome_id").is_empty() {
         set(event, "outcome_id", stamp::id("outc"));
         session.define_outcome(text(event, "/outcome_id"), &said);
     }
@@ -82,14 +83,33 @@ fn plan(session: &mut Session, event: &mut Value, self_hosted: bool) -> Plan {
         self_hosted,
         budgeted: session.cap().is_some(),
     };
-    if text(event, "/outcome_id").is_empty() {
-        return script::plan(&said, &scene);
+    let outcome = text(event, "/outcome_id");
+    if outcome.is_empty() {
+        return script::plan(&said, &scene, &attached(event));
     }
-    script::outcome(
-        &said,
-        at(event, "/max_iterations").as_u64().unwrap_or(3),
-        &scene,
-    )
+    if let Some(outcome) = session.outcome(outcome) {
+        set(outcome, "result", "running");
+    }
+    let most = at(event, "/max_iterations").as_u64();
+    script::outcome(&said, most.unwrap_or(3), &scene)
+}
+
+/// What a message brings along besides text, in words.
+fn attached(event: &Value) -> String {
+    let count = |kind: &str, plural: &str| {
+        let blocks = items(event, "/content").iter();
+        match blocks.filter(|block| text(block, "/type") == kind).count() {
+            0 => None,
+            1 => Some(format!("1 {kind}")),
+            many => Some(format!("{many} {plural}")),
+        }
+    };
+    let counts = [count("image", "images"), count("document", "documents")];
+    counts
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join(" and ")
 }
 
 /// The text blocks of a message.
@@ -119,6 +139,7 @@ fn finish(session: &mut Session, turn: &mut Turn<'_>, plan: &Plan, interrupted: 
     turn.end_request(session);
     match &plan.stop {
         _ if interrupted => {
+            session.stop_threads();
             turn.interrupt_outcome(session);
             session.idle(&script::end_turn());
         }

@@ -1,34 +1,20 @@
-//! `/v1/sessions/{id}/resources` and `…/threads`: what is mounted, and who works there.
+//! `/v1/sessions/{id}/resources`: what is mounted.
 
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Refusal};
 use super::body::Fields;
-use super::json::{at, items, set, text};
+use super::json::{items, set, text};
 use super::page::Page;
-use super::session::Session;
 use super::state::{Call, State};
-use super::{session_agent, stamp};
+use super::{memory_stores, stamp};
 
 /// A resource as sent with a session, checked, and as the API returns it: with an id, without its token.
-pub(super) fn mounted(value: &Value, path: &str) -> Answer {
+pub(super) fn checked(state: &State, value: &Value, path: &str) -> Answer {
     match text(value, "/type") {
         "github_repository" => repository(value, path),
-        "file" => file(value, path),
-        "memory_store" => {
-            let fields = Fields::of(
-                value,
-                path,
-                &["type", "memory_store_id", "access", "instructions"],
-            )?;
-            let id = fields.need_text("memory_store_id", 1..=256)?;
-            Ok(json!({
-                "type": "memory_store", "memory_store_id": id, "name": id, "description": "",
-                "access": fields.choice("access", &["read_write", "read_only"])?.unwrap_or("read_write"),
-                "instructions": fields.text("instructions", 0..=4096)?,
-                "mount_path": format!("/mnt/memory/{id}"),
-            }))
-        }
+        "file" => file(state, value, path),
+        "memory_store" => memory_stores::attached(state, value, path),
         kind => Err(Refusal::invalid(format!(
             "{path}.type: Input tag '{kind}' does not match any of the expected tags"
         ))),
@@ -83,19 +69,28 @@ fn check_checkout(value: &Value, path: &str) -> Result<(), Refusal> {
     checkout.need_text(key, 1..=256).map(|_| ())
 }
 
-fn file(value: &Value, path: &str) -> Answer {
+fn file(state: &State, value: &Value, path: &str) -> Answer {
     let fields = Fields::of(value, path, &["type", "file_id", "mount_path"])?;
     let source = fields.need_text("file_id", 1..=256)?;
+    state.files.check(source)?;
     let usual = || format!("/mnt/session/uploads/{source}");
     let place = fields
         .text("mount_path", 1..=1024)?
         .map_or_else(usual, str::to_owned);
     let now = stamp::now();
-    // The mounted file is a copy, so it has an id of its own.
     Ok(json!({
-        "id": stamp::id("sesrsc"), "type": "file", "file_id": stamp::id("file"), "mount_path": place,
+        "id": stamp::id("sesrsc"), "type": "file", "file_id": source, "mount_path": place,
         "created_at": now, "updated_at": now,
     }))
+}
+
+/// Mounts what was checked: a mounted file is a copy, so it has an id of its own.
+pub(super) fn mount(state: &mut State, mut resource: Value, session: &str) -> Answer {
+    if text(&resource, "/type") == "file" {
+        let copy = state.mount_file(text(&resource, "/file_id"), session)?;
+        set(&mut resource, "file_id", copy);
+    }
+    Ok(resource)
 }
 
 pub(super) fn list(state: &mut State, call: &Call) -> Answer {
@@ -122,13 +117,15 @@ pub(super) fn get(state: &mut State, call: &Call) -> Answer {
 }
 
 pub(super) fn add(state: &mut State, call: &Call) -> Answer {
-    let session = state.session(call.id(0))?;
+    state.session(call.id(0))?;
     if text(&call.body, "/type") != "file" {
         return Err(Refusal::invalid(
             "type: only files can be added to a session that exists",
         ));
     }
-    let resource = file(&call.body, "")?;
+    let resource = file(state, &call.body, "")?;
+    let resource = mount(state, resource, call.id(0))?;
+    let session = state.session(call.id(0))?;
     if let Some(resources) = session
         .object
         .get_mut("resources")
@@ -139,8 +136,29 @@ pub(super) fn add(state: &mut State, call: &Call) -> Answer {
     Ok(resource)
 }
 
+/// A repository's token can be renewed; nobody sees it in either state.
+pub(super) fn update(state: &mut State, call: &Call) -> Answer {
+    let fields = Fields::of(&call.body, "", &["authorization_token"])?;
+    fields.need_text("authorization_token", 1..=4096)?;
+    if text(&get(state, call)?, "/type") != "github_repository" {
+        let why = "Only the token of a repository can be changed";
+        return Err(Refusal::invalid(why));
+    }
+    let session = state.session(call.id(0))?;
+    let resources = session
+        .object
+        .get_mut("resources")
+        .and_then(Value::as_array_mut);
+    let mut resources = resources.into_iter().flatten();
+    let found = resources.find(|resource| text(resource, "/id") == call.id(1));
+    let resource = found.ok_or_else(|| Refusal::unknown("Resource", call.id(1)))?;
+    set(resource, "updated_at", stamp::now());
+    Ok(resource.clone())
+}
+
 pub(super) fn remove(state: &mut State, call: &Call) -> Answer {
-    get(state, call)?;
+    let resource = get(state, call)?;
+    state.forget_file(text(&resource, "/file_id"));
     if let Some(resources) = state
         .session(call.id(0))?
         .object
@@ -150,39 +168,4 @@ pub(super) fn remove(state: &mut State, call: &Call) -> Answer {
         resources.retain(|resource| text(resource, "/id") != call.id(1));
     }
     Ok(json!({"id": call.id(1), "type": "session_resource_deleted"}))
-}
-
-pub(super) fn threads(state: &mut State, call: &Call) -> Answer {
-    call.query.only(&["limit", "page", "statuses[]"])?;
-    let page = Page::read(&call.query, "asc", 100, 100)?;
-    let thread = thread_of(state.session(call.id(0))?);
-    Ok(page.cut([(0, thread)].into_iter()).one_way())
-}
-
-pub(super) fn thread(state: &mut State, call: &Call) -> Answer {
-    let session = state.session(call.id(0))?;
-    check_thread(session, call.id(1))?;
-    Ok(thread_of(session))
-}
-
-/// Refuses any thread but the primary one.
-pub(super) fn check_thread(session: &Session, id: &str) -> Result<(), Refusal> {
-    if session.thread == id {
-        Ok(())
-    } else {
-        Err(Refusal::unknown("Thread", id))
-    }
-}
-
-fn thread_of(session: &Session) -> Value {
-    let object = &session.object;
-    let mut thread = json!({
-        "id": session.thread, "type": "session_thread", "session_id": at(object, "/id"),
-        "agent": session_agent::snapshot_alone(at(object, "/agent")), "parent_thread_id": null, "workflow_run_id": null,
-        "status": session.status(), "created_at": at(object, "/created_at"), "updated_at": at(object, "/updated_at"),
-        "archived_at": null, "usage": session.usage(),
-    });
-    let shown = session.show();
-    set(&mut thread, "stats", at(&shown, "/stats").clone());
-    thread
 }

@@ -6,98 +6,9 @@ use serde_json::{Value, json};
 
 use super::calls::{call, chore, gates};
 use super::directives::Directives;
-use super::json::text;
+use super::outputs;
+use super::plan::{Cost, Plan, Step, Stop};
 use super::speech::{filler, quote, reply};
-
-/// One step of a turn.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Step {
-    /// A model request begins; with the budget used up the agent pauses here.
-    Request,
-    /// The model request ends and costs something.
-    Answered(Cost),
-    /// Thinking.
-    Think,
-    /// A message as it stands.
-    Say(String),
-    /// The last message; what was denied and what the client answered is added to it.
-    Conclude(String),
-    /// A tool call; a gated one is carried out after the next `Await`.
-    Use(Use),
-    /// Waits until every gated call was answered.
-    Await,
-    /// Any other event, as it stands.
-    Event(Value),
-    /// Nothing for a while.
-    Quiet(Duration),
-    /// The platform starts the session again.
-    Reschedule,
-    /// A round of grading.
-    Evaluate {
-        /// 0 for the first.
-        iteration: u64,
-        /// The verdict.
-        result: &'static str,
-    },
-}
-
-/// What a model request costs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cost {
-    /// A few cents.
-    Usual,
-    /// All that is left of the budget.
-    Rest,
-    /// Nothing: it failed.
-    Failed,
-}
-
-/// A tool call.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Use {
-    /// Its event, without id and time.
-    pub(super) event: Value,
-    /// What the tool returns when the agent runs it.
-    pub(super) result: String,
-    /// The types of events the client must answer with, one after the other.
-    pub(super) gates: &'static [&'static str],
-}
-
-/// How a turn ends.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Stop {
-    /// Idle: `stop_reason` and, for a refusal, `stop_details`.
-    Idle(Value),
-    /// The session is over.
-    Terminated,
-}
-
-/// A whole turn.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Plan {
-    pub(super) steps: Vec<Step>,
-    pub(super) stop: Stop,
-    /// How long the steps take altogether.
-    pub(super) lasts: Duration,
-    /// Messages that arrive meanwhile are answered in the same turn.
-    pub(super) batch: bool,
-    /// How long after the idle event the last message appears.
-    pub(super) late: Option<Duration>,
-    /// What was just answered is asked for once more.
-    pub(super) spurious: bool,
-}
-
-impl Plan {
-    /// How often the agent pauses in it.
-    pub(super) fn pauses(&self) -> usize {
-        let of = |step: &Step| match step {
-            Step::Use(call) if call.gates.is_empty() => 2,
-            Step::Evaluate { .. } => 3,
-            _ => 1,
-        };
-        self.steps.iter().map(of).sum()
-    }
-}
 
 /// What a script needs to know about its session.
 pub(super) struct Scene<'a> {
@@ -109,8 +20,15 @@ pub(super) struct Scene<'a> {
     pub(super) budgeted: bool,
 }
 
-/// The turn a message asks for.
-pub(super) fn plan(text: &str, scene: &Scene<'_>) -> Plan {
+/// Whether a message asks for graded work.
+pub(super) fn graded(text: &str) -> bool {
+    let asked = Directives::read(text);
+    let words = ["outcome", "outcome_fails", "outcome_max", "outcome_gap"];
+    words.iter().any(|word| asked.has(word))
+}
+
+/// The turn a message asks for, with what is attached to it in words.
+pub(super) fn plan(text: &str, scene: &Scene<'_>, attached: &str) -> Plan {
     let asked = Directives::read(text);
     let mut steps = vec![Step::Request, Step::Think];
     if asked.has("thinking") {
@@ -124,33 +42,26 @@ pub(super) fn plan(text: &str, scene: &Scene<'_>) -> Plan {
     let stop = ending(&asked, &mut steps);
     if !stop.is_failure() {
         if !asked.has("silent") {
-            steps.push(Step::Conclude(reply(text, &asked, scene.turn)));
+            steps.push(Step::Conclude(reply(text, &asked, scene.turn, attached)));
         }
         steps.push(Step::Answered(Cost::Usual));
     }
     timed(&asked, steps, stop)
 }
 
-/// The turn of an outcome: work, a verdict that asks for more, work, a verdict that is final.
+/// The turn of an outcome: work and a verdict, as often as it takes, and a last message.
 pub(super) fn outcome(text: &str, most: u64, scene: &Scene<'_>) -> Plan {
     let asked = Directives::read(text);
     let mut steps = Vec::new();
-    let last = most.clamp(1, 2) - 1;
-    for iteration in 0..=last {
+    for (iteration, result) in (0..).zip(verdicts(&asked, most)) {
         steps.extend([Step::Request, Step::Think]);
         steps.extend(work(&asked, scene));
-        steps.extend(call(
-            "write",
-            json!({"file_path": "/mnt/session/outputs/result.md", "content": "Simulated"}),
-            "written",
-            scene,
-        ));
+        steps.extend(outputs::result(scene));
         steps.push(Step::Answered(Cost::Usual));
-        let result = match (iteration == last, most) {
-            (false, _) => "needs_revision",
-            (true, 1) => "max_iterations_reached",
-            (true, _) => "satisfied",
-        };
+        if asked.has("outcome_gap") {
+            let seconds = asked.number("outcome_gap", 0).unwrap_or(1.0);
+            steps.push(Step::Gap(Duration::from_secs_f64(seconds)));
+        }
         steps.push(Step::Evaluate { iteration, result });
     }
     let said = format!(
@@ -164,6 +75,20 @@ pub(super) fn outcome(text: &str, most: u64, scene: &Scene<'_>) -> Plan {
         Step::Answered(Cost::Usual),
     ]);
     timed(&asked, steps, Stop::Idle(end_turn()))
+}
+
+/// What the grader finds, round by round.
+fn verdicts(asked: &Directives, most: u64) -> Vec<&'static str> {
+    let rounds = usize::try_from(most.clamp(1, 20)).unwrap_or(1);
+    if asked.has("outcome_fails") {
+        return vec!["failed"];
+    }
+    if asked.has("outcome_max") || rounds == 1 {
+        let mut found = vec!["needs_revision"; rounds - 1];
+        found.push("max_iterations_reached");
+        return found;
+    }
+    vec!["needs_revision", "satisfied"]
 }
 
 fn timed(asked: &Directives, mut steps: Vec<Step>, stop: Stop) -> Plan {
@@ -188,17 +113,6 @@ fn timed(asked: &Directives, mut steps: Vec<Step>, stop: Stop) -> Plan {
 /// The stop of a turn that went well.
 pub(super) fn end_turn() -> Value {
     json!({"stop_reason": {"type": "end_turn"}})
-}
-
-impl Stop {
-    /// Whether the turn ends without an answer.
-    fn is_failure(&self) -> bool {
-        let reasons = ["refusal", "retries_exhausted"];
-        match self {
-            Self::Idle(stop) => reasons.contains(&text(stop, "/stop_reason/type")),
-            Self::Terminated => true,
-        }
-    }
 }
 
 /// Tool calls and other events that need nobody's answer, unless the agent's policies ask.
@@ -230,6 +144,13 @@ fn work(asked: &Directives, scene: &Scene<'_>) -> Vec<Step> {
             &filler("Simulated output.", kilobytes),
             scene,
         ));
+    }
+    steps.extend(outputs::deliveries(asked, scene));
+    if asked.has("delegate") {
+        steps.push(Step::Delegate {
+            count: asked.count("delegate", 1, 20),
+            time: Duration::from_secs_f64(asked.number("delegate", 1).unwrap_or(0.0)),
+        });
     }
     if asked.has("unknown") {
         steps.extend(unknown_events());
@@ -290,6 +211,7 @@ fn unknown_events() -> [Step; 3] {
 
 #[cfg(test)]
 mod tests {
+    use super::super::plan::Use;
     use super::*;
 
     fn played(words: &str) -> Plan {
@@ -302,6 +224,7 @@ mod tests {
                 self_hosted: false,
                 budgeted: true,
             },
+            "",
         )
     }
 
@@ -378,7 +301,7 @@ mod tests {
             self_hosted: false,
             budgeted: false,
         };
-        let plan = plan("[work 3] [budget]", &scene);
+        let plan = plan("[work 3] [budget]", &scene, "");
         let gates: Vec<bool> = calls(&plan)
             .iter()
             .map(|call| !call.gates.is_empty())
@@ -396,11 +319,17 @@ mod tests {
             self_hosted: false,
             budgeted: false,
         };
-        for (most, wanted) in [
-            (1, vec!["max_iterations_reached"]),
-            (3, vec!["needs_revision", "satisfied"]),
+        for (words, most, wanted) in [
+            ("a report", 1, vec!["max_iterations_reached"]),
+            ("a report", 3, vec!["needs_revision", "satisfied"]),
+            ("[outcome_fails]", 3, vec!["failed"]),
+            (
+                "[outcome_max]",
+                3,
+                vec!["needs_revision", "needs_revision", "max_iterations_reached"],
+            ),
         ] {
-            let plan = outcome("a report", most, &scene);
+            let plan = outcome(words, most, &scene);
             let verdicts = plan.steps.iter().filter_map(|step| match step {
                 Step::Evaluate { result, .. } => Some(*result),
                 _ => None,

@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, Refusal};
 use super::body::Fields;
-use super::json::{set, text};
+use super::json::{at, items, set, text};
 use super::stamp;
+use super::state::State;
 
 const KINDS: [&str; 7] = [
     "user.message",
@@ -17,14 +18,31 @@ const KINDS: [&str; 7] = [
     "system.message",
 ];
 
-/// One of a session's initial events.
-pub(super) fn initial(value: &Value, path: &str) -> Answer {
-    if !matches!(text(value, "/type"), "user.message" | "user.define_outcome") {
+/// What a session may begin with.
+pub(super) const OF_SESSIONS: [&str; 2] = ["user.message", "user.define_outcome"];
+/// What a deployment's sessions may begin with.
+pub(super) const OF_DEPLOYMENTS: [&str; 3] =
+    ["user.message", "user.define_outcome", "system.message"];
+
+/// One of a session's initial events, of one of these kinds.
+pub(super) fn initial(value: &Value, path: &str, kinds: &[&str]) -> Answer {
+    if !kinds.contains(&text(value, "/type")) {
         return Err(Refusal::invalid(format!(
-            "{path}.type: initial events are user.message or user.define_outcome"
+            "{path}.type: initial events are one of: {}",
+            kinds.join(", ")
         )));
     }
     checked(value, path)
+}
+
+/// Refuses an event that refers to a file which is not there.
+pub(super) fn check_files(state: &State, event: &Value) -> Result<(), Refusal> {
+    let blocks = items(event, "/content").iter();
+    let sources = blocks.map(|block| at(block, "/source"));
+    sources
+        .chain([at(event, "/rubric")])
+        .filter(|source| text(source, "/type") == "file")
+        .try_for_each(|source| state.files.check(text(source, "/file_id")))
 }
 
 /// An event as sent, checked, and as the API keeps it: with an id and no time yet.
@@ -161,10 +179,13 @@ fn source(block: &Value, path: &str) -> Result<(), Refusal> {
     };
     let fields = Fields::of(block, path, allowed)?;
     let source = fields.need("source")?;
-    let keys: &[&str] = match text(source, "/type") {
-        "base64" | "text" => &["type", "media_type", "data"],
-        "url" => &["type", "url"],
-        "file" => &["type", "file_id"],
+    let keys: &[&str] = match (text(source, "/type"), text(block, "/type")) {
+        ("base64", _) | ("text", "document") => &["type", "media_type", "data"],
+        ("url", _) => &["type", "url"],
+        ("file", _) => &["type", "file_id"],
+        (_, "image") => {
+            return Err(fields.wrong("source.type", "Input should be base64, url or file"));
+        }
         _ => return Err(fields.wrong("source.type", "Input should be base64, text, url or file")),
     };
     let source = Fields::of(source, &fields.path("source"), keys)?;

@@ -7,12 +7,16 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
+use super::files::Settled;
 use super::json::{at, items, set, text};
 use super::log::Log;
 use super::stamp;
+use super::thread::Thread;
 
 /// A status read right after sending can still say `idle`; the real service is no quicker.
 const RUNNING_SHOWS_AFTER: Duration = Duration::from_millis(10);
+const INPUT_TOKENS: u64 = 1200;
+const OUTPUT_TOKENS: u64 = 150;
 /// After the idle event the status still says `running` for a moment.
 const IDLE_SHOWS_AFTER: Duration = Duration::from_millis(50);
 
@@ -23,6 +27,8 @@ pub(super) struct Session {
     pub(super) object: Value,
     pub(super) thread: String,
     pub(super) log: Log,
+    /// The threads the agent handed work to.
+    pub(super) children: Vec<Thread>,
     /// Accepted events the agent has not taken up yet.
     pub(super) queue: VecDeque<Value>,
     /// What the agent waits for.
@@ -38,6 +44,8 @@ pub(super) struct Session {
     /// Whether a turn has begun that is not over, be it paused.
     pub(super) in_turn: bool,
     pub(super) turns: u64,
+    /// Set at the next idle event; the files written until then wait for it.
+    pub(super) settled: Settled,
     pub(super) usage: Usage,
     phase: Phase,
     before: Phase,
@@ -61,6 +69,28 @@ pub(super) struct Usage {
     pub(super) cents: u64,
     pub(super) input_tokens: u64,
     pub(super) output_tokens: u64,
+}
+
+impl Usage {
+    /// The usage as the API returns it.
+    pub(super) fn show(&self, active_seconds: f64) -> Value {
+        json!({
+            "input_tokens": self.input_tokens,
+            "output_tokens": self.output_tokens,
+            "cache_read_input_tokens": 0,
+            "cache_creation": {"ephemeral_1h_input_tokens": 0, "ephemeral_5m_input_tokens": 0},
+            "server_tool_use": {"web_fetch_requests": 0, "web_search_requests": 0},
+            "active_seconds": active_seconds,
+            "list_cost": {"amount": self.cents.to_string(), "currency": "USD"},
+        })
+    }
+
+    /// Adds one model request.
+    pub(super) fn add(&mut self, cents: u64) {
+        self.cents += cents;
+        self.input_tokens += INPUT_TOKENS;
+        self.output_tokens += OUTPUT_TOKENS;
+    }
 }
 
 /// Where the session stands.
@@ -91,6 +121,7 @@ impl Session {
             object,
             thread: stamp::id("sthr"),
             log: Log::default(),
+            children: Vec::new(),
             queue: VecDeque::new(),
             pending: Vec::new(),
             answers: VecDeque::new(),
@@ -99,6 +130,7 @@ impl Session {
             playing: false,
             in_turn: false,
             turns: 0,
+            settled: Settled::default(),
             usage: Usage::default(),
             phase: Phase::Idle,
             before: Phase::Idle,
@@ -154,6 +186,12 @@ impl Session {
         self.thread_status("session.thread_status_running", json!({}));
     }
 
+    /// Announces that the session goes on while its primary thread still rests.
+    pub(super) fn go_on(&mut self) {
+        self.enter(Phase::Running);
+        self.log.record(json!({"type": "session.status_running"}));
+    }
+
     /// Announces that the platform starts again after an error.
     pub(super) fn reschedule(&mut self) {
         self.enter(Phase::Rescheduling);
@@ -165,6 +203,7 @@ impl Session {
     /// Announces that the session is over for good.
     pub(super) fn terminate(&mut self) {
         self.enter(Phase::Terminated);
+        self.settle();
         self.thread_status("session.thread_status_terminated", json!({}));
         self.log
             .record(json!({"type": "session.status_terminated"}));
@@ -173,6 +212,7 @@ impl Session {
     /// Announces that the agent stopped. `stop` holds `stop_reason` and, for a refusal, `stop_details`.
     pub(super) fn idle(&mut self, stop: &Value) {
         self.enter(Phase::Idle);
+        self.settle();
         self.thread_status("session.thread_status_idle", stop.clone());
         let usage = self.usage();
         let budget = at(&self.object, "/budget");
@@ -181,6 +221,10 @@ impl Session {
         let mut event = stop.clone();
         set(&mut event, "type", "session.status_idle");
         self.log.record(event);
+    }
+
+    fn settle(&mut self) {
+        std::mem::take(&mut self.settled).settle();
     }
 
     /// Takes a confirmation or result in: what it answers is no longer pending, or waits for the next kind of answer.
@@ -216,17 +260,6 @@ impl Session {
         self.idle(&stop);
     }
 
-    fn thread_status(&mut self, kind: &str, mut event: Value) {
-        set(&mut event, "type", kind);
-        set(&mut event, "session_thread_id", self.thread.as_str());
-        set(
-            &mut event,
-            "agent_name",
-            at(&self.object, "/agent/name").clone(),
-        );
-        self.log.record(event);
-    }
-
     /// The budget in cents, if there is one.
     pub(super) fn cap(&self) -> Option<u64> {
         text(&self.object, "/budget/max_list_cost/amount")
@@ -237,25 +270,6 @@ impl Session {
     /// Whether the budget is used up.
     pub(super) fn capped(&self) -> bool {
         self.cap().is_some_and(|cap| self.usage.cents >= cap)
-    }
-
-    /// The state of an outcome, for change.
-    pub(super) fn outcome(&mut self, id: &str) -> Option<&mut Value> {
-        let outcomes = self.object.get_mut("outcome_evaluations")?.as_array_mut()?;
-        outcomes
-            .iter_mut()
-            .find(|outcome| text(outcome, "/outcome_id") == id)
-    }
-
-    /// Remembers an outcome that work begins for.
-    pub(super) fn define_outcome(&mut self, id: &str, description: &str) {
-        let outcome = json!({
-            "type": "outcome_evaluation", "outcome_id": id, "description": description,
-            "iteration": 0, "result": "pending", "explanation": null, "completed_at": null,
-        });
-        if let Some(Value::Array(outcomes)) = self.object.get_mut("outcome_evaluations") {
-            outcomes.push(outcome);
-        }
     }
 
     /// Whether one of its resources is this memory store.
@@ -277,15 +291,7 @@ impl Session {
 
     /// Usage so far, as in the session and in `session.usage`.
     pub(super) fn usage(&self) -> Value {
-        json!({
-            "input_tokens": self.usage.input_tokens,
-            "output_tokens": self.usage.output_tokens,
-            "cache_read_input_tokens": 0,
-            "cache_creation": {"ephemeral_1h_input_tokens": 0, "ephemeral_5m_input_tokens": 0},
-            "server_tool_use": {"web_fetch_requests": 0, "web_search_requests": 0},
-            "active_seconds": self.active_seconds(),
-            "list_cost": {"amount": self.usage.cents.to_string(), "currency": "USD"},
-        })
+        self.usage.show(self.active_seconds())
     }
 
     /// The session as the API returns it.
@@ -301,6 +307,14 @@ impl Session {
         );
         shown
     }
+}
+
+/// What every model request uses.
+pub(super) fn model_usage() -> Value {
+    json!({
+        "input_tokens": INPUT_TOKENS, "output_tokens": OUTPUT_TOKENS, "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": 0, "speed": "standard",
+    })
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::json::{at, merge_metadata, set, text};
 use super::page::{Page, Query};
 use super::session::{Phase, Session};
 use super::state::{Call, State};
-use super::{budget, environments, events, resources, sent, session_agent, stamp, tools};
+use super::{budget, events, resources, sent, session_agent, stamp, tools, vaults};
 
 const FIELDS: [&str; 8] = [
     "agent",
@@ -20,7 +20,11 @@ const FIELDS: [&str; 8] = [
     "vault_ids",
     "budget",
 ];
-const STATUSES: [&str; 4] = ["idle", "running", "rescheduling", "terminated"];
+/// A deployment may hand over as many.
+const MOST_VAULTS: usize = 50;
+const MOST_RESOURCES: usize = 500;
+/// What the status of a session or a thread may be.
+pub(super) const STATUSES: [&str; 4] = ["idle", "running", "rescheduling", "terminated"];
 const FILTERS: [&str; 13] = [
     "agent_id",
     "agent_version",
@@ -38,31 +42,48 @@ const FILTERS: [&str; 13] = [
 ];
 
 pub(super) fn create(state: &mut State, call: &Call) -> Answer {
-    let fields = Fields::of(&call.body, "", &FIELDS)?;
+    start(state, &call.body, None)
+}
+
+/// A new session, by a caller's request or by a deployment's run.
+pub(super) fn start(state: &mut State, body: &Value, deployment: Option<&str>) -> Answer {
+    let fields = Fields::of(body, "", &FIELDS)?;
     let agent = session_agent::resolved(state, fields.need("agent")?)?;
     let environment = fields.need_text("environment_id", 1..=256)?;
-    if !at(environments::find(state, environment)?, "/archived_at").is_null() {
-        return Err(fields.wrong(
-            "environment_id",
-            &format!("Environment `{environment}` is archived"),
-        ));
-    }
+    state.environments.usable(environment, "environment_id")?;
+    vaults::check_usable(state, &fields, MOST_VAULTS)?;
     fields.metadata("metadata", Nulls::Refuse)?;
     let budget = fields
         .get("budget")
         .map(|value| budget::checked(value, &agent))
         .transpose()?;
-    let first = tools::each(&fields, "initial_events", 50, sent::initial)?;
+    let kinds: &[&str] = match deployment {
+        Some(_) => &sent::OF_DEPLOYMENTS,
+        None => &sent::OF_SESSIONS,
+    };
+    let first = tools::each(&fields, "initial_events", 50, |value, path| {
+        let event = sent::initial(value, path, kinds)?;
+        sent::check_files(state, value)?;
+        Ok(event)
+    })?;
+    let resources = tools::each(&fields, "resources", MOST_RESOURCES, |value, path| {
+        resources::checked(state, value, path)
+    })?;
     let (now, id) = (stamp::now(), stamp::id("sesn"));
-    let object = json!({
+    let mut object = json!({
         "id": id, "type": "session", "agent": agent, "environment_id": environment,
         "title": fields.text("title", 0..=500)?,
         "metadata": fields.get("metadata").cloned().unwrap_or_else(|| json!({})),
-        "resources": tools::each(&fields, "resources", 100, resources::mounted)?,
-        "vault_ids": fields.texts("vault_ids", 20)?,
-        "budget": budget, "outcome_evaluations": [], "deployment_id": null,
+        "resources": [],
+        "vault_ids": fields.texts("vault_ids", MOST_VAULTS)?,
+        "budget": budget, "outcome_evaluations": [], "deployment_id": deployment,
         "created_at": now, "updated_at": now, "archived_at": null,
     });
+    let mounted: Result<Vec<Value>, Refusal> = resources
+        .into_iter()
+        .map(|resource| resources::mount(state, resource, &id))
+        .collect();
+    set(&mut object, "resources", mounted?);
     let mut session = Session::new(state.next(), object);
     if events::accept(&mut session, first).1 {
         state.woken.push(id.clone());

@@ -5,11 +5,14 @@ use std::time::Duration;
 use super::directives::Directives;
 
 /// The answer to a message.
-pub(super) fn reply(text: &str, asked: &Directives, turn: u64) -> String {
+pub(super) fn reply(text: &str, asked: &Directives, turn: u64, attached: &str) -> String {
     let mut said = format!(
         "Simulated answer (turn {turn}): you wrote \"{}\".",
         quote(text)
     );
+    if !attached.is_empty() {
+        said.push_str(&format!(" Attached: {attached}."));
+    }
     if asked.has("hostile") {
         said.push_str(HOSTILE);
     }

@@ -29,6 +29,11 @@ pub(super) fn now() -> String {
     Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
+/// A time to come, for `expires_at`.
+pub(super) fn later(wait: std::time::Duration) -> String {
+    (Utc::now() + wait).to_rfc3339_opts(SecondsFormat::Micros, true)
+}
+
 /// Now, for `processed_at`: sometimes only milliseconds, sometimes a little before its predecessor, as recorded.
 pub(super) fn processed_at() -> String {
     let mut time = Utc::now();

@@ -11,9 +11,12 @@ use tokio::sync::watch;
 use super::Options;
 use super::answer::Refusal;
 use super::faults::Faults;
+use super::files::Files;
 use super::page::Query;
 use super::requests::Requests;
 use super::session::Session;
+use super::shelf::Shelf;
+use super::upload::Upload;
 
 /// What the tasks of one simulator share.
 pub(super) struct World {
@@ -23,11 +26,17 @@ pub(super) struct World {
 }
 
 /// The resources, the faults and the requests.
-#[derive(Default)]
 pub(super) struct State {
     pub(super) agents: BTreeMap<u64, Vec<Value>>,
-    pub(super) environments: BTreeMap<u64, Value>,
+    pub(super) environments: Shelf,
     pub(super) sessions: HashMap<String, Session>,
+    pub(super) files: Files,
+    pub(super) vaults: Shelf,
+    pub(super) credentials: Shelf,
+    pub(super) memory_stores: Shelf,
+    pub(super) memories: Shelf,
+    pub(super) deployments: Shelf,
+    pub(super) runs: Shelf,
     pub(super) faults: Faults,
     pub(super) requests: Requests,
     /// Sessions in which a call gave the agent something to do; the server starts it after the call.
@@ -42,6 +51,8 @@ pub(super) struct Call {
     pub(super) ids: Vec<String>,
     pub(super) query: Query,
     pub(super) body: Value,
+    /// The form that came instead of a JSON body.
+    pub(super) upload: Option<Upload>,
     /// How much later than recorded events are listed to this call.
     pub(super) list_lag: Duration,
 }
@@ -56,9 +67,10 @@ impl Call {
 impl World {
     /// A new one; its tasks end when `closing` does.
     pub(super) fn new(options: Options, closing: watch::Receiver<()>) -> Arc<Self> {
+        let state = State::new(options.deliverables_after);
         Arc::new(Self {
             options,
-            state: Mutex::default(),
+            state: Mutex::new(state),
             closing,
         })
     }
@@ -86,6 +98,25 @@ impl World {
 }
 
 impl State {
+    fn new(deliverables_after: Duration) -> Self {
+        Self {
+            agents: BTreeMap::new(),
+            environments: Shelf::of("Environment"),
+            sessions: HashMap::new(),
+            files: Files::new(deliverables_after),
+            vaults: Shelf::of("Vault"),
+            credentials: Shelf::of("Credential"),
+            memory_stores: Shelf::of("Memory store"),
+            memories: Shelf::of("Memory"),
+            deployments: Shelf::of("Deployment"),
+            runs: Shelf::of("Deployment run"),
+            faults: Faults::default(),
+            requests: Requests::default(),
+            woken: Vec::new(),
+            sequence: 0,
+        }
+    }
+
     /// The next number of a resource; lists are ordered by it.
     pub(super) fn next(&mut self) -> u64 {
         self.sequence += 1;

@@ -12,7 +12,6 @@ use tokio::time::{Instant, sleep_until};
 use super::answer::Refusal;
 use super::faults::Kind;
 use super::frames::Frames;
-use super::resources;
 use super::state::{Call, State};
 use super::struck::Struck;
 
@@ -29,7 +28,7 @@ pub(super) struct Feed {
     ping_at: Instant,
 }
 
-/// Opens a stream of a session, or of its one thread.
+/// Opens a stream of a session, or of one of its threads.
 pub(super) fn open(
     state: &mut State,
     call: &Call,
@@ -47,12 +46,12 @@ pub(super) fn open(
         )));
     }
     let session = state.session(call.id(0))?;
-    if call.ids.len() > 1 {
-        resources::check_thread(session, call.id(1))?;
-    }
+    let log = match call.ids.as_slice() {
+        [_, thread] => session.log_of(thread)?,
+        _ => &mut session.log,
+    };
     let replays = struck.has(&Kind::Replay);
-    let listed = session
-        .log
+    let listed = log
         .list(Duration::ZERO)
         .filter(|_| replays)
         .map(|(_, event)| Arc::clone(event));
@@ -60,7 +59,7 @@ pub(super) fn open(
     let previews = previews.into_iter().map(str::to_owned).collect();
     Ok(Feed {
         replay,
-        pieces: Some(session.log.watch(previews)),
+        pieces: Some(log.watch(previews)),
         frames: Frames::new(struck),
         heartbeat,
         ping_at: Instant::now() + heartbeat,

@@ -1,6 +1,5 @@
 //! One turn of the scripted agent, step by step, with everything it may have to wait for.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,17 +7,13 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::json::text;
-use super::player::words;
-use super::script::{Cost, Plan, Step, Use};
-use super::session::{Pending, Session};
-use super::stamp;
+use super::plan::{Cost, Plan, Step, Use};
+use super::session::{Pending, Session, model_usage};
 use super::state::World;
 use super::waiting::result;
 
-const CENTS: u64 = 3;
-const INPUT_TOKENS: u64 = 1200;
-const OUTPUT_TOKENS: u64 = 150;
+/// What a model request costs.
+pub(super) const CENTS: u64 = 3;
 
 /// Why a turn ends before its last step.
 pub(super) enum End {
@@ -35,6 +30,8 @@ pub(super) struct Turn<'a> {
     pub(super) wake: Arc<Notify>,
     pub(super) gap: Duration,
     pub(super) outcome: &'a str,
+    /// The round of grading that has begun: the id of its start, and its number.
+    pub(super) evaluating: Option<(String, u64)>,
     /// The id of the model request that has begun and not ended.
     request: Option<String>,
     /// Calls that wait for the client's answer, with the ids of their events.
@@ -57,6 +54,7 @@ impl<'a> Turn<'a> {
                 .unwrap_or_default(),
             gap: world.options.pace.max(plan.lasts / pauses),
             outcome,
+            evaluating: None,
             request: None,
             gated: Vec::new(),
             notes: Vec::new(),
@@ -91,6 +89,8 @@ impl<'a> Turn<'a> {
                 self.rest(self.gap).await?;
                 self.act(|_, session| session.run())?;
             }
+            Step::Delegate { count, time } => self.delegate(*count, *time).await?,
+            Step::Gap(time) => self.pause_before_grading(*time).await?,
             Step::Evaluate { iteration, result } => self.evaluate(*iteration, result).await?,
         }
         Ok(())
@@ -114,7 +114,11 @@ impl<'a> Turn<'a> {
 
     /// Ends the turn if an interrupt came.
     pub(super) fn heed_interrupts(&mut self) -> Result<(), End> {
-        if self.act(|_, session| session.interrupts.is_empty())? {
+        let go_on = |_: &mut Self, session: &mut Session| {
+            session.stop_interrupted_threads();
+            session.interrupts.is_empty()
+        };
+        if self.act(go_on)? {
             Ok(())
         } else {
             Err(End::Interrupted)
@@ -160,7 +164,7 @@ impl<'a> Turn<'a> {
 
     /// A model request ends and is paid for.
     pub(super) fn pay(&mut self, session: &mut Session, cost: Cost) {
-        session.usage.cents += match cost {
+        let cents = match cost {
             Cost::Usual => CENTS,
             Cost::Rest => session
                 .cap()
@@ -168,103 +172,25 @@ impl<'a> Turn<'a> {
                 .saturating_sub(session.usage.cents),
             Cost::Failed => 0,
         };
-        self.close_request(session, cost);
+        self.close_request(session, cost, cents);
     }
 
     /// Ends a request that an interrupt left open.
     pub(super) fn end_request(&mut self, session: &mut Session) {
         if self.request.is_some() {
-            self.close_request(session, Cost::Usual);
+            self.close_request(session, Cost::Usual, 0);
         }
     }
 
-    fn close_request(&mut self, session: &mut Session, cost: Cost) {
+    fn close_request(&mut self, session: &mut Session, cost: Cost, cents: u64) {
         let Some(start) = self.request.take() else {
             return;
         };
-        session.usage.input_tokens += INPUT_TOKENS;
-        session.usage.output_tokens += OUTPUT_TOKENS;
+        session.usage.add(cents);
         session.log.record(json!({
             "type": "span.model_request_end", "model_request_start_id": start, "is_error": cost == Cost::Failed,
             "model_usage": model_usage(),
         }));
-    }
-
-    fn think(&mut self) -> Result<(), End> {
-        let id = stamp::id("sevt");
-        self.act(|_, session| {
-            if session.log.previewed("agent.thinking") {
-                let start =
-                    json!({"type": "event_start", "event": {"type": "agent.thinking", "id": id}});
-                session.log.preview("agent.thinking", start);
-            }
-            session
-                .log
-                .record(json!({"type": "agent.thinking", "id": id}));
-        })
-    }
-
-    /// A message: its preview for those who asked, then the event itself.
-    async fn say(&mut self, words: &str) -> Result<(), End> {
-        let id = stamp::id("sevt");
-        if self.act(|_, session| session.log.previewed("agent.message"))? {
-            self.preview(&id, words).await?;
-        }
-        self.record(message(&id, words)).map(|_| ())
-    }
-
-    async fn preview(&mut self, id: &str, words: &str) -> Result<(), End> {
-        let piece = |piece: Value| {
-            move |_: &mut Self, session: &mut Session| session.log.preview("agent.message", piece)
-        };
-        self.act(piece(
-            json!({"type": "event_start", "event": {"type": "agent.message", "id": id}}),
-        ))?;
-        // Previews may stop early; those of an enormous message do.
-        let letters: Vec<char> = words.chars().take(100_000).collect();
-        for part in letters.chunks(letters.len().div_ceil(4).max(1)) {
-            self.rest(self.gap / 4).await?;
-            let part: String = part.iter().collect();
-            let delta = json!({"type": "content_delta", "index": 0, "content": {"type": "text", "text": part}});
-            self.act(piece(
-                json!({"type": "event_delta", "event_id": id, "delta": delta}),
-            ))?;
-        }
-        Ok(())
-    }
-
-    /// The last message, after whatever else is to be answered in this turn.
-    async fn conclude(&mut self, words: &str, plan: &Plan) -> Result<(), End> {
-        if plan.batch {
-            self.act(Self::absorb)?;
-        }
-        let mut said = words.to_owned();
-        for note in self.notes.drain(..) {
-            said.push('\n');
-            said.push_str(&note);
-        }
-        match plan.late {
-            None => self.say(&said).await,
-            Some(_) => {
-                let late = message(&stamp::id("sevt"), &said);
-                self.late = Some(self.act(|_, session| session.log.record_hidden(late))?);
-                Ok(())
-            }
-        }
-    }
-
-    fn absorb(&mut self, session: &mut Session) {
-        let (messages, rest) = session
-            .queue
-            .drain(..)
-            .partition(|event| text(event, "/type") == "user.message");
-        session.queue = rest;
-        let messages: VecDeque<Value> = messages;
-        for message in messages {
-            session.log.process(text(&message, "/id"));
-            let said: String = words(&message).chars().take(200).collect();
-            self.notes.push(format!("Also answered: \"{said}\"."));
-        }
     }
 
     async fn call(&mut self, call: &Use) -> Result<(), End> {
@@ -276,18 +202,16 @@ impl<'a> Turn<'a> {
             return self.act(|_, session| session.pending.push(Pending { id, answers }));
         }
         self.rest(self.gap).await?;
-        self.record(result(&id, call, Ok(&call.result))).map(|_| ())
+        self.record(result(&id, call, Ok(&call.result)))?;
+        self.deliver(call);
+        Ok(())
     }
-}
 
-fn message(id: &str, words: &str) -> Value {
-    json!({"type": "agent.message", "id": id, "content": [{"type": "text", "text": words}]})
-}
-
-/// What every model request uses.
-pub(super) fn model_usage() -> Value {
-    json!({
-        "input_tokens": INPUT_TOKENS, "output_tokens": OUTPUT_TOKENS, "cache_creation_input_tokens": 0,
-        "cache_read_input_tokens": 0, "speed": "standard",
-    })
+    /// Puts what a call wrote among the session's files.
+    pub(super) fn deliver(&self, call: &Use) {
+        let mut state = self.world.state();
+        for output in &call.outputs {
+            state.deliver_file(self.id, output);
+        }
+    }
 }

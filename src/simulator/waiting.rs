@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::json::{items, set, text};
-use super::script::{Cost, Use};
+use super::plan::{Cost, Use};
 use super::session::Phase;
 use super::turn::{End, Turn};
 
@@ -31,7 +31,7 @@ impl Turn<'_> {
     }
 
     /// Takes answers until nothing is pending; returns the results of the tools that were allowed or denied.
-    async fn collect(
+    pub(super) async fn collect(
         &mut self,
         gated: &[(String, Use)],
         spurious: bool,
@@ -88,7 +88,11 @@ impl Turn<'_> {
         }
         if text(answer, "/result") == "allow" {
             // With another gate the client runs the tool itself and sends the result.
-            return (call.gates.len() == 1).then(|| result(id, call, Ok(&call.result)));
+            if call.gates.len() > 1 {
+                return None;
+            }
+            self.deliver(call);
+            return Some(result(id, call, Ok(&call.result)));
         }
         let why = text(answer, "/deny_message");
         self.notes

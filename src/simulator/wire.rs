@@ -22,17 +22,22 @@ pub(super) fn whole(bytes: Bytes, struck: &Struck) -> Body {
         None => Full::new(bytes)
             .map_err(|never| match never {})
             .boxed_unsync(),
-        Some(fate) => fated(once(async { bytes }).boxed(), fate),
+        Some(fate) => fated(once(async { Ok(bytes) }).boxed(), fate),
     }
 }
 
 /// A body that goes on.
 pub(super) fn endless(feed: Feed, struck: &Struck) -> Body {
     let bytes = unfold(feed, async |mut feed| {
-        feed.next().await.map(|bytes| (bytes, feed))
+        feed.next().await.map(|bytes| (Ok(bytes), feed))
     })
     .boxed();
     fated(bytes, Fate::of(struck).unwrap_or_default())
+}
+
+/// A body that is read piece by piece.
+pub(super) fn pieces(source: BoxStream<'static, io::Result<Bytes>>, struck: &Struck) -> Body {
+    fated(source, Fate::of(struck).unwrap_or_default())
 }
 
 /// What becomes of the bytes of a body.
@@ -63,7 +68,7 @@ impl Fate {
     async fn next(
         &mut self,
         rest: &mut Bytes,
-        source: &mut BoxStream<'static, Bytes>,
+        source: &mut BoxStream<'static, io::Result<Bytes>>,
     ) -> Option<io::Result<Bytes>> {
         match &self.stop {
             Some((0, Stop::Cut)) => {
@@ -75,7 +80,10 @@ impl Fate {
             _ => {}
         }
         while rest.is_empty() {
-            *rest = source.next().await?;
+            match source.next().await? {
+                Ok(bytes) => *rest = bytes,
+                Err(error) => return Some(Err(error)),
+            }
         }
         let mut most = rest.len();
         if self.trickle {
@@ -90,7 +98,7 @@ impl Fate {
     }
 }
 
-fn fated(source: BoxStream<'static, Bytes>, fate: Fate) -> Body {
+fn fated(source: BoxStream<'static, io::Result<Bytes>>, fate: Fate) -> Body {
     let frames = unfold(
         (source, fate, Bytes::new()),
         async |(mut source, mut fate, mut rest)| {

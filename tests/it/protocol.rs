@@ -360,6 +360,18 @@ async fn a_setting_that_makes_no_sense_ends_the_process_with_one_line_that_names
 }
 
 #[tokio::test]
+async fn a_misspelled_setting_is_ignored_but_not_in_silence() {
+    let rig = Rig::start().await.set("MANAGED_AGENTS_READONLY", "1");
+    let (code, _, stderr) = output(&rig, &[]).await;
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(
+        stderr.contains("did you mean MANAGED_AGENTS_READ_ONLY?"),
+        "{stderr}"
+    );
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+}
+
+#[tokio::test]
 async fn the_version_and_the_help_are_printed() {
     let rig = Rig::start().await;
     let (code, stdout, _) = output(&rig, &["--version"]).await;

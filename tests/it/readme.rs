@@ -92,3 +92,17 @@ fn every_setting_that_the_readme_names_is_read() {
         assert!(source.matches(&format!("\"{name}\"")).count() > 0, "{name}");
     }
 }
+
+#[tokio::test]
+async fn the_help_names_every_setting() {
+    let rig = Rig::start().await;
+    let output = rig.command().arg("--help").output().await.unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    for name in SETTINGS.iter().flat_map(Setting::each_name) {
+        assert!(help.contains(name), "{name}");
+    }
+    assert!(
+        help.contains("MANAGED_AGENTS_BUDGET_USD [default: 10]"),
+        "{help}"
+    );
+}

@@ -15,6 +15,8 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
+use crate::host::Host;
+
 /// The key the binary is given; it must never come out again.
 pub(crate) const KEY: &str = "sk-ant-canary-7f3a91";
 /// Most characters of one half of a result.
@@ -93,34 +95,48 @@ impl Rig {
 
     /// A new process and a client that greets it with `initialize`.
     pub(crate) async fn client(&self) -> Client {
-        self.client_of(self.command(), ClientLifecycleMode::Initialize)
+        self.client_of(
+            self.command(),
+            ClientLifecycleMode::Initialize,
+            Host::default(),
+        )
+        .await
+    }
+
+    /// A new process and a client whose host can ask its user, of either protocol.
+    pub(crate) async fn client_with(&self, host: &Host, lifecycle: ClientLifecycleMode) -> Client {
+        self.client_of(self.command(), lifecycle, host.clone())
             .await
     }
 
     /// A new process and a client of protocol 2026-07-28, which does not greet.
     pub(crate) async fn discovering_client(&self) -> Client {
-        let preferred_versions = vec![ProtocolVersion::V_2026_07_28];
-        let lifecycle = ClientLifecycleMode::Discover { preferred_versions };
-        self.client_of(self.command(), lifecycle).await
+        self.client_of(self.command(), discovering(), Host::default())
+            .await
     }
 
     /// A new process that reaches the simulator at another address.
     pub(crate) async fn client_through(&self, base_url: &str) -> Client {
         let mut command = self.command();
         command.env("ANTHROPIC_BASE_URL", base_url);
-        self.client_of(command, ClientLifecycleMode::Initialize)
+        self.client_of(command, ClientLifecycleMode::Initialize, Host::default())
             .await
     }
 
-    async fn client_of(&self, command: Command, lifecycle: ClientLifecycleMode) -> Client {
+    async fn client_of(
+        &self,
+        command: Command,
+        lifecycle: ClientLifecycleMode,
+        host: Host,
+    ) -> Client {
         let (process, stderr) = TokioChildProcess::builder(command)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let stderr = collect(stderr.unwrap());
         let running = match lifecycle {
-            ClientLifecycleMode::Initialize => ().serve(process).await.unwrap(),
-            other => ().serve_with_lifecycle(process, other).await.unwrap(),
+            ClientLifecycleMode::Initialize => host.serve(process).await.unwrap(),
+            other => host.serve_with_lifecycle(process, other).await.unwrap(),
         };
         let tools = running.list_all_tools().await.unwrap();
         let schemas = tools
@@ -210,6 +226,25 @@ impl Rig {
         serde_json::from_str(&text).unwrap()
     }
 
+    /// The id of a new file, uploaded by somebody else.
+    pub(crate) async fn upload(&self, name: &str, content: &str) -> String {
+        let head = format!("Content-Disposition: form-data; name=\"file\"; filename=\"{name}\"");
+        let request = self
+            .http
+            .post(format!("{}/v1/files", self.simulator.base_url()))
+            .header("x-api-key", KEY)
+            .header("anthropic-version", "2023-06-01")
+            .header("anthropic-beta", "files-api-2025-04-14")
+            .header("content-type", "multipart/form-data; boundary=frontier")
+            .header(OWN, "1")
+            .body(format!(
+                "--frontier\r\n{head}\r\n\r\n{content}\r\n--frontier--\r\n"
+            ));
+        let answer = timeout(PATIENCE, request.send()).await.unwrap().unwrap();
+        let text = answer.text().await.unwrap();
+        id(&serde_json::from_str(&text).unwrap())
+    }
+
     /// The whole record of a session, oldest first.
     pub(crate) async fn record(&self, session: &str) -> Vec<Value> {
         let mut events = Vec::new();
@@ -257,6 +292,12 @@ impl Rig {
         let environment = self.api("POST", "/v1/environments", environment).await;
         (id(&agent), id(&environment))
     }
+}
+
+/// Without a greeting, as protocol 2026-07-28 has it.
+pub(crate) fn discovering() -> ClientLifecycleMode {
+    let preferred_versions = vec![ProtocolVersion::V_2026_07_28];
+    ClientLifecycleMode::Discover { preferred_versions }
 }
 
 /// The `id` of an object.
@@ -343,7 +384,7 @@ impl Schema {
 
 /// A client of one process.
 pub(crate) struct Client {
-    running: RunningService<RoleClient, ()>,
+    running: RunningService<RoleClient, Host>,
     pub(crate) tools: Vec<Tool>,
     schemas: HashMap<String, Schema>,
     budget: usize,
@@ -589,6 +630,18 @@ impl Pipe {
         let reply = self.reply(id).await;
         assert!(began.elapsed() <= most, "took {:?}", began.elapsed());
         reply
+    }
+
+    /// The most memory that the process ever had, in bytes; Linux only.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = format!(
+            "/proc/{}/status",
+            self.child.id().expect("a living process")
+        );
+        let status = std::fs::read_to_string(status).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM"));
+        let kilobytes = line.unwrap().split_whitespace().nth(1).unwrap();
+        kilobytes.parse::<u64>().unwrap() * 1024
     }
 
     /// Closes the binary's stdin.

@@ -103,12 +103,15 @@ async fn what_is_not_on_the_allow_list_is_refused_and_nothing_is_started() {
 async fn everything_that_was_asked_for_is_sent_in_one_request() {
     let rig = Rig::start().await;
     let (agent, environment) = rig.furnish(agent("a"), json!({"name": "e"})).await;
+    let file = rig.upload("notes.txt", "notes").await;
+    let store = rig.api("POST", "/v1/memory_stores", json!({"name": "notes"}));
+    let store = id(&store.await);
     let client = rig.client().await;
     let arguments = json!({
         "message": "go", "agent": agent, "agent_version": 1, "environment": environment, "title": "a title",
         "repositories": [{"url": "https://github.com/o/r", "branch": "main", "mount_path": "/workspace/here"}],
-        "files": [{"file_id": "file_01abc", "mount_path": "/mnt/x"}],
-        "memory_stores": [{"memory_store_id": "memstore_01abc", "access": "read_only", "instructions": "look"}],
+        "files": [{"file_id": file, "mount_path": "/mnt/x"}],
+        "memory_stores": [{"memory_store_id": store, "access": "read_only", "instructions": "look"}],
         "metadata": {"ticket": "42"}, "overrides": {"model": "claude-opus-5"}, "wait_seconds": 20,
     });
     let report = client.call("create_session", arguments).await.ok();
@@ -126,8 +129,8 @@ async fn everything_that_was_asked_for_is_sent_in_one_request() {
         body["resources"],
         json!([
             {"type": "github_repository", "url": "https://github.com/o/r", "checkout": {"type": "branch", "name": "main"}, "mount_path": "/workspace/here"},
-            {"type": "file", "file_id": "file_01abc", "mount_path": "/mnt/x"},
-            {"type": "memory_store", "memory_store_id": "memstore_01abc", "access": "read_only", "instructions": "look"},
+            {"type": "file", "file_id": file, "mount_path": "/mnt/x"},
+            {"type": "memory_store", "memory_store_id": store, "access": "read_only", "instructions": "look"},
         ])
     );
     assert_eq!(body["initial_events"][0]["content"][0]["text"], "go");

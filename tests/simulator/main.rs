@@ -9,9 +9,14 @@
 
 mod budgets;
 mod checks;
+mod deployments;
 mod faults;
+mod files;
+mod outcomes;
 mod pending;
 mod resources;
 mod rig;
+mod stores;
 mod streams;
+mod threads;
 mod turns;

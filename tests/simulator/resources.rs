@@ -90,17 +90,22 @@ async fn environment_names_are_unique() {
 #[tokio::test]
 async fn a_session_resolves_its_agent_and_hides_its_token() {
     let rig = Rig::start().await;
+    let file = rig.upload("notes.txt", b"notes").await;
+    let vault = rig.made("/v1/vaults", json!({"display_name": "v"})).await;
+    let store = rig
+        .made("/v1/memory_stores", json!({"name": "User's Notes!"}))
+        .await;
     let overrides = json!({"type": "agent_with_overrides", "id": rig.agent, "version": 1, "model": "claude-opus-5-5", "system": null});
     let session = rig
         .post(
             "/v1/sessions",
             json!({
-                "agent": overrides, "environment_id": rig.environment, "title": "Review", "vault_ids": ["vlt_1"],
+                "agent": overrides, "environment_id": rig.environment, "title": "Review", "vault_ids": [vault],
                 "resources": [
                     {"type": "github_repository", "url": "https://github.com/o/name.git", "authorization_token": "ghp_canary",
                      "checkout": {"type": "branch", "name": "main"}},
-                    {"type": "file", "file_id": "file_1"},
-                    {"type": "memory_store", "memory_store_id": "memstore_1", "access": "read_only"},
+                    {"type": "file", "file_id": file},
+                    {"type": "memory_store", "memory_store_id": store, "access": "read_only"},
                 ],
             }),
         )
@@ -108,7 +113,11 @@ async fn a_session_resolves_its_agent_and_hides_its_token() {
     assert_eq!(session["agent"]["model"]["id"], "claude-opus-5-5");
     assert!(!session.to_string().contains("canary"));
     assert_eq!(session["resources"][0]["mount_path"], "/workspace/name");
-    assert_ne!(session["resources"][1]["file_id"], "file_1");
+    assert_ne!(session["resources"][1]["file_id"], json!(file));
+    assert_eq!(
+        session["resources"][2]["mount_path"],
+        "/mnt/memory/user-s-notes"
+    );
     let path = format!("/v1/sessions/{}", session["id"].as_str().unwrap());
     assert_eq!(
         rig.get(&format!("{path}/resources")).await["data"],
@@ -168,7 +177,8 @@ async fn tools_and_servers_must_fit_each_other_also_after_a_change() {
 async fn sessions_are_filtered_by_everything() {
     let rig = Rig::start().await;
     let other = rig.agent_with(json!([])).await;
-    let memory = json!([{"type": "memory_store", "memory_store_id": "memstore_7"}]);
+    let store = rig.made("/v1/memory_stores", json!({"name": "m"})).await;
+    let memory = json!([{"type": "memory_store", "memory_store_id": store}]);
     let plain = rig.session().await;
     let special = rig
         .session_with(json!({"agent": other, "resources": memory}))
@@ -197,7 +207,7 @@ async fn sessions_are_filtered_by_everything() {
             vec![&busy],
         ),
         ("statuses[]=idle".into(), vec![&special, &plain]),
-        ("memory_store_id=memstore_7".into(), vec![&special]),
+        (format!("memory_store_id={store}"), vec![&special]),
         ("deployment_id=depl_1".into(), vec![]),
         (format!("created_at[gte]={created}"), vec![&busy, &special]),
         (format!("created_at[gt]={created}"), vec![&busy]),

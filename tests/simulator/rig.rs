@@ -24,6 +24,7 @@ impl Rig {
         let options = Options {
             pace,
             heartbeat: Duration::from_millis(40),
+            deliverables_after: Duration::ZERO,
             ..Options::default()
         };
         Self::with(options).await
@@ -67,7 +68,44 @@ impl Rig {
             .header("x-api-key", "sk-test");
         request
             .header("anthropic-version", "2023-06-01")
-            .header("anthropic-beta", BETA)
+            .header("anthropic-beta", beta_of(path))
+    }
+
+    /// An answer of any kind to a request that was finished by hand.
+    pub(crate) async fn answer(&self, request: reqwest::RequestBuilder) -> (u16, Value) {
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), response.json().await.unwrap())
+    }
+
+    /// A form with these parts: name, further parameters and headers, content.
+    pub(crate) async fn form(&self, parts: &[(&str, &str, &[u8])]) -> (u16, Value) {
+        let mut body = Vec::new();
+        for (name, more, content) in parts {
+            let head = format!(
+                "--frontier\r\nContent-Disposition: form-data; name=\"{name}\"{more}\r\n\r\n"
+            );
+            body.extend(head.as_bytes());
+            body.extend(*content);
+            body.extend(b"\r\n");
+        }
+        body.extend(b"--frontier--\r\n");
+        let request = self.request(Method::POST, "/v1/files").body(body);
+        let kind = "multipart/form-data; boundary=frontier";
+        self.answer(request.header("content-type", kind)).await
+    }
+
+    /// The id of a new resource.
+    pub(crate) async fn made(&self, path: &str, body: Value) -> String {
+        let made = self.post(path, body).await;
+        made["id"].as_str().unwrap().to_owned()
+    }
+
+    /// The id of a new file.
+    pub(crate) async fn upload(&self, name: &str, content: &[u8]) -> String {
+        let more = format!("; filename=\"{name}\"\r\nContent-Type: text/plain");
+        let (status, file) = self.form(&[("file", &more, content)]).await;
+        assert_eq!(status, 200, "{file}");
+        file["id"].as_str().unwrap().to_owned()
     }
 
     pub(crate) async fn call(
@@ -208,6 +246,17 @@ impl Rig {
             response,
             bytes: Vec::new(),
         }
+    }
+}
+
+fn beta_of(path: &str) -> &'static str {
+    match path {
+        path if path.starts_with("/v1/files") && path.contains("scope_id") => {
+            "managed-agents-2026-04-01,files-api-2025-04-14"
+        }
+        path if path.starts_with("/v1/files") => "files-api-2025-04-14",
+        path if path.starts_with("/v1/memory_stores") => "agent-memory-2026-07-22",
+        _ => BETA,
     }
 }
 

@@ -21,11 +21,11 @@ pub(super) struct CreateEnvironment {
     description: Option<String>,
     /// Default unrestricted.
     networking: Option<Networking>,
-    /// With limited networking.
+    /// If limited.
     allowed_hosts: Option<Vec<String>>,
-    /// With limited networking.
+    /// If limited.
     allow_package_managers: Option<bool>,
-    /// With limited networking.
+    /// If limited.
     allow_mcp_servers: Option<bool>,
     /// Such as {"pip": ["pandas"]}; pip, npm, apt, cargo, gem, go.
     #[schemars(with = "Option<Map<String, Value>>")]

@@ -13,7 +13,9 @@ use crate::api::with;
 use crate::bridge::Question;
 use crate::bridge::start::{Budget, Start};
 use crate::server::Server;
-use crate::server::present::{Answer, Shown, report_schema, schema};
+use crate::server::approvals::Round;
+use crate::server::present::{report_schema, schema};
+use crate::server::reply::{Turn, Waited};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -114,16 +116,17 @@ impl Server {
     )]
     async fn create_session(
         &self,
+        round: Round,
         Parameters(args): Parameters<CreateSession>,
         context: RequestContext<RoleServer>,
-    ) -> Answer {
-        let patience = self.bridge.patience(args.wait_seconds);
+    ) -> Waited {
+        let delegating = self.delegating(&context, args.wait_seconds, Turn::First);
         let start = self.start(args)?;
         let call = self.attend(&context);
-        let report = call
-            .run(self.bridge.start(start, &patience, call.attention()))
-            .await?;
-        Ok(Shown::report(report, self.bridge.config().result_chars))
+        let patience = &delegating.patience;
+        let start = self.bridge.start(start, patience, call.attention());
+        self.delegated(&context, &round, &delegating, &call, start)
+            .await
     }
 }
 

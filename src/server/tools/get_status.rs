@@ -11,7 +11,9 @@ use super::{ToolError, id};
 use crate::api::Id;
 use crate::bridge::{Failure, Sessions, Threads, Until};
 use crate::server::Server;
-use crate::server::present::{Answer, Shown, report_schema, schema, strings};
+use crate::server::approvals::{Asked, ContinueError, Round, User};
+use crate::server::present::{Shown, report_schema, schema, strings};
+use crate::server::reply::{Reply, Waited};
 use crate::session::render;
 use crate::session::report::{Report, cut};
 
@@ -77,9 +79,10 @@ impl Server {
     )]
     async fn get_status(
         &self,
+        round: Round,
         Parameters(args): Parameters<GetStatus>,
         context: RequestContext<RoleServer>,
-    ) -> Answer {
+    ) -> Waited {
         let mut ids = Vec::new();
         for text in &args.session_ids {
             let id = id("session_ids", text)?;
@@ -104,17 +107,28 @@ impl Server {
         };
         let patience = self.bridge.patience(Some(args.wait_seconds));
         let call = self.attend(&context);
+        let mut user = User::new(self, &context, &patience, call.attention());
         let status = async {
-            Ok(self
+            // What was decided shows in how the sessions stand.
+            user.continued(&round).await?;
+            let mut sessions = self
                 .bridge
                 .status(&ids, until, threads, &patience, call.attention())
-                .await)
+                .await;
+            let reports = std::mem::take(&mut sessions.reports);
+            let asked = user.ask(&round, reports).await?;
+            Ok::<_, ContinueError>((asked, sessions))
         };
-        let mut sessions = call.run(status).await?;
+        let (asked, mut sessions) = call.run(status).await?;
+        match asked {
+            Asked::Input(input) => return Ok(Reply::Input(input)),
+            Asked::Not(reports) => sessions.reports = reports,
+        }
         if sessions.reports.is_empty() && sessions.failures.len() == 1 {
             return Err(sessions.failures.remove(0).1.into());
         }
-        Ok(shown(sessions, self.bridge.config().result_chars))
+        let budget = self.bridge.config().result_chars;
+        Ok(Reply::Shown(shown(sessions, budget)))
     }
 }
 

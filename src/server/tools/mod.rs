@@ -9,6 +9,7 @@ mod create_agent;
 mod create_environment;
 mod create_schedule;
 mod create_session;
+mod download_file;
 mod ending;
 mod get_agent;
 mod get_events;
@@ -16,6 +17,7 @@ mod get_status;
 mod interrupt_session;
 mod list_agents;
 mod list_environments;
+mod list_files;
 mod list_memory_stores;
 mod list_schedules;
 mod list_sessions;
@@ -27,6 +29,7 @@ mod schedule;
 mod send_message;
 mod update_agent;
 mod update_session;
+mod upload_file;
 
 use std::sync::Arc;
 
@@ -75,6 +78,9 @@ fn core() -> ToolRouter<Server> {
         + Server::create_agent_router()
         + Server::list_environments_router()
         + Server::create_environment_router()
+        + Server::upload_file_router()
+        + Server::list_files_router()
+        + Server::download_file_router()
 }
 
 /// To look after agents and environments, and to find what sessions can be given.

@@ -7,9 +7,11 @@ use serde::Deserialize;
 
 use super::parameters::Parameters;
 use super::{ToolError, id};
-use crate::bridge::{Decision, Verdict};
+use crate::bridge::{Decider, Decision, Verdict};
 use crate::server::Server;
-use crate::server::present::{Answer, Shown, report_schema, schema};
+use crate::server::approvals::Round;
+use crate::server::present::{report_schema, schema};
+use crate::server::reply::Waited;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -57,9 +59,10 @@ impl Server {
     )]
     async fn resolve_action(
         &self,
+        round: Round,
         Parameters(args): Parameters<ResolveAction>,
         context: RequestContext<RoleServer>,
-    ) -> Answer {
+    ) -> Waited {
         let session = id("session_id", &args.session_id)?;
         let decisions: Vec<Decision> = args
             .decisions
@@ -80,13 +83,15 @@ impl Server {
         }
         let patience = self.bridge.patience(args.wait_seconds);
         let call = self.attend(&context);
-        let report = call
-            .run(
-                self.bridge
-                    .resolve(&session, &decisions, &patience, call.attention()),
-            )
-            .await?;
-        Ok(Shown::report(report, self.bridge.config().result_chars))
+        let resolved = self.bridge.resolve(
+            &session,
+            &decisions,
+            Decider::Assistant,
+            &patience,
+            call.attention(),
+        );
+        self.waited(&context, &round, &patience, &call, resolved)
+            .await
     }
 }
 

@@ -11,7 +11,9 @@ use super::parameters::Parameters;
 use super::{ToolError, id};
 use crate::bridge::Question;
 use crate::server::Server;
-use crate::server::present::{Answer, Shown, report_schema, schema};
+use crate::server::approvals::Round;
+use crate::server::present::{report_schema, schema};
+use crate::server::reply::{Turn, Waited};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -23,10 +25,10 @@ pub(super) struct SendMessage {
     /// As in create_session, instead of message.
     #[schemars(with = "Option<Map<String, Value>>")]
     outcome: Option<Outcome>,
-    /// File ids of images and documents to show with the message.
+    /// As in create_session.
     #[serde(default)]
     attachments: Vec<String>,
-    /// Stop the current turn first instead of waiting for its end.
+    /// Stop the current turn first.
     #[serde(default)]
     interrupt: bool,
     /// For the reply; 0: return at once.
@@ -44,9 +46,10 @@ impl Server {
     )]
     async fn send_message(
         &self,
+        round: Round,
         Parameters(args): Parameters<SendMessage>,
         context: RequestContext<RoleServer>,
-    ) -> Answer {
+    ) -> Waited {
         let session = id("session_id", &args.session_id)?;
         let question =
             question(args.message.as_deref(), args.outcome.as_ref())?.ok_or_else(|| {
@@ -56,7 +59,7 @@ impl Server {
                 )
             })?;
         let attachments = attachments(&args.attachments, args.outcome.is_some())?;
-        let patience = self.bridge.patience(args.wait_seconds);
+        let delegating = self.delegating(&context, args.wait_seconds, Turn::Later);
         let call = self.attend(&context);
         let sent = self.bridge.send(
             &session,
@@ -65,12 +68,10 @@ impl Server {
                 attachments,
             },
             args.interrupt,
-            &patience,
+            &delegating.patience,
             call.attention(),
         );
-        Ok(Shown::report(
-            call.run(sent).await?,
-            self.bridge.config().result_chars,
-        ))
+        self.delegated(&context, &round, &delegating, &call, sent)
+            .await
     }
 }

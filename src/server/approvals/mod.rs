@@ -1,0 +1,334 @@
+//! Asking the user about what an agent waits for, in a dialog of the host: elicitation where there was a handshake, and on
+//! 2026-07-28 a result that asks for input, after which the client makes the same call again.
+//!
+//! Nothing is ever decided without an answer: whatever else a host returns leaves the call pending.
+
+pub(super) mod dialog;
+mod sealed;
+
+use std::collections::{BTreeMap, HashSet};
+
+use rmcp::RoleServer;
+use rmcp::model::{ElicitRequest, InputRequest, InputRequiredResult, ProtocolVersion};
+use rmcp::service::{ElicitationMode, RequestContext};
+use tokio::time::{Duration, Instant};
+
+use super::Server;
+use super::present::ToolError;
+use crate::api::Id;
+use crate::bridge::{Attention, Decider, Decision, Failure, Patience};
+use crate::config::Approvals;
+use crate::session::report::{Pending, PendingKind, Report};
+use crate::session::turn::State;
+use dialog::{form, verdict};
+pub(super) use sealed::Round;
+
+/// A dialog that is open for a shorter time helps nobody, unless the whole call is short.
+const SHORTEST_DIALOG: Duration = Duration::from_secs(8);
+
+/// How this client's user can be asked in this call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Not at all.
+    None,
+    /// By a request of ours, while the call waits.
+    Elicitation,
+    /// By a result, after which the call comes again.
+    InputRequired,
+}
+
+/// The user, as far as one call can ask.
+pub(super) struct User<'a> {
+    server: &'a Server,
+    context: &'a RequestContext<RoleServer>,
+    patience: &'a Patience,
+    attention: &'a Attention,
+    way: Way,
+    /// Time that a dialog needs at least.
+    least: Duration,
+    /// Was asked about in this call or the rounds before it, without an answer.
+    unanswered: HashSet<String>,
+}
+
+/// What a waiting call comes to.
+pub(super) enum Asked<T> {
+    /// Nothing more is to be asked.
+    Not(T),
+    /// The client shall ask, and make the call again.
+    Input(InputRequiredResult),
+}
+
+impl<'a> User<'a> {
+    /// Finds out how the user can be asked.
+    pub(super) fn new(
+        server: &'a Server,
+        context: &'a RequestContext<RoleServer>,
+        patience: &'a Patience,
+        attention: &'a Attention,
+    ) -> User<'a> {
+        let whole = patience.until.saturating_duration_since(Instant::now());
+        User {
+            server,
+            context,
+            patience,
+            attention,
+            way: way(server, context, whole),
+            least: SHORTEST_DIALOG.min(whole / 2),
+            unanswered: HashSet::new(),
+        }
+    }
+
+    /// Asks about what these sessions wait for, and returns how they stand after the answers.
+    pub(super) async fn ask(
+        &mut self,
+        round: &Round,
+        mut reports: Vec<Report>,
+    ) -> Result<Asked<Vec<Report>>, Failure> {
+        match self.way {
+            Way::None => {}
+            Way::Elicitation => {
+                for report in &mut reports {
+                    self.elicit(report).await?;
+                }
+            }
+            Way::InputRequired => {
+                if let Some(input) = self.input_required(round, &reports).await? {
+                    return Ok(Asked::Input(input));
+                }
+            }
+        }
+        reports.iter_mut().for_each(|report| self.explain(report));
+        Ok(Asked::Not(reports))
+    }
+
+    /// The answers of the round before, sent; how the sessions stand now. `None` in a first round.
+    pub(super) async fn continued(
+        &mut self,
+        round: &Round,
+    ) -> Result<Option<Vec<Report>>, ContinueError> {
+        let Some(sealed) = &round.state else {
+            return Ok(None);
+        };
+        let key = self.server.bridge.sealing_key().await?;
+        let asked = sealed::open(&key, sealed, round).map_err(ContinueError::State)?;
+        let mut reports = Vec::new();
+        for (session, events) in asked {
+            let session = Id::parse(&session).map_err(ContinueError::State)?;
+            let mut decisions = Vec::new();
+            for event_id in events {
+                // A call without an answer is asked about again.
+                let Some(answer) = round.answer(&event_id) else {
+                    continue;
+                };
+                match verdict(answer) {
+                    Some(verdict) => decisions.push(Decision { event_id, verdict }),
+                    None => {
+                        self.unanswered.insert(event_id);
+                    }
+                }
+            }
+            reports.push(self.decide(&session, &decisions).await?);
+        }
+        Ok(Some(reports))
+    }
+
+    /// Asks one after the other; each answer is sent before the next question, so that none is lost.
+    async fn elicit(&mut self, report: &mut Report) -> Result<(), Failure> {
+        let session = Id::parse(&report.session_id)
+            .map_err(|why| Failure::argument(why, "the API returned this session id."))?;
+        loop {
+            let next = self.questions(report).next().cloned();
+            let Some(pending) = next else { break };
+            let left = self
+                .patience
+                .until
+                .saturating_duration_since(Instant::now());
+            if left < self.least {
+                break;
+            }
+            self.attention
+                .tell(format!("asking the user: {}", pending.tool));
+            let form = form(report, &pending);
+            let answered = self
+                .context
+                .peer
+                .create_elicitation_with_timeout(form, Some(left))
+                .await;
+            let verdict = answered.ok().and_then(|answer| dialog::read(&answer));
+            match verdict {
+                Some(verdict) => {
+                    let event_id = pending.event_id.clone();
+                    let decision = Decision { event_id, verdict };
+                    *report = self.decide(&session, &[decision]).await?;
+                }
+                None => {
+                    self.unanswered.insert(pending.event_id.clone());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what the user decided, and waits for what comes of it.
+    async fn decide(&self, session: &Id, decisions: &[Decision]) -> Result<Report, Failure> {
+        let bridge = &self.server.bridge;
+        if decisions.is_empty() {
+            return bridge.look_at(session, self.patience).await;
+        }
+        let sent = bridge.resolve(
+            session,
+            decisions,
+            Decider::User,
+            self.patience,
+            self.attention,
+        );
+        match sent.await {
+            // Somebody else was faster, on the session's page perhaps.
+            Err(Failure::Argument { what, .. }) => {
+                let mut report = bridge.look_at(session, self.patience).await?;
+                report
+                    .notes
+                    .push(format!("the user's answer was not sent: {what}"));
+                Ok(report)
+            }
+            sent => sent,
+        }
+    }
+
+    async fn input_required(
+        &self,
+        round: &Round,
+        reports: &[Report],
+    ) -> Result<Option<InputRequiredResult>, Failure> {
+        let mut requests = BTreeMap::new();
+        let mut asked = BTreeMap::new();
+        for report in reports {
+            let mut events = Vec::new();
+            for pending in self.questions(report) {
+                let request = ElicitRequest::new(form(report, pending));
+                requests.insert(pending.event_id.clone(), InputRequest::Elicitation(request));
+                events.push(pending.event_id.clone());
+            }
+            if !events.is_empty() {
+                asked.insert(report.session_id.clone(), events);
+            }
+        }
+        if requests.is_empty() {
+            return Ok(None);
+        }
+        let key = self
+            .server
+            .bridge
+            .sealing_key()
+            .await
+            .map_err(Failure::while_trying("ask the user"))?;
+        let state = sealed::seal(&key, &asked, round);
+        Ok(state.map(|state| InputRequiredResult::new(Some(requests), Some(state))))
+    }
+
+    /// What can be asked about.
+    fn questions<'r>(&'r self, report: &'r Report) -> impl Iterator<Item = &'r Pending> {
+        let waits = report.state == State::NeedsAction;
+        report
+            .pending
+            .iter()
+            .filter(move |pending| waits && dialog::fits(pending))
+            .filter(|pending| !self.unanswered.contains(&pending.event_id))
+    }
+
+    /// Says what became of the questions, and how the user can be asked again.
+    fn explain(&self, report: &mut Report) {
+        if self.way == Way::None || report.state != State::NeedsAction {
+            return;
+        }
+        let open = |pending: &&Pending| self.unanswered.contains(&pending.event_id);
+        let unanswered = report.pending.iter().filter(open).count();
+        if unanswered > 0 {
+            report.notes.push(format!(
+                "the user was asked about {unanswered} of the pending calls and gave no answer, or the host answered by \
+                 itself: nothing was sent, and it is neither allowed nor denied"
+            ));
+        }
+        let asks = report
+            .pending
+            .iter()
+            .any(|pending| pending.kind == PendingKind::ToolConfirmation);
+        if asks {
+            let again = format!(
+                "get_status with session_ids [\"{}\"] and wait_seconds asks the user in a dialog.",
+                report.session_id
+            );
+            report.next = match self.server.bridge.config().approvals {
+                Approvals::Human => format!(
+                    "{again} Or the user decides on the session's page, {}.",
+                    report.url
+                ),
+                _ => format!("{again} Or: {}", report.next),
+            };
+        }
+    }
+}
+
+/// Why a round could not be continued.
+pub(super) enum ContinueError {
+    /// The state is not one that this server sealed for this call.
+    State(String),
+    /// What was decided could not be carried out.
+    Failed(Failure),
+}
+
+impl From<Failure> for ContinueError {
+    fn from(failure: Failure) -> ContinueError {
+        ContinueError::Failed(failure)
+    }
+}
+
+impl From<crate::api::Error> for ContinueError {
+    fn from(error: crate::api::Error) -> ContinueError {
+        ContinueError::Failed(Failure::while_trying("read the request state")(error))
+    }
+}
+
+impl From<ContinueError> for ToolError {
+    fn from(error: ContinueError) -> ToolError {
+        match error {
+            ContinueError::State(why) => ToolError::State(why),
+            ContinueError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+/// Whether the client of this request can show a form. Without a mode, forms are meant.
+pub(super) fn has_forms(context: &RequestContext<RoleServer>) -> bool {
+    let declared = context.client_capabilities().unwrap_or_default();
+    declared
+        .elicitation
+        .is_some_and(|modes| modes.form.is_some() || modes.url.is_none())
+}
+
+/// Whoever does not wait, or only reads, is not asked.
+fn way(server: &Server, context: &RequestContext<RoleServer>, whole: Duration) -> Way {
+    let config = server.bridge.config();
+    if config.approvals == Approvals::Tool || config.read_only || whole.is_zero() {
+        return Way::None;
+    }
+    let is_modern = context
+        .protocol_version()
+        .is_some_and(|version| version >= ProtocolVersion::V_2026_07_28);
+    if is_modern {
+        return if has_forms(context) {
+            Way::InputRequired
+        } else {
+            Way::None
+        };
+    }
+    if context
+        .peer
+        .supported_elicitation_modes()
+        .contains(&ElicitationMode::Form)
+    {
+        Way::Elicitation
+    } else {
+        Way::None
+    }
+}

@@ -1,0 +1,89 @@
+//! What a call carries from one round to the next. The client holds it, so it is sealed: it opens only for the same call with
+//! the same arguments, for a day, and in every process that has the same API key.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rmcp::ErrorData;
+use rmcp::handler::server::common::FromContextPart;
+use rmcp::handler::server::tool::ToolCallContext;
+use rmcp::model::{InputResponses, RequestStateCodec, SealOptions};
+use serde_json::Value;
+
+const LIFETIME: Duration = Duration::from_secs(86_400);
+
+/// The ids of the pending events that the user was asked about, by session.
+pub(super) type AskedAbout = BTreeMap<String, Vec<String>>;
+
+/// A call as one round of asking and answering sees it. Stands before the arguments in a tool, which takes them away.
+pub(in crate::server) struct Round {
+    /// Tool and arguments, to which a state is bound.
+    call: String,
+    /// The state that the client brings back.
+    pub(super) state: Option<String>,
+    answers: InputResponses,
+}
+
+impl<S> FromContextPart<ToolCallContext<'_, S>> for Round {
+    fn from_context_part(context: &mut ToolCallContext<S>) -> Result<Self, ErrorData> {
+        let arguments = Value::Object(context.arguments.clone().unwrap_or_default());
+        Ok(Round {
+            call: format!("{} {arguments}", context.name),
+            state: context.request_state.take(),
+            answers: context.input_responses.take().unwrap_or_default(),
+        })
+    }
+}
+
+impl Round {
+    /// The user's answer about a pending event.
+    pub(super) fn answer(&self, event_id: &str) -> Option<&Value> {
+        self.answers.get(event_id)
+    }
+}
+
+/// Seals what was asked about; `None` where the key is too short to seal anything.
+pub(super) fn seal(key: &[u8], asked: &AskedAbout, round: &Round) -> Option<String> {
+    let codec = RequestStateCodec::try_new(key).ok()?;
+    let options = SealOptions::new()
+        .associated_data(round.call.as_bytes())
+        .ttl(LIFETIME);
+    Some(codec.seal_with(&serde_json::to_vec(asked).ok()?, &options))
+}
+
+/// Opens what the client brought back. The error is a sentence for the client.
+pub(super) fn open(key: &[u8], state: &str, round: &Round) -> Result<AskedAbout, String> {
+    let codec = RequestStateCodec::try_new(key).map_err(|error| error.to_string())?;
+    let opened = codec
+        .open_with(state, round.call.as_bytes())
+        .map_err(|error| format!("the requestState does not belong to this call: {error}"))?;
+    serde_json::from_slice(&opened).map_err(|error| format!("the requestState is damaged: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round(call: &str) -> Round {
+        Round {
+            call: call.to_owned(),
+            state: None,
+            answers: InputResponses::default(),
+        }
+    }
+
+    #[test]
+    fn a_state_opens_for_its_call_only() {
+        let key = [7_u8; 32];
+        let asked = AskedAbout::from([("sesn_1".to_owned(), vec!["sevt_1".to_owned()])]);
+        let state = seal(&key, &asked, &round("send_message {}")).unwrap();
+        assert_eq!(open(&key, &state, &round("send_message {}")), Ok(asked));
+        assert!(open(&key, &state, &round("send_message {\"a\":1}")).is_err());
+        assert!(open(&[8; 32], &state, &round("send_message {}")).is_err());
+        let mut forged = state.clone();
+        forged.pop();
+        forged.push(if state.ends_with('A') { 'B' } else { 'A' });
+        assert!(open(&key, &forged, &round("send_message {}")).is_err());
+        assert!(open(&key, "", &round("send_message {}")).is_err());
+    }
+}

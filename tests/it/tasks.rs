@@ -1,0 +1,274 @@
+//! Delegations as tasks: for clients that declare the extension, with an id that any process understands.
+
+use std::time::Duration;
+
+use managed_agents_mcp::simulator::{Acting, Kind};
+use serde_json::{Value, json};
+
+use crate::host::accept;
+use crate::rig::{Pipe, Rig};
+
+const TASKS: &str = "io.modelcontextprotocol/tasks";
+
+/// A client of protocol 2026-07-28 that follows tasks; it has no handshake.
+struct Follower {
+    pipe: Pipe,
+    capabilities: Value,
+}
+
+impl Follower {
+    fn of(rig: &Rig) -> Follower {
+        Follower {
+            pipe: rig.pipe(),
+            capabilities: json!({"extensions": {TASKS: {}}, "elicitation": {"form": {}}}),
+        }
+    }
+
+    async fn ask(&mut self, method: &str, params: Value) -> Value {
+        let mut params = params;
+        params["_meta"] = json!({
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientInfo": {"name": "follower", "version": "1"},
+            "io.modelcontextprotocol/clientCapabilities": self.capabilities,
+        });
+        let id = self.pipe.request(method, params).await;
+        self.pipe.reply(id).await
+    }
+
+    async fn call(&mut self, tool: &str, arguments: Value) -> Value {
+        let mut reply = self
+            .ask("tools/call", json!({"name": tool, "arguments": arguments}))
+            .await;
+        reply["result"].take()
+    }
+
+    /// Starts a task; its id.
+    async fn start(&mut self, message: &str) -> String {
+        let task = self
+            .call("create_session", json!({"message": message}))
+            .await;
+        assert_eq!(task["resultType"], "task", "{task}");
+        assert_eq!(task["status"], "working");
+        task["taskId"].as_str().unwrap().to_owned()
+    }
+
+    async fn get(&mut self, task: &str) -> Value {
+        let mut reply = self.ask("tasks/get", json!({"taskId": task})).await;
+        assert!(reply["error"].is_null(), "{reply}");
+        reply["result"].take()
+    }
+
+    /// Polls until the task has this status.
+    async fn until(&mut self, task: &str, status: &str) -> Value {
+        for _ in 0..500 {
+            let state = self.get(task).await;
+            if state["status"] == status {
+                return state;
+            }
+            assert!(
+                matches!(state["status"].as_str(), Some("working" | "input_required")),
+                "{status}: {state}"
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("{task} never became {status}");
+    }
+}
+
+fn session(task: &str) -> &str {
+    task.split('.').next().unwrap()
+}
+
+#[tokio::test]
+async fn a_delegation_is_a_task_that_completes_with_the_report() {
+    let rig = Rig::start().await;
+    let mut client = Follower::of(&rig);
+    let task = client.start("[work 3] [seconds 1]").await;
+    let working = client.get(&task).await;
+    assert!(working["pollIntervalMs"].as_u64().unwrap() >= 1000);
+    let done = client.until(&task, "completed").await;
+    let report = &done["result"]["structuredContent"];
+    assert_eq!(
+        (&report["state"], &report["session_id"]),
+        (&json!("done"), &json!(session(&task)))
+    );
+    assert!(report["reply"].as_str().unwrap().contains("[work 3]"));
+    let text = done["result"]["content"][0]["text"].as_str().unwrap();
+    assert!(text.starts_with("done: session"), "{text}");
+    // The next message is a task of its own, and the first stays as it was.
+    let next = json!({"session_id": session(&task), "message": "[seconds 1] more"});
+    let second = client.call("send_message", next).await;
+    let second = second["taskId"].as_str().unwrap().to_owned();
+    assert_ne!(second, task);
+    let first = client.get(&task).await;
+    assert!(
+        first["result"]["structuredContent"]["reply"]
+            .as_str()
+            .unwrap()
+            .contains("turn 1")
+    );
+    let done = client.until(&second, "completed").await;
+    assert!(
+        done["result"]["structuredContent"]["reply"]
+            .as_str()
+            .unwrap()
+            .contains("turn 2")
+    );
+    assert_eq!(client.get(&task).await["status"], "completed");
+    assert_eq!(rig.sessions().await, 1);
+}
+
+#[tokio::test]
+async fn a_task_survives_the_process_that_began_it() {
+    let rig = Rig::start().await;
+    let task = Follower::of(&rig).start("[approve] [seconds 1]").await;
+    let mut client = Follower::of(&rig);
+    let asks = client.until(&task, "input_required").await;
+    let requests = asks["inputRequests"].as_object().unwrap();
+    let (event, request) = requests.iter().next().unwrap();
+    assert_eq!(request["method"], "elicitation/create");
+    assert!(
+        request["params"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("bash")
+    );
+    // Yet another process takes the answer.
+    let mut third = Follower::of(&rig);
+    let answers = json!({"taskId": task, "inputResponses": {
+        event.as_str(): accept(json!({"decision": "allow"})),
+        "sevt_unknown": accept(json!({"decision": "allow"})),
+    }});
+    let reply = third.ask("tasks/update", answers).await;
+    assert!(reply["error"].is_null(), "{reply}");
+    let _ = client.until(&task, "completed").await;
+    assert_eq!(rig.sent_events().len(), 1);
+}
+
+#[tokio::test]
+async fn a_decline_within_a_task_sends_nothing_and_hands_it_to_the_assistant() {
+    let rig = Rig::start().await;
+    let mut client = Follower::of(&rig);
+    let task = client.start("[approve]").await;
+    let asks = client.until(&task, "input_required").await;
+    let event = asks["inputRequests"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .next()
+        .unwrap()
+        .clone();
+    let answers = json!({"taskId": task, "inputResponses": {event: {"action": "decline"}}});
+    let _ = client.ask("tasks/update", answers).await;
+    let report = client.until(&task, "completed").await;
+    assert_eq!(
+        report["result"]["structuredContent"]["state"],
+        "needs_action"
+    );
+    assert!(rig.sent_events().is_empty());
+}
+
+#[tokio::test]
+async fn a_client_that_cannot_ask_is_told_what_waits() {
+    let rig = Rig::start().await;
+    let mut client = Follower::of(&rig);
+    client.capabilities = json!({"extensions": {TASKS: {}}});
+    let task = client.start("[approve]").await;
+    let report = client.until(&task, "completed").await;
+    assert_eq!(
+        report["result"]["structuredContent"]["state"],
+        "needs_action"
+    );
+}
+
+#[tokio::test]
+async fn cancelling_a_task_interrupts_its_turn() {
+    let rig = Rig::start().await;
+    let mut client = Follower::of(&rig);
+    let task = client.start("[seconds 60]").await;
+    let id = session(&task).to_owned();
+    rig.until_recorded(&id, |event| event["type"] == "session.status_running")
+        .await;
+    let reply = client.ask("tasks/cancel", json!({"taskId": task})).await;
+    assert!(reply["error"].is_null(), "{reply}");
+    let _ = client.until(&task, "cancelled").await;
+    let sent = rig.sent_events();
+    assert_eq!(sent.len(), 1);
+    assert_eq!(sent[0]["type"], "user.interrupt");
+    // Again is no harm, and stops no later turn.
+    let _ = client.ask("tasks/cancel", json!({"taskId": task})).await;
+    assert_eq!(rig.sent_events().len(), 1);
+}
+
+#[tokio::test]
+async fn failures_of_the_agent_are_results_and_unknown_tasks_are_errors() {
+    let rig = Rig::start().await;
+    let mut client = Follower::of(&rig);
+    for (script, state) in [
+        ("[error]", "failed"),
+        ("[refuse]", "refused"),
+        ("[terminate]", "terminated"),
+    ] {
+        let called = client
+            .call("create_session", json!({"message": script}))
+            .await;
+        // What is over at once needs no task.
+        let report = match called["taskId"].as_str() {
+            Some(task) => client.until(task, "completed").await["result"].clone(),
+            None => called,
+        };
+        assert_eq!(report["structuredContent"]["state"], state, "{report}");
+        assert_ne!(report["isError"], true);
+    }
+    for unknown in [
+        "sesn_nobody",
+        "sesn_nobody.sevt_1",
+        "",
+        "a/b",
+        "..",
+        "sesn_1.sevt/2",
+    ] {
+        let reply = client.ask("tasks/get", json!({"taskId": unknown})).await;
+        assert_eq!(reply["error"]["code"], -32602, "{unknown}: {reply}");
+    }
+    let task = client.start("[seconds 30]").await;
+    rig.always(
+        "GET */events",
+        Kind::Drop {
+            acting: Acting::Before,
+        },
+    );
+    let reply = client.ask("tasks/get", json!({"taskId": task})).await;
+    assert_eq!(reply["error"]["code"], -32603, "{reply}");
+}
+
+#[tokio::test]
+async fn who_did_not_declare_tasks_gets_none() {
+    let rig = Rig::start().await;
+    let mut client = Follower::of(&rig);
+    client.capabilities = json!({});
+    let arguments = json!({"message": "[seconds 30]", "wait_seconds": 1});
+    let report = client.call("create_session", arguments).await;
+    assert_eq!(report["structuredContent"]["state"], "working", "{report}");
+    // Nor does who asked for no wait, and wants the id at once.
+    let mut client = Follower::of(&rig);
+    let arguments = json!({"message": "[seconds 30]", "wait_seconds": 0});
+    let report = client.call("create_session", arguments).await;
+    assert_eq!(report["structuredContent"]["state"], "working", "{report}");
+    // With a handshake the extension is not even named.
+    let mut pipe = rig.pipe();
+    let hello = pipe.initialize().await;
+    assert!(
+        hello["result"]["capabilities"]["extensions"]
+            .get(TASKS)
+            .is_none(),
+        "{hello}"
+    );
+    let discovered = Follower::of(&rig).ask("server/discover", json!({})).await;
+    assert!(
+        discovered["result"]["capabilities"]["extensions"]
+            .get(TASKS)
+            .is_some(),
+        "{discovered}"
+    );
+}
