@@ -11,7 +11,7 @@
 //!
 //! | room | what it does | what it may use |
 //! | --- | --- | --- |
-//! | [`server`] | the MCP face: tools, results, progress, cancellation | `bridge`, `session`, ids and errors of `api`, rmcp, schemars |
+//! | [`server`] | the MCP face: tools, resources, prompts, progress, cancellation | `bridge`, `session`, ids and errors of `api`, rmcp, schemars |
 //! | [`bridge`] | what a request means: start, send, wait, resolve, read, close; files in and out | `api`, `session`, tokio, cap-std |
 //! | [`session`] | what a session's events mean; pure | `api::events` and other types of `api`, std, serde |
 //! | [`api`] | the Managed Agents API, typed | reqwest, serde |
@@ -19,7 +19,8 @@
 //! | [`doctor`] | is everything in place, and how to mend what is not | `api`, settings, `session::clean` |
 //! | [`clients`] | the configuration that each MCP client wants | serde_json |
 //!
-//! The API holds the record. Nothing here outlives a call, so the process may be killed at any moment.
+//! The API holds the record. Nothing here outlives a call but what watches a session for a subscriber, so the process may be
+//! killed at any moment.
 
 pub mod api;
 pub mod bridge;

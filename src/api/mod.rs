@@ -35,6 +35,7 @@ use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::Instant;
 
 use crate::config::{Config, Key, Origin};
+use crate::key::KeySource;
 pub use error::{Delivery, Error, Fault, Refusal};
 pub use id::Id;
 use pace::Pace;
@@ -120,6 +121,12 @@ impl Client {
         let latest = Instant::now() + CALL_TIMEOUT;
         self.deadline
             .map_or(latest, |deadline| deadline.min(latest))
+    }
+
+    /// Whether a call needs no command to fetch the key first.
+    pub fn has_key_at_hand(&self) -> bool {
+        self.shared.headers.initialized()
+            || !matches!(self.shared.config.key, KeySource::Command(_))
     }
 
     fn http(&self) -> Result<&Http, Error> {

@@ -37,6 +37,11 @@ impl Failure {
         move |error| Failure::Api { doing, error }
     }
 
+    /// Whether the API does not know what was asked for.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Failure::Api { error, .. } if error.status() == Some(404))
+    }
+
     /// The same failure, where a setting and not the caller named what is wrong.
     pub(super) fn of_setting(self, name: &str) -> Failure {
         match self {

@@ -1,6 +1,7 @@
 //! What a request means. The only room where order and time matter.
 //!
-//! Nothing here outlives a call, and every future may be dropped at any await: the record is kept by the API.
+//! Only a watch outlives the call that began it, and every future may be dropped at any await: the record is kept by the
+//! API.
 
 pub mod agents;
 pub mod catalog;
@@ -21,10 +22,13 @@ mod line;
 mod memory;
 mod progress;
 mod read;
+mod record;
 mod scan;
 mod sessions;
 mod status;
+mod suggestions;
 mod turns;
+mod watch;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -32,7 +36,6 @@ use std::time::Duration;
 
 use follow::Follow;
 use memory::Memory;
-use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -52,6 +55,8 @@ pub use failure::Failure;
 pub use read::{Order, Reading};
 pub use sessions::{Changes, SessionQuery, SessionRow};
 pub use status::{Sessions, Threads, Until};
+pub use suggestions::{Subject, Suggestions};
+pub use watch::Watch;
 
 /// What a call may take beyond its `wait_seconds`: the last look, and a slow line.
 const GRACE: Duration = Duration::from_millis(1800);
@@ -66,6 +71,8 @@ pub struct Bridge {
     defaults: defaults::Defaults,
     /// Sessions of this process by their request_key.
     started: tokio::sync::Mutex<HashMap<String, String>>,
+    watched: watch::Places,
+    recent: suggestions::Recent,
 }
 
 /// How long a call waits, and when it must have ended.
@@ -83,7 +90,7 @@ pub struct Patience {
 #[derive(Clone)]
 pub struct Attention {
     /// The newest line of progress.
-    pub progress: watch::Sender<String>,
+    pub progress: tokio::sync::watch::Sender<String>,
     /// Once cancelled, the wait ends with what is known.
     pub stop: CancellationToken,
 }
@@ -92,7 +99,7 @@ impl Attention {
     /// Nobody listens.
     pub fn none() -> Attention {
         Attention {
-            progress: watch::Sender::default(),
+            progress: tokio::sync::watch::Sender::default(),
             stop: CancellationToken::new(),
         }
     }
@@ -117,6 +124,8 @@ impl Bridge {
             memory: Memory::default(),
             defaults: defaults::Defaults::default(),
             started: tokio::sync::Mutex::default(),
+            watched: watch::Places::default(),
+            recent: suggestions::Recent::default(),
         }
     }
 

@@ -174,12 +174,7 @@ impl Bridge {
         });
         let more =
             rest.iter().any(|event| shown(event)) || (!run.ended && fitted.used == available.len());
-        let omitted = fitted.cut.first().map(|first| {
-            format!(
-                "the ends of {} long events: get_events {{\"session_id\":\"{session}\",\"event_id\":\"{first}\"}}, and so for each",
-                fitted.cut.len()
-            )
-        });
+        let omitted = cut_events(session, &fitted.cut);
         let absent = (!reading.types.is_empty() && fitted.entries.is_empty() && !events.is_empty())
             .then(|| {
                 let mut kinds: Vec<&str> = events.iter().map(|event| event.kind.as_str()).collect();
@@ -265,6 +260,15 @@ impl Bridge {
     }
 }
 
+/// How to read the events whole whose ends were cut.
+pub(super) fn cut_events(session: &Id, cut: &[String]) -> Option<String> {
+    let first = cut.first()?;
+    Some(format!(
+        "the ends of {} long events: get_events {{\"session_id\":\"{session}\",\"event_id\":\"{first}\"}}, and so for each",
+        cut.len()
+    ))
+}
+
 fn next(page: &Page, reading: &Reading, held: usize) -> String {
     if held > 0 {
         let after = page
@@ -292,7 +296,7 @@ fn next(page: &Page, reading: &Reading, held: usize) -> String {
 }
 
 /// Ids of the newest events that do not have their final place yet. The newest events are always in the window.
-fn moving(follow: &Follow) -> HashSet<&str> {
+pub(super) fn moving(follow: &Follow) -> HashSet<&str> {
     let now = Utc::now();
     let fresh = |event: &Event| {
         event
@@ -319,7 +323,7 @@ async fn something_new(line: &mut Line) {
 }
 
 /// The newest events are read anyway, to judge the state; most readings need no others.
-fn from_window(follow: &Follow, reading: &Reading) -> Option<Run> {
+pub(super) fn from_window(follow: &Follow, reading: &Reading) -> Option<Run> {
     if reading.thread.is_some() {
         return None;
     }

@@ -6,23 +6,32 @@ pub mod tools;
 
 mod approvals;
 mod attend;
+mod completions;
 mod instructions;
+mod prompt_texts;
+mod prompts;
 mod reply;
+mod resources;
+mod subscriptions;
 mod tasks;
 
 use std::sync::{Arc, OnceLock};
 
 use rmcp::handler::server::router::tool::ToolRouter;
 use rmcp::model::{
-    CancelTaskParams, GetTaskParams, GetTaskResult, Icon, Implementation, InitializeRequestParams,
-    InitializeResult, ServerCapabilities, ServerConfig, TASKS_EXTENSION_ID, UpdateTaskParams,
+    CancelTaskParams, CompleteRequestParams, CompleteResult, GetPromptRequestParams,
+    GetPromptResponse, GetTaskParams, GetTaskResult, Icon, Implementation, InitializeRequestParams,
+    InitializeResult, ListPromptsResult, ListResourceTemplatesResult, PaginatedRequestParams,
+    ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
+    SubscribeRequestParams, SubscriptionFilter, TASKS_EXTENSION_ID, UnsubscribeRequestParams,
+    UpdateTaskParams,
 };
-use rmcp::service::RequestContext;
+use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler, tool_handler};
 use tokio_util::sync::CancellationToken;
 
 use crate::bridge::Bridge;
-use crate::config::Config;
+use crate::config::{Config, Toolset};
 
 const WEBSITE: &str = env!("CARGO_PKG_REPOSITORY");
 /// A cloud with a bolt, 24 × 24.
@@ -34,6 +43,7 @@ pub struct Server {
     bridge: Arc<Bridge>,
     tools: Arc<OnceLock<ToolRouter<Server>>>,
     declined: Arc<tasks::Declined>,
+    subscriptions: Arc<subscriptions::Subscriptions>,
     /// Cancelled when the client is gone.
     gone: CancellationToken,
 }
@@ -45,6 +55,7 @@ impl Server {
             bridge: Arc::new(Bridge::new(config)),
             tools: Arc::default(),
             declined: Arc::default(),
+            subscriptions: Arc::default(),
             gone,
         }
     }
@@ -53,6 +64,24 @@ impl Server {
     fn tools(&self) -> &ToolRouter<Server> {
         self.tools
             .get_or_init(|| tools::offered(self.bridge.config()))
+    }
+
+    /// Prompts and resources are about sessions, and name the tools for these.
+    fn offers_sessions(&self) -> bool {
+        self.bridge.config().toolsets.contains(&Toolset::Core)
+    }
+
+    fn capabilities(&self) -> ServerCapabilities {
+        let tools = ServerCapabilities::builder().enable_tools().enable_tasks();
+        if !self.offers_sessions() {
+            return tools.build();
+        }
+        tools
+            .enable_resources()
+            .enable_resources_subscribe()
+            .enable_prompts()
+            .enable_completions()
+            .build()
     }
 }
 
@@ -71,14 +100,79 @@ impl ServerHandler for Server {
         let tools = self.tools();
         let mut names: Vec<&str> = tools.map.keys().map(|name| name.as_ref()).collect();
         names.sort_unstable();
-        let capabilities = ServerCapabilities::builder()
-            .enable_tools()
-            .enable_tasks()
-            .build();
-        ServerConfig::new(capabilities)
+        ServerConfig::new(self.capabilities())
             .with_server_info(implementation)
             .with_instructions(instructions::text(self.bridge.config(), &names))
     }
+
+    async fn list_resource_templates(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        Ok(self.templates())
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        self.read(&request.uri, &context).await
+    }
+
+    async fn subscribe(
+        &self,
+        request: SubscribeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.subscribe_to(&request.uri, &context).await
+    }
+
+    async fn unsubscribe(
+        &self,
+        request: UnsubscribeRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.unsubscribe_from(&request.uri)
+    }
+
+    fn accepted_subscription_filter(
+        &self,
+        requested: &SubscriptionFilter,
+    ) -> Option<SubscriptionFilter> {
+        Some(self.acceptable(requested))
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        self.tell_listener(context).await
+    }
+
+    async fn list_prompts(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        let prompts = prompts::list(self.bridge.config());
+        Ok(ListPromptsResult::with_all_items(prompts))
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        prompts::get(request, self.bridge.config()).map(GetPromptResponse::from)
+    }
+
+    async fn complete(
+        &self,
+        request: CompleteRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        Ok(self.suggestions(&request).await)
+    }
+
     /// Tasks are no part of the protocols that have a handshake.
     async fn initialize(
         &self,

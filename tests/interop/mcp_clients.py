@@ -11,7 +11,8 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 from jsonschema import Draft202012Validator
-from mcp import Client, StdioServerParameters
+from mcp import Client, MCPError, StdioServerParameters
+from mcp_types import PromptReference, ResourceTemplateReference, ResourceUpdatedNotification
 
 BINARY = os.environ.get("MANAGED_AGENTS_MCP_BIN", "managed-agents-mcp")
 INSPECTOR = os.environ.get("MCP_INSPECTOR")
@@ -308,6 +309,108 @@ async def test_agents_environments_and_sessions_are_made_and_found(mode):
         assert session["state"] == "done"
         _, text = await call(client, "list_sessions")
         assert session["session_id"] in text
+
+
+async def read(client, uri):
+    """The text of a resource, and its media type."""
+    contents = (await client.read_resource(uri)).contents
+    assert [part.uri for part in contents] == [uri]
+    return contents[0].text, contents[0].mime_type
+
+
+@both_eras
+async def test_the_record_is_read_as_resources(mode):
+    async with serving(mode) as client:
+        templates = {template.uri_template: template for template in (await client.list_resource_templates()).resource_templates}
+        assert set(templates) == {"session://{session_id}/transcript", "session://{session_id}/events"}
+        assert all(template.title and template.description and template.mime_type for template in templates.values())
+        assert (await client.list_resources()).resources == []
+
+        session, _ = await call(client, "create_session", message="[work 3] look around")
+        whole = await settled_events(client, session["session_id"])
+        for template in templates.values():
+            text, media_type = await read(client, template.uri_template.replace("{session_id}", session["session_id"]))
+            assert media_type == template.mime_type
+            assert all(event in text for event in whole), "an event is missing"
+            if media_type == "application/json":
+                record = json.loads(text)
+                assert record["events"][-1]["id"] == whole[-1] and record["untrusted"] is True
+
+        with pytest.raises(MCPError) as failed:
+            await client.read_resource("session://sesn_nowhere/transcript")
+        assert failed.value.code == {"legacy": -32002, "auto": -32602}[mode]
+        assert "sesn_nowhere" in failed.value.message
+
+
+@both_eras
+async def test_prompts_lead_to_tools_that_are_there(mode):
+    async with serving(mode) as client:
+        tools = {tool.name for tool in (await client.list_tools()).tools}
+        prompts = {prompt.name: prompt for prompt in (await client.list_prompts()).prompts}
+        assert set(prompts) == {"delegate", "follow_up", "review_session"}
+        for prompt in prompts.values():
+            assert prompt.title and prompt.description
+            given = {argument.name: f"some_{argument.name}" for argument in prompt.arguments if argument.required}
+            message = (await client.get_prompt(prompt.name, given)).messages[0]
+            assert message.role == "user"
+            assert all(value in message.content.text for value in given.values())
+            assert any(tool in message.content.text for tool in tools)
+            with pytest.raises(MCPError) as failed:
+                await client.get_prompt(prompt.name, {})
+            assert failed.value.code == -32602
+
+
+@both_eras
+async def test_arguments_are_completed(mode):
+    async with serving(mode) as client:
+        await call(client, "create_agent", name="Code Reviewer")
+        session, _ = await call(client, "create_session", message="Say hello", title="Flaky tests", agent="Code Reviewer")
+        by_title = {"name": "session_id", "value": "FLAKY"}
+        for reference in [
+            PromptReference(type="ref/prompt", name="follow_up"),
+            ResourceTemplateReference(type="ref/resource", uri="session://{session_id}/events"),
+        ]:
+            completion = (await client.complete(reference, by_title)).completion
+            assert completion.values == [session["session_id"]]
+            assert completion.total == 1 and completion.has_more is False
+        delegate = PromptReference(type="ref/prompt", name="delegate")
+        assert (await client.complete(delegate, {"name": "agent", "value": "review"})).completion.values == ["Code Reviewer"]
+        assert (await client.complete(delegate, {"name": "task", "value": "x"})).completion.values == []
+
+
+async def test_a_listener_hears_of_changes_until_the_session_ends():
+    async with serving("auto") as client:
+        session, _ = await call(client, "create_session", message="[seconds 2] [work 4] look around", wait_seconds=0)
+        uri = f"session://{session['session_id']}/transcript"
+        async with client.listen(resource_subscriptions=[uri, "session://../events"]) as changes:
+            assert changes.honored.resource_subscriptions == [uri]
+            async for change in changes:
+                assert change.uri == uri
+                text, _ = await read(client, uri)
+                if text.startswith("done"):
+                    break
+            await call(client, "send_message", session_id=session["session_id"], message="[terminate]")
+            async for change in changes:
+                assert change.uri == uri
+            assert (await read(client, uri))[0].startswith("terminated")
+
+
+@pytest.mark.filterwarnings("ignore:resources/:mcp.MCPDeprecationWarning")
+async def test_a_subscriber_hears_of_changes_until_it_unsubscribes():
+    updates, hear = anyio.create_memory_object_stream(100)
+
+    async def heard(message):
+        if isinstance(message, ResourceUpdatedNotification):
+            updates.send_nowait(message.params.uri)
+
+    async with serving("legacy", message_handler=heard) as client:
+        session, _ = await call(client, "create_session", message="Say hello")
+        uri = f"session://{session['session_id']}/events"
+        await client.subscribe_resource(uri)
+        await call(client, "send_message", session_id=session["session_id"], message="[work 2] go on")
+        assert await hear.receive() == uri
+        await client.unsubscribe_resource(uri)
+        await client.unsubscribe_resource(uri)
 
 
 # ------------------------------------------------------------------------------------------------------------------ the Inspector

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use managed_agents_mcp::simulator::{Fault, Kind, Options, Request, Simulator};
 use rmcp::model::{CallToolRequestParams, ProtocolVersion, ServerPeerInfo, Tool};
-use rmcp::service::{ClientLifecycleMode, ClientServiceExt, RunningService};
+use rmcp::service::{ClientLifecycleMode, ClientServiceExt, Peer, RunningService};
 use rmcp::transport::TokioChildProcess;
 use rmcp::{RoleClient, ServiceExt};
 use serde_json::{Value, json};
@@ -402,6 +402,11 @@ pub(crate) struct Called {
 }
 
 impl Client {
+    /// For what is not a tool call.
+    pub(crate) fn peer(&self) -> &Peer<RoleClient> {
+        self.running.peer()
+    }
+
     /// Calls a tool and checks what holds for every result.
     pub(crate) async fn call(&self, tool: &'static str, arguments: Value) -> Called {
         let Value::Object(arguments) = arguments else {
@@ -499,6 +504,16 @@ impl Called {
     }
 }
 
+/// Parameters of a request of protocol 2026-07-28, which greets nobody.
+pub(crate) fn modern(mut params: Value) -> Value {
+    params["_meta"] = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/clientInfo": {"name": "pipe", "version": "1"},
+    });
+    params
+}
+
 /// Characters.
 pub(crate) fn length(text: &str) -> usize {
     text.chars().count()
@@ -555,6 +570,17 @@ impl Pipe {
         self.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}))
             .await;
         id
+    }
+
+    /// Sends a request and returns its result or its error.
+    pub(crate) async fn ask(&mut self, method: &str, params: Value) -> Value {
+        let id = self.request(method, params).await;
+        let mut answer = self.reply(id).await;
+        if answer["error"].is_null() {
+            answer["result"].take()
+        } else {
+            answer
+        }
     }
 
     /// Calls a tool, without waiting for its answer; returns the request's id.

@@ -76,6 +76,23 @@ async fn everything_said(rig: &Rig) -> String {
     ] {
         call(&mut pipe, tool, arguments).await;
     }
+    for (method, params) in [
+        (
+            "resources/read",
+            json!({"uri": format!("session://{session}/events")}),
+        ),
+        (
+            "resources/subscribe",
+            json!({"uri": "session://sesn_01none/events"}),
+        ),
+        (
+            "completion/complete",
+            json!({"ref": {"type": "ref/prompt", "name": "delegate"}, "argument": {"name": "agent", "value": ""}}),
+        ),
+    ] {
+        let answer = pipe.ask(method, params).await;
+        pipe.aside.push(answer);
+    }
     pipe.hang_up();
     while let Some(message) = pipe.receive().await {
         pipe.aside.push(message);

@@ -1,0 +1,113 @@
+//! The record of a session as one document: from its start, as much as fits. What pages through it is `read.rs`.
+
+use tokio::time::Instant;
+
+use super::follow::Follow;
+use super::read::{Order, Reading, cut_events, from_window, moving};
+use super::scan::{Run, fetch};
+use super::{Bridge, Failure};
+use crate::api::Id;
+use crate::api::events::Event;
+use crate::session::digest::{Detail, Fitted, Page, fill};
+use crate::session::turn::State;
+
+/// Less than what an entry takes, so that the budget and not the number of entries ends the document.
+const SMALLEST_ENTRY: usize = 150;
+
+impl Bridge {
+    /// The record from its start, as much as fits into `chars`. Unlike a page it also holds what has no final place yet:
+    /// whoever reads a document has no second look that would bring it.
+    pub async fn record(
+        &self,
+        session: &Id,
+        detail: Detail,
+        chars: usize,
+    ) -> Result<Page, Failure> {
+        let doing = format!("read the record of session {session}");
+        let deadline = Instant::now() + self.config.max_wait;
+        let mut follow = Follow::new(&self.api, deadline, session, self.memory.recall(session));
+        follow
+            .look()
+            .await
+            .map_err(Failure::while_trying(doing.as_str()))?;
+        let reading = Reading {
+            after: None,
+            types: Vec::new(),
+            thread: None,
+            detail,
+            limit: chars / SMALLEST_ENTRY,
+            order: Order::Oldest,
+        };
+        let run = match from_window(&follow, &reading) {
+            Some(run) => Some(run),
+            None => fetch(&self.api.until(deadline), session, &reading)
+                .await
+                .map_err(Failure::while_trying(doing))?,
+        };
+        // Only a cursor can be missing from the record, and there is none.
+        let run = run.unwrap_or(Run {
+            events: Vec::new(),
+            ended: true,
+        });
+        let events: Vec<&Event> = run.events.iter().collect();
+        let shown = |event: &Event| reading.shows(event);
+        let fitted = fill(&events, &shown, detail, reading.limit, chars);
+        let rest = events.get(fitted.used..).unwrap_or_default();
+        let more = rest.iter().any(|event| shown(event)) || !run.ended;
+        let cursor = cursor(&follow, events.get(..fitted.used).unwrap_or_default());
+        let mut page = Page {
+            session_id: session.as_str().to_owned(),
+            state: follow.turn().state,
+            omitted: omitted(session, &fitted, more, cursor.as_deref()),
+            events: fitted.entries,
+            cursor,
+            more,
+            untrusted: true,
+            next: String::new(),
+            notes: Vec::new(),
+            simulated: self.config.is_simulated(),
+        };
+        page.next = next(&page);
+        Ok(page)
+    }
+}
+
+/// The last event whose place is final: reading on after it loses nothing.
+fn cursor(follow: &Follow, events: &[&Event]) -> Option<String> {
+    let moving = moving(follow);
+    let is_final = |event: &&&Event| !moving.contains(event.id.as_str());
+    let last = events.iter().take_while(is_final);
+    let last = last.filter(|event| !event.id.is_empty()).last();
+    last.map(|event| event.id.clone())
+}
+
+fn omitted(session: &Id, fitted: &Fitted, more: bool, cursor: Option<&str>) -> Option<String> {
+    let after = cursor
+        .map(|cursor| format!(",\"after\":\"{cursor}\""))
+        .unwrap_or_default();
+    let later = more.then(|| {
+        format!(
+            "later events: get_events {{\"session_id\":\"{session}\"{after}}} and on from there"
+        )
+    });
+    let cuts: Vec<String> = later
+        .into_iter()
+        .chain(cut_events(session, &fitted.cut))
+        .collect();
+    (!cuts.is_empty()).then(|| cuts.join("; "))
+}
+
+fn next(page: &Page) -> String {
+    let id = &page.session_id;
+    let after = page.cursor.as_ref();
+    let after = after
+        .map(|cursor| format!(" and after {cursor}"))
+        .unwrap_or_default();
+    match page.state {
+        _ if page.more => format!("get_events with session_id {id}{after} reads on."),
+        State::Working => {
+            format!("get_events with session_id {id}{after} and wait_seconds waits for more.")
+        }
+        _ => "this is all so far.".to_owned(),
+    }
+}
