@@ -52,19 +52,22 @@ async fn run() -> anyhow::Result<()> {
     } else {
         ""
     };
+    let task = format!("Review the branch {branch}.");
+    say(&format!("\n> {task} ({url})"));
     let review = json!({
         "agent": agent,
         "environment": environment,
         "repositories": [{"url": url, "branch": branch}],
-        "message": format!("{script}Review the branch {branch}."),
+        "message": format!("{script}{task}"),
         "title": format!("Review of {branch}"),
         "budget_usd": 2.0,
     });
     let report = done(wait(&client, call(&client, "create_session", review).await?).await?)?;
     let session = report.get("session_id").cloned().context("no session id")?;
 
-    let question =
-        json!({"session_id": session, "message": "Which finding would you mend first, and how?"});
+    let question = "Which finding would you mend first, and how?";
+    say(&format!("\n> {question}"));
+    let question = json!({"session_id": session, "message": question});
     done(wait(&client, call(&client, "send_message", question).await?).await?)?;
 
     let said = json!({"session_id": session, "types": ["user.message", "agent.message"]});

@@ -109,7 +109,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "MANAGED_AGENTS_APPROVALS",
         "any",
-        "`human`: `resolve_action` may deny but not allow, which then happens on the session's page; `any`, `tool`: it may do both",
+        "who may allow: `any`: a dialog of the host, or `resolve_action`; `human`: only a dialog or the session's page, `resolve_action` may deny; `tool`: no dialog opens, only `resolve_action`",
     ),
     setting(
         "MANAGED_AGENTS_TOOLSETS",

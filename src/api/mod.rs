@@ -32,7 +32,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::sync::{OnceCell, Semaphore};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::config::{Config, Key, Origin};
 use crate::key::KeySource;
@@ -156,7 +156,12 @@ impl Client {
 impl Client {
     /// A secret that depends on the key and on nothing else but its purpose.
     pub async fn derived_key(&self, purpose: &str) -> Result<Vec<u8>, Error> {
-        let headers = self.headers().await?;
+        let late = || Error::Unreachable {
+            reason: "the key was not there in time".to_owned(),
+            delivery: Delivery::NotSent,
+        };
+        let headers = timeout_at(self.deadline(), self.headers()).await;
+        let headers = headers.map_err(|_| late())??;
         let key = headers
             .get("x-api-key")
             .or_else(|| headers.get(reqwest::header::AUTHORIZATION));

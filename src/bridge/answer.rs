@@ -73,7 +73,11 @@ impl Bridge {
             *asked = sent.question(&question, std::mem::take(&mut asked.answered))
         });
         let mut report = self.follow(session, asked, patience, attention).await?;
-        if report.state == State::NeedsAction {
+        let is_queued = report
+            .question
+            .as_ref()
+            .is_some_and(|question| question.at.is_none());
+        if report.state == State::NeedsAction && is_queued {
             let note = "if your message is still queued, it is read only after everything pending is answered; it allowed \
                         nothing, and must not be sent again";
             report.notes.push(note.to_owned());
@@ -87,9 +91,11 @@ impl Bridge {
         session: &Id,
         decisions: &[Decision],
         decider: Decider,
+        question: Option<&str>,
         patience: &Patience,
         attention: &Attention,
     ) -> Result<Report, Failure> {
+        self.may_decide(decider)?;
         let doing = "resolve the action";
         let before = self.memory.recall(session);
         let mut follow = Follow::new(&self.api, patience.deadline, session, before.clone());
@@ -122,6 +128,9 @@ impl Bridge {
                 .find(|pending| pending.event_id == decision.event_id)
             {
                 Some(pending) => events.push(self.answer(pending, &decision.verdict, decider)?),
+                None if contradicts(&follow, decision) => {
+                    return Err(already_decided(decision));
+                }
                 None if is_answered(&follow, &before, &decision.event_id) => {
                     repeated.push(decision.event_id.clone())
                 }
@@ -134,6 +143,15 @@ impl Bridge {
             self.answer_once(session, events, &mut repeated, patience)
                 .await?
         };
+        // What the caller asked may not be what was asked last.
+        let asked = match question {
+            Some(question) => Asked {
+                question: Some(question.to_owned()),
+                unnamed: None,
+                ..asked
+            },
+            None => asked,
+        };
         let note = (!repeated.is_empty())
             .then(|| format!("already answered, not sent again: {}", repeated.join(", ")));
         let report = self.follow(session, asked, patience, attention).await?;
@@ -141,6 +159,20 @@ impl Bridge {
             notes: report.notes.into_iter().chain(note).collect(),
             ..report
         })
+    }
+
+    /// Whoever asks the bridge, the settings hold.
+    fn may_decide(&self, decider: Decider) -> Result<(), Failure> {
+        if self.config.read_only {
+            return Err(reading_only());
+        }
+        if decider == Decider::User && self.config.approvals == Approvals::Tool {
+            return Err(Failure::argument(
+                "No dialog decides here: MANAGED_AGENTS_APPROVALS is `tool`.",
+                "resolve_action decides, after the user was asked.",
+            ));
+        }
+        Ok(())
     }
 
     /// Sends answers; those that another call is just sending are left out and added to `repeated`.
@@ -191,6 +223,9 @@ impl Bridge {
         patience: &Patience,
         attention: &Attention,
     ) -> Result<Report, Failure> {
+        if self.config.read_only {
+            return Err(reading_only());
+        }
         let doing = "interrupt the session";
         let mut follow = Follow::new(
             &self.api,
@@ -319,6 +354,41 @@ fn is_answered(follow: &Follow, before: &Asked, event_id: &str) -> bool {
         .filter_map(|event| event.answers())
         .collect();
     recorded.contains(event_id) || before.answered.contains(event_id)
+}
+
+fn reading_only() -> Failure {
+    Failure::argument(
+        "This server only reads: MANAGED_AGENTS_READ_ONLY is set.",
+        "ask the user to decide on the session's page.",
+    )
+}
+
+/// Whether the record holds the opposite decision already.
+fn contradicts(follow: &Follow, decision: &Decision) -> bool {
+    let opposite = match decision.verdict {
+        Verdict::Allow => "deny",
+        Verdict::Deny(_) => "allow",
+        Verdict::Result { .. } => return false,
+    };
+    follow.history.events().any(|event| {
+        event.kind == "user.tool_confirmation"
+            && event.answers().as_deref() == Some(decision.event_id.as_str())
+            && event.value().get("result").and_then(Value::as_str) == Some(opposite)
+    })
+}
+
+fn already_decided(decision: &Decision) -> Failure {
+    let (was, next) = match decision.verdict {
+        Verdict::Allow => ("denied", "send_message can ask the agent to try again."),
+        _ => (
+            "allowed",
+            "interrupt_session stops the turn if it still runs; what was run cannot be undone.",
+        ),
+    };
+    Failure::argument(
+        format!("{} was already {was}; nothing was sent.", decision.event_id),
+        next,
+    )
 }
 
 fn not_pending(event_id: &str, report: &Report) -> Failure {

@@ -11,6 +11,8 @@ use crate::session::report::cut;
 
 /// Pages that a search reads at most.
 pub(super) const SEARCHED_PAGES: usize = 25;
+/// A name farther away than this is no likely misspelling: fewer than half of the pairs of letters agree.
+const FAR: usize = 550;
 /// Names offered when one was not found.
 const NEAR_NAMES: usize = 5;
 
@@ -118,6 +120,7 @@ fn unknown(noun: &str, wanted: &str, all: &[(&str, &str)]) -> Failure {
             )
         })
         .collect();
+    near.retain(|(distance, _)| *distance <= FAR);
     near.sort();
     let names: Vec<String> = near
         .iter()
@@ -128,7 +131,7 @@ fn unknown(noun: &str, wanted: &str, all: &[(&str, &str)]) -> Failure {
     if names.is_empty() {
         return Failure::argument(
             what,
-            format!("create_{noun} makes one; this key can see none."),
+            format!("list_{noun}s shows which there are, create_{noun} makes one."),
         );
     }
     Failure::argument(

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::api::Id;
-use crate::session::turn::Asked;
+use crate::session::turn::{Asked, State};
 
 /// Sessions that are remembered.
 const MOST: usize = 1000;
@@ -19,12 +19,20 @@ const LONGEST: Duration = Duration::from_secs(300);
 #[derive(Default)]
 pub(super) struct Memory {
     sent: Mutex<HashMap<String, (Instant, Asked)>>,
+    told: Mutex<HashMap<String, Told>>,
+}
+
+/// How a session stood when a caller was told last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Told {
+    pub(super) state: State,
+    pub(super) cursor: Option<String>,
 }
 
 impl Memory {
     /// What was sent to a session.
     pub(super) fn recall(&self, session: &Id) -> Asked {
-        let sent = self.lock();
+        let sent = lock(&self.sent);
         let known = sent
             .get(session.as_str())
             .filter(|(at, _)| at.elapsed() < LONGEST);
@@ -33,7 +41,7 @@ impl Memory {
 
     /// Changes what is remembered of a session, and returns it.
     pub(super) fn update(&self, session: &Id, change: impl FnOnce(&mut Asked)) -> Asked {
-        let mut sent = self.lock();
+        let mut sent = lock(&self.sent);
         let known = sent
             .get(session.as_str())
             .filter(|(at, _)| at.elapsed() < LONGEST);
@@ -50,9 +58,24 @@ impl Memory {
         asked
     }
 
+    /// What the caller was told last of a session.
+    pub(super) fn told(&self, session: &Id) -> Option<Told> {
+        lock(&self.told).get(session.as_str()).cloned()
+    }
+
+    /// Remembers what the caller is told.
+    pub(super) fn tell(&self, session: &Id, now: Told) {
+        let mut told = lock(&self.told);
+        // Forgotten, a session is only news once more.
+        if told.len() >= MOST && !told.contains_key(session.as_str()) {
+            told.clear();
+        }
+        told.insert(session.as_str().to_owned(), now);
+    }
+
     /// Forgets what the record shows by now, unless more was sent meanwhile.
     pub(super) fn settle(&self, session: &Id, shown: &Asked) {
-        let mut sent = self.lock();
+        let mut sent = lock(&self.sent);
         if sent
             .get(session.as_str())
             .is_some_and(|(_, asked)| asked == shown)
@@ -60,11 +83,11 @@ impl Memory {
             sent.remove(session.as_str());
         }
     }
+}
 
-    /// The map is whole whatever a panicking holder was doing.
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, (Instant, Asked)>> {
-        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// The maps are whole whatever a panicking holder was doing.
+fn lock<T>(map: &Mutex<T>) -> MutexGuard<'_, T> {
+    map.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

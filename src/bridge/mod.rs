@@ -35,13 +35,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use follow::Follow;
-use memory::Memory;
+use memory::{Memory, Told};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{Client, Id};
 use crate::config::{Approvals, Config};
-use crate::session::report::{Asking, Report};
+use crate::session::report::{self, Asking, Report};
 use crate::session::turn::State;
 pub use answer::{Decider, Decision, Verdict};
 pub use attachments::Question;
@@ -60,6 +60,10 @@ pub use watch::Watch;
 
 /// What a call may take beyond its `wait_seconds`: the last look, and a slow line.
 const GRACE: Duration = Duration::from_millis(1800);
+/// Most of a line of progress; hosts cut soon after.
+const PROGRESS_CHARS: usize = 180;
+/// Starts that are remembered by their request_key; others are looked up.
+const MOST_STARTED: usize = 1000;
 /// The mark in the metadata of what was made through this product.
 pub const MARK: &str = "managed-agents-mcp";
 
@@ -106,6 +110,7 @@ impl Attention {
 
     /// Says what happens.
     pub fn tell(&self, line: String) {
+        let line = report::cut(&line, PROGRESS_CHARS);
         self.progress.send_if_modified(|told| {
             let news = *told != line;
             *told = line;
@@ -135,8 +140,9 @@ impl Bridge {
     }
 
     /// A secret that every process with the same API key shares and nobody else can know.
-    pub async fn sealing_key(&self) -> Result<Vec<u8>, crate::api::Error> {
+    pub async fn sealing_key(&self, patience: &Patience) -> Result<Vec<u8>, crate::api::Error> {
         self.api
+            .until(patience.deadline)
             .derived_key("managed-agents-mcp request state")
             .await
     }
@@ -144,6 +150,16 @@ impl Bridge {
     /// The client of a call that does not wait: it ends within the longest wait, however many requests it takes.
     fn api_in_time(&self) -> Client {
         self.api.until(Instant::now() + self.config.max_wait)
+    }
+
+    /// The patience of a call that waits for nothing, but has the time to do its work.
+    pub fn unhurried(&self) -> Patience {
+        let now = Instant::now();
+        Patience {
+            until: now,
+            deadline: now + self.config.max_wait,
+            note: None,
+        }
     }
 
     /// The patience of a call that was asked to wait so long; `None` means the configured default.
@@ -186,6 +202,11 @@ impl Bridge {
         }
         report.simulated = self.config.is_simulated();
         report.next = next(&report, &self.config);
+        let told = Told {
+            state: report.state,
+            cursor: report.cursor.clone(),
+        };
+        self.memory.tell(session, told);
         report.notes.extend(notes);
         report
     }

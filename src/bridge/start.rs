@@ -126,6 +126,9 @@ impl Bridge {
             }
         };
         if let Some(started) = &mut keyed {
+            if started.len() >= super::MOST_STARTED {
+                started.clear();
+            }
             started.insert(key, session.id.clone());
         }
         drop(keyed);

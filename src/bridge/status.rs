@@ -58,13 +58,16 @@ impl Bridge {
                     ..attention.clone()
                 };
                 async move {
+                    let before = self.memory.told(id);
                     let stand = self.stand(id, patience, &attention).await;
-                    match (stand, threads) {
+                    let is_news = before != self.memory.told(id) || stand.is_err();
+                    let stand = match (stand, threads) {
                         (Ok(report), Threads::Shown) => {
-                            (place, Ok(self.with_threads(id, patience, report).await))
+                            Ok(self.with_threads(id, patience, report).await)
                         }
-                        (stand, _) => (place, stand),
-                    }
+                        (stand, _) => stand,
+                    };
+                    (place, stand, is_news)
                 }
             })
             .collect();
@@ -77,9 +80,12 @@ impl Bridge {
                     continue;
                 }
             };
-            let Some((place, stand)) = next else { break };
+            let Some((place, stand, is_news)) = next else {
+                break;
+            };
+            // What the caller knows already is nothing to return for: the same question asked again waits for more.
             let stopped = !matches!(&stand, Ok(report) if report.state == State::Working);
-            if stopped && until == Until::Any {
+            if stopped && is_news && until == Until::Any {
                 enough.cancel();
             }
             stands.push((place, stand));

@@ -26,6 +26,7 @@ impl Bridge {
                 .map_err(Failure::while_trying(doing()))?,
         };
         let known = self.memory.recall(session);
+        let wanted = question.clone();
         let asked = if question.is_none() || known.question == question {
             known
         } else {
@@ -41,6 +42,17 @@ impl Bridge {
             .look()
             .await
             .map_err(Failure::while_trying(doing()))?;
+        let asked_by_us = self.memory.recall(session).question == wanted;
+        if let Some(wanted) = &wanted
+            && !asked_by_us
+            && follow.is_complete()
+            && follow.history.get(wanted).is_none()
+        {
+            return Err(Failure::argument(
+                format!("Session {session} holds no message {wanted}."),
+                "get_events with session_id shows what it holds.",
+            ));
+        }
         let turn = follow.turn();
         if turn.is_over() && !turn.settled {
             let look = Patience {
@@ -53,11 +65,10 @@ impl Bridge {
                 .map_err(Failure::while_trying(doing()))?;
         }
         let mut report = self.conclude(session, &follow, Vec::new());
-        if let Some((state, reason)) = turn::end(&follow.history, &follow.turn())
-            && report.state != State::Terminated
-        {
-            report.state = state;
-            report.reason = reason.or(report.reason);
+        // How it ended stays, whatever became of the session since.
+        if let Some((state, reason)) = turn::end(&follow.history, &follow.turn()) {
+            let before = std::mem::replace(&mut report.state, state);
+            report.reason = reason.or(report.reason.filter(|_| report.state == before));
             report.pending.clear();
         }
         Ok(report)
@@ -71,7 +82,12 @@ impl Bridge {
         patience: &Patience,
     ) -> Result<(), Failure> {
         let report = self.turn_of(session, question, patience).await?;
-        if matches!(report.state, State::Working | State::NeedsAction) {
+        let is_queued = report
+            .question
+            .as_ref()
+            .is_none_or(|question| question.at.is_none());
+        // While it is queued, another turn runs, which is not to be stopped.
+        if !is_queued && matches!(report.state, State::Working | State::NeedsAction) {
             self.interrupt(session, None, patience, &Attention::none())
                 .await?;
         }

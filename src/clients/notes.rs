@@ -30,7 +30,11 @@ pub(super) fn of(client: Client, launch: &Launch) -> String {
     for limit in facts.limits {
         paragraph("Note", limit);
     }
-    paragraph("Check", &format!("{} doctor", shell(&launch.command)));
+    let simulate = if launch.simulate { " --simulate" } else { "" };
+    paragraph(
+        "Check",
+        &format!("{} doctor{simulate}", shell(&launch.command)),
+    );
     text
 }
 

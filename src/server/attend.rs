@@ -59,7 +59,10 @@ impl Attended<'_> {
             }
             heartbeat.reset();
             if let Some(token) = self.context.meta.get_progress_token() {
-                let line = lines.borrow_and_update().clone();
+                let mut line = lines.borrow_and_update().clone();
+                if line.is_empty() {
+                    line.push_str("waiting for the API");
+                }
                 told += 1;
                 self.tell(token, told, line).await;
             }

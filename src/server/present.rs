@@ -330,6 +330,9 @@ fn reference(error: &Error) -> Option<String> {
 /// Every hint there is, on one screen.
 fn advice(error: &Error) -> String {
     let text = match error {
+        Error::Keyless(why) if why.starts_with("MANAGED_AGENTS_KEY") => {
+            "this goes before every other way to give a key: ask the user to mend or to unset it, and to restart this server."
+        }
         Error::Keyless(_) => {
             "ask the user to set ANTHROPIC_API_KEY (or MANAGED_AGENTS_KEY_FILE, MANAGED_AGENTS_KEY_COMMAND) in this \
              server's configuration and to restart it. Never ask for the key itself."
@@ -372,7 +375,7 @@ fn refused(refusal: &Refusal) -> String {
             "get_status shows the budget and what is spent; if the user agrees, update_session with a budget_usd above that."
         }
         400 | 409 if says("archived") || says("terminated") => {
-            "this cannot be undone: create_session starts a new one."
+            "this cannot be undone: make a new one, with create_session, create_agent, create_environment or create_schedule."
         }
         // The API's words for a path or a beta that it does not know, not for an id.
         404 if refusal.message.eq_ignore_ascii_case("not found") => {

@@ -55,7 +55,7 @@ impl IntoCallToolResult for Reply {
 }
 
 impl Server {
-    /// The patience of a call that starts work. A client that follows tasks does not wait for it, unless it asked to.
+    /// The patience of a call that starts work. A client that follows tasks does not wait for it.
     pub(super) fn delegating(
         &self,
         context: &RequestContext<RoleServer>,
@@ -63,9 +63,11 @@ impl Server {
         turn: Turn,
     ) -> Delegating {
         let as_task = wait_seconds != Some(0) && tasks::is_welcome(context);
-        let patience = self
-            .bridge
-            .patience(if as_task { Some(0) } else { wait_seconds });
+        let patience = if as_task {
+            self.bridge.unhurried()
+        } else {
+            self.bridge.patience(wait_seconds)
+        };
         Delegating {
             patience,
             as_task,

@@ -9,8 +9,8 @@ use std::sync::{Mutex, PoisonError};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use rmcp::handler::server::tool::IntoCallToolResult;
 use rmcp::model::{
-    CallToolResponse, CreateTaskResult, DetailedTask, ElicitRequest, GetTaskResult, InputRequest,
-    InputResponses, ProtocolVersion, Task, TaskPayload, TaskStatus,
+    CallToolResponse, CreateTaskResult, DetailedTask, ElicitRequest, ErrorCode, GetTaskResult,
+    InputRequest, InputResponses, ProtocolVersion, Task, TaskPayload, TaskStatus,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
@@ -19,7 +19,7 @@ use super::Server;
 use super::approvals::{dialog, has_forms};
 use super::present::{Shown, ToolError};
 use crate::api::Id;
-use crate::bridge::{Attention, Decider, Decision, Failure, Patience};
+use crate::bridge::{Attention, Decider, Decision, Failure};
 use crate::config::Approvals;
 use crate::session::report::Report;
 use crate::session::turn::State;
@@ -39,9 +39,11 @@ pub(super) struct Declined(Mutex<HashSet<String>>);
 impl Declined {
     fn add(&self, event_id: String) {
         let mut declined = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if declined.len() < MOST_DECLINED {
-            declined.insert(event_id);
+        // Forgotten, a question is only asked once more.
+        if declined.len() >= MOST_DECLINED {
+            declined.clear();
         }
+        declined.insert(event_id);
     }
 
     fn holds(&self, event_id: &str) -> bool {
@@ -52,11 +54,27 @@ impl Declined {
 
 /// Whether this client takes a task for an answer. The SDK checks what was declared, not the version.
 pub(super) fn is_welcome(context: &RequestContext<RoleServer>) -> bool {
-    let is_modern = context
-        .protocol_version()
-        .is_some_and(|version| version >= ProtocolVersion::V_2026_07_28);
     let declared = context.client_capabilities();
-    is_modern && declared.is_some_and(|declared| declared.supports_tasks())
+    is_modern(context) && declared.is_some_and(|declared| declared.supports_tasks())
+}
+
+/// Tasks are no part of the protocols that have a handshake.
+pub(super) fn known(context: &RequestContext<RoleServer>) -> Result<(), ErrorData> {
+    if is_modern(context) {
+        return Ok(());
+    }
+    let code = ErrorCode::METHOD_NOT_FOUND;
+    Err(ErrorData::new(
+        code,
+        "tasks belong to protocol 2026-07-28",
+        None,
+    ))
+}
+
+fn is_modern(context: &RequestContext<RoleServer>) -> bool {
+    context
+        .protocol_version()
+        .is_some_and(|version| version >= ProtocolVersion::V_2026_07_28)
 }
 
 /// A turn that works, as a task.
@@ -85,9 +103,7 @@ fn parse(task_id: &str) -> Result<(Id, Option<Id>), ErrorData> {
 fn task(id: String, report: &Report) -> Task {
     let now = Utc::now();
     let begun = report.question.as_ref().and_then(|question| question.at);
-    let newest = report
-        .last_event_age_seconds
-        .map_or(now, |age| now - TimeDelta::seconds(age));
+    let newest = report.newest.unwrap_or(now);
     let is_long = begun.is_some_and(|begun| now - begun > A_WHILE);
     let message = match report.activity.last() {
         Some(line) => format!("{}: {line}", report.state.word()),
@@ -115,7 +131,7 @@ impl Server {
         context: &RequestContext<RoleServer>,
     ) -> Result<GetTaskResult, ErrorData> {
         let (session, question) = parse(id)?;
-        let patience = self.bridge.patience(Some(0));
+        let patience = self.bridge.unhurried();
         let read = self
             .bridge
             .turn_of(&session, question.as_ref(), &patience)
@@ -135,8 +151,11 @@ impl Server {
             .question
             .as_ref()
             .is_some_and(|question| question.interrupted);
+        let unlisted = report.pending.iter().any(|pending| !pending.is_listed);
         match report.state {
             State::Working => return Ok(TaskPayload::Working),
+            // What it asks for cannot be shown yet.
+            State::NeedsAction if unlisted => return Ok(TaskPayload::Working),
             State::Done if interrupted => return Ok(TaskPayload::Cancelled),
             State::NeedsAction => {
                 let input_requests = self.questions(&report, context);
@@ -185,18 +204,28 @@ impl Server {
         &self,
         id: &str,
         answers: InputResponses,
+        context: &RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
         let (session, question) = parse(id)?;
-        let patience = self.bridge.patience(Some(0));
+        let patience = self.bridge.unhurried();
         let read = self
             .bridge
             .turn_of(&session, question.as_ref(), &patience)
             .await;
         let report = read.map_err(|failure| refused(failure, id))?;
         let mut decisions = Vec::new();
-        for pending in &report.pending {
+        // Only what was shown can be answered.
+        let shown = self.questions(&report, context);
+        let asked = report
+            .pending
+            .iter()
+            .filter(|pending| shown.contains_key(&pending.event_id));
+        for pending in asked {
             let event_id = pending.event_id.clone();
-            match answers.get(&event_id).map(dialog::verdict) {
+            match answers
+                .get(&event_id)
+                .map(|answer| dialog::verdict(answer, Some(pending.kind)))
+            {
                 Some(Some(verdict)) => decisions.push(Decision { event_id, verdict }),
                 Some(None) => self.declined.add(event_id),
                 None => {}
@@ -205,7 +234,8 @@ impl Server {
         if decisions.is_empty() {
             return Ok(());
         }
-        self.decide(&session, &decisions, &patience)
+        let question = question.as_ref().map(Id::as_str);
+        self.decide(&session, question, &decisions)
             .await
             .map_err(|failure| refused(failure, id))
     }
@@ -213,12 +243,13 @@ impl Server {
     async fn decide(
         &self,
         session: &Id,
+        question: Option<&str>,
         decisions: &[Decision],
-        patience: &Patience,
     ) -> Result<(), Failure> {
-        let attention = Attention::none();
-        self.bridge
-            .resolve(session, decisions, Decider::User, patience, &attention)
+        let (patience, attention) = (self.bridge.unhurried(), Attention::none());
+        let (user, bridge) = (Decider::User, &self.bridge);
+        bridge
+            .resolve(session, decisions, user, question, &patience, &attention)
             .await
             .map(|_| ())
     }
@@ -226,7 +257,7 @@ impl Server {
     /// `tasks/cancel`: stops the turn; the task is cancelled once the session says that it has stopped.
     pub(super) async fn cancel_turn(&self, id: &str) -> Result<(), ErrorData> {
         let (session, question) = parse(id)?;
-        let patience = self.bridge.patience(Some(0));
+        let patience = self.bridge.unhurried();
         let interrupted = self
             .bridge
             .interrupt_turn(&session, question.as_ref(), &patience)
@@ -237,10 +268,14 @@ impl Server {
 
 /// A task that cannot be read: unknown where the session is, else for the client to try again.
 fn refused(failure: Failure, id: &str) -> ErrorData {
-    let is_unknown = matches!(&failure, Failure::Api { error, .. } if error.status() == Some(404));
+    let is_unknown = match &failure {
+        Failure::Api { error, .. } => error.status() == Some(404),
+        Failure::Argument { .. } => true,
+        Failure::DeliveryUnknown { .. } => false,
+    };
     let words = ToolError::from(failure).to_string();
     if is_unknown {
-        ErrorData::invalid_params(format!("unknown task {id}: {words}"), None)
+        ErrorData::invalid_params(format!("task {id}: {words}"), None)
     } else {
         ErrorData::internal_error(words, None)
     }

@@ -1,6 +1,6 @@
 //! History → facts: what every tool that acts on a session returns.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -57,6 +57,9 @@ pub struct Report {
     /// The answers come from the built-in simulator.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub simulated: bool,
+    /// When the newest event happened.
+    #[serde(skip)]
+    pub newest: Option<DateTime<Utc>>,
     /// What was asked, once it is known by id, and when.
     #[serde(skip)]
     pub question: Option<Asking>,
@@ -109,6 +112,9 @@ pub struct Pending {
     pub tool: String,
     /// The tool's input.
     pub input: Value,
+    /// The record shows the call, so that name and input are known.
+    #[serde(skip)]
+    pub is_listed: bool,
 }
 
 /// What kind of answer a pending tool call takes.
@@ -184,6 +190,11 @@ pub fn report(facts: &Facts) -> Report {
         .as_ref()
         .filter(|verdict| turn.state == State::Done && verdict.result != "satisfied")
         .map(|verdict| format!("outcome {}", cut(&verdict.result, 40)));
+    let question = asking(&of_turn);
+    let interrupted = question
+        .as_ref()
+        .filter(|question| turn.state == State::Done && question.interrupted)
+        .map(|_| "interrupted".to_owned());
     let reply: Vec<&str> = words.iter().map(|words| words.text.as_str()).collect();
     let newest = history.events().rev().find_map(|event| event.at);
     Report {
@@ -192,7 +203,12 @@ pub fn report(facts: &Facts) -> Report {
             .and_then(|session| session.title.as_deref())
             .map(clean_line),
         state: turn.state,
-        reason: turn.reason.as_deref().map(clean_line).or(unmet),
+        reason: turn
+            .reason
+            .as_deref()
+            .map(clean_line)
+            .or(interrupted)
+            .or(unmet),
         outcome,
         reply: (!words.is_empty()).then(|| reply.join("\n\n")),
         activity: activity(&of_turn),
@@ -203,6 +219,7 @@ pub fn report(facts: &Facts) -> Report {
             .collect(),
         cursor: history.cursor().map(str::to_owned),
         usage: usage(*session, history),
+        newest,
         last_event_age_seconds: newest.map(|newest| (*now - newest).num_seconds().max(0)),
         url: format!("https://platform.claude.com/workspaces/default/sessions/{session_id}"),
         untrusted: true,
@@ -211,7 +228,7 @@ pub fn report(facts: &Facts) -> Report {
         next: String::new(),
         notes: Vec::new(),
         simulated: false,
-        question: asking(&of_turn),
+        question,
         words,
     }
 }
@@ -221,7 +238,14 @@ fn asking(of_turn: &[&Event]) -> Option<Asking> {
     Some(Asking {
         event_id: question.id.clone(),
         at: question.at,
-        interrupted: of_turn.iter().any(|event| event.kind == "user.interrupt"),
+        // An interrupt of one thread is none of the turn.
+        interrupted: of_turn.iter().any(|event| {
+            event.kind == "user.interrupt"
+                && event
+                    .value()
+                    .get("session_thread_id")
+                    .is_none_or(Value::is_null)
+        }),
     })
 }
 
@@ -303,6 +327,7 @@ fn pending(id: &str, event: Option<&Event>) -> Pending {
             "unknown".to_owned()
         },
         input: escaped(value.get("input").unwrap_or(&Value::Null)),
+        is_listed: event.is_some(),
     }
 }
 
@@ -341,7 +366,14 @@ fn activity(events: &[&Event]) -> Vec<String> {
         .filter(|event| event.kind.ends_with("tool_result"))
         .filter_map(|event| Some((event.answers()?, event.is_error())))
         .collect();
+    let denied: HashSet<String> = events
+        .iter()
+        .filter(|event| event.kind == "user.tool_confirmation")
+        .filter(|event| event.value().get("result").and_then(Value::as_str) == Some("deny"))
+        .filter_map(|event| event.answers())
+        .collect();
     let outcome = |id: &str| match results.get(id) {
+        _ if denied.contains(id) => "denied",
         Some(true) => "error",
         Some(false) => "ok",
         None => "no result yet",

@@ -19,6 +19,7 @@ pub(super) struct Refusal {
 
 impl Refusal {
     /// 400: the request itself is wrong.
+    #[inline(never)]
     pub(super) fn invalid(message: impl Into<String>) -> Self {
         Self {
             status: 400,
@@ -29,6 +30,7 @@ impl Refusal {
     }
 
     /// 404: nothing has this id.
+    #[inline(never)]
     pub(super) fn unknown(noun: &str, id: &str) -> Self {
         Self {
             status: 404,
@@ -39,6 +41,7 @@ impl Refusal {
     }
 
     /// 409: the request is fine, the state is not.
+    #[inline(never)]
     pub(super) fn conflict(message: impl Into<String>) -> Self {
         Self {
             status: 409,
@@ -49,6 +52,7 @@ impl Refusal {
     }
 
     /// Any status with the error type that belongs to it.
+    #[inline(never)]
     pub(super) fn of_status(status: u16, message: impl Into<String>) -> Self {
         let kind = match status {
             401 => "authentication_error",

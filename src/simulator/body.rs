@@ -14,6 +14,7 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// The object at `at` (empty for the body itself), refused if it holds a key that is not allowed.
+    #[inline(never)]
     pub(super) fn of(value: &'a Value, at: &str, allowed: &[&str]) -> Result<Self, Refusal> {
         let Some(map) = value.as_object() else {
             return Err(breach(at, "Input should be a valid dictionary"));
@@ -29,11 +30,13 @@ impl<'a> Fields<'a> {
     }
 
     /// A refusal that names one of the fields.
+    #[inline(never)]
     pub(super) fn wrong(&self, key: &str, why: &str) -> Refusal {
         breach(&self.path(key), why)
     }
 
     /// The path of a field, for objects within it.
+    #[inline(never)]
     pub(super) fn path(&self, key: &str) -> String {
         if self.at.is_empty() {
             key.to_owned()
@@ -43,6 +46,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A field as it stands, absent when null.
+    #[inline(never)]
     pub(super) fn get(&self, key: &str) -> Option<&'a Value> {
         self.map.get(key).filter(|value| !value.is_null())
     }
@@ -53,12 +57,14 @@ impl<'a> Fields<'a> {
     }
 
     /// A field that must be there.
+    #[inline(never)]
     pub(super) fn need(&self, key: &str) -> Result<&'a Value, Refusal> {
         self.get(key)
             .ok_or_else(|| self.wrong(key, "Field required"))
     }
 
     /// An optional string of a length in characters.
+    #[inline(never)]
     pub(super) fn text(
         &self,
         key: &str,
@@ -84,6 +90,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A string that must be there.
+    #[inline(never)]
     pub(super) fn need_text(
         &self,
         key: &str,
@@ -95,6 +102,7 @@ impl<'a> Fields<'a> {
     }
 
     /// An optional string out of a closed set.
+    #[inline(never)]
     pub(super) fn choice(&self, key: &str, choices: &[&str]) -> Result<Option<&'a str>, Refusal> {
         let text = self.text(key, 0..=usize::MAX)?;
         match text {
@@ -107,6 +115,7 @@ impl<'a> Fields<'a> {
     }
 
     /// An optional array of at most `most` items; empty when absent.
+    #[inline(never)]
     pub(super) fn array(&self, key: &str, most: usize) -> Result<&'a [Value], Refusal> {
         let Some(value) = self.get(key) else {
             return Ok(&[]);
@@ -121,6 +130,7 @@ impl<'a> Fields<'a> {
     }
 
     /// An optional array of strings, as a JSON array.
+    #[inline(never)]
     pub(super) fn texts(&self, key: &str, most: usize) -> Result<Value, Refusal> {
         let items = self.array(key, most)?;
         if items.iter().any(|item| !item.is_string()) {
@@ -130,6 +140,7 @@ impl<'a> Fields<'a> {
     }
 
     /// An optional boolean.
+    #[inline(never)]
     pub(super) fn flag(&self, key: &str) -> Result<Option<bool>, Refusal> {
         match self.get(key) {
             None => Ok(None),
@@ -141,6 +152,7 @@ impl<'a> Fields<'a> {
     }
 
     /// An optional whole number within bounds.
+    #[inline(never)]
     pub(super) fn whole(
         &self,
         key: &str,
@@ -161,6 +173,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Metadata: at most 16 pairs, keys of 1 to 64 characters, values of at most 512; null values only in a patch.
+    #[inline(never)]
     pub(super) fn metadata(&self, key: &str, nulls: Nulls) -> Result<Option<&'a Value>, Refusal> {
         let Some(value) = self.get(key) else {
             return Ok(None);

@@ -10,6 +10,7 @@ use super::script::Scene;
 use super::tools;
 
 /// Calls that need an answer because the message asks for one.
+#[inline(never)]
 pub(super) fn gates(asked: &Directives, scene: &Scene<'_>) -> Vec<Step> {
     let approvals = asked.count("approve", usize::from(asked.has("approve")), 100);
     let mut uses: Vec<Use> = (0..approvals).map(approval).collect();
@@ -76,6 +77,7 @@ pub(super) fn call(name: &str, input: Value, result: &str, scene: &Scene<'_>) ->
 }
 
 /// The same for a tool that leaves files in the session's outputs.
+#[inline(never)]
 pub(super) fn writing(
     name: &str,
     input: Value,
@@ -105,6 +107,7 @@ pub(super) fn writing(
 }
 
 /// A built-in tool under a policy, in a cloud environment.
+#[inline(never)]
 pub(super) fn once(name: &str, input: Value, result: &str, policy: &str) -> Use {
     let gates: &[&str] = match policy {
         "always_ask" => &["user.tool_confirmation"],
@@ -139,6 +142,7 @@ fn built_in(name: &str, input: Value, policy: &str) -> Value {
 }
 
 /// One of many ordinary calls: name, input, result.
+#[inline(never)]
 pub(super) fn chore(place: usize) -> (&'static str, Value, String) {
     let file = format!("/workspace/repo/src/part{place}.rs");
     match place % 6 {

@@ -12,6 +12,7 @@ use super::http::respond;
 use super::state::World;
 use super::struck::Struck;
 use super::wire::{Body, whole};
+use super::{checks, fault_json};
 
 /// Answers one of these calls; none needs a key.
 pub(super) fn answer(
@@ -36,7 +37,7 @@ pub(super) fn answer(
                     .for_each(|fault| state.faults.inject(fault));
                 send_json(200, &json!({"injected": count}))
             }
-            Err(why) => send_json(400, &Refusal::invalid(why).envelope("")),
+            Err(refusal) => send_json(refusal.status, &refusal.envelope("")),
         },
         ("DELETE", "faults") => {
             state.faults.clear();
@@ -59,10 +60,9 @@ fn send(status: u16, kind: &str, body: String) -> io::Result<Response<Body>> {
     )
 }
 
-fn read(body: &Bytes) -> Result<Vec<Fault>, String> {
-    let value: Value = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-    match value {
-        Value::Array(faults) => faults.iter().map(Fault::read).collect(),
-        fault => Fault::read(&fault).map(|fault| vec![fault]),
+fn read(body: &Bytes) -> Result<Vec<Fault>, Refusal> {
+    match checks::json(body)? {
+        Value::Array(faults) => faults.iter().map(fault_json::read).collect(),
+        fault => fault_json::read(&fault).map(|fault| vec![fault]),
     }
 }

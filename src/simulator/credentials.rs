@@ -48,7 +48,7 @@ pub(super) fn list(state: &mut State, call: &Call) -> Answer {
     state.vaults.get(call.id(0))?;
     state
         .credentials
-        .list(call, |one| text(one, "/vault_id") == call.id(0))
+        .list(call, &|one| text(one, "/vault_id") == call.id(0))
 }
 
 pub(super) fn get(state: &mut State, call: &Call) -> Answer {

@@ -5,11 +5,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::calls::chore;
+use super::children::stamped;
 use super::json::{set, text};
 use super::plan::{Cost, Use};
 use super::script::end_turn;
 use super::session::{Pending, Session};
-use super::threads::stamped;
 use super::turn::{End, Turn};
 use super::waiting::result;
 use super::{calls, tools};
@@ -57,17 +57,14 @@ impl Turn<'_> {
         self.settle_calls(calls).await?;
         self.rest(gap).await?;
         self.each(children, conclude)?;
-        let stopped = |session: &Session, id: &str| {
-            let mut threads = session.children.iter();
-            threads.any(|thread| thread.id == id && !thread.concluded)
-        };
         for id in children {
-            if self.act(|_, session| stopped(session, id))? {
-                self.notes
-                    .push(format!("Thread {id} was stopped before it answered."));
-            } else {
-                self.notes.push(format!("Thread {id} has answered."));
-            }
+            let answered =
+                |session: &mut Session| session.child(id).is_some_and(|one| one.concluded);
+            let note = match self.act(|_, session| answered(session))? {
+                true => format!("Thread {id} has answered."),
+                false => format!("Thread {id} was stopped before it answered."),
+            };
+            self.notes.push(note);
         }
         Ok(())
     }

@@ -152,7 +152,7 @@ pub(super) fn list(state: &mut State, call: &Call) -> Answer {
     };
     let pass =
         |one: &Value| fits("/status", status, one) && fits("/agent/id", query.one("agent_id"), one);
-    state.deployments.list_as(call, pass, schedule::shown)
+    state.deployments.list_as(call, &pass, schedule::shown)
 }
 
 pub(super) fn get(state: &mut State, call: &Call) -> Answer {

@@ -31,7 +31,7 @@ pub(super) fn create(state: &mut State, call: &Call) -> Answer {
 
 pub(super) fn list(state: &mut State, call: &Call) -> Answer {
     call.query.only(&["limit", "page", "include_archived"])?;
-    state.environments.list(call, |_| true)
+    state.environments.list(call, &|_| true)
 }
 
 pub(super) fn get(state: &mut State, call: &Call) -> Answer {

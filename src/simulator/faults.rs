@@ -1,13 +1,11 @@
 //! Faults: what can be made to go wrong, for which requests, and how often.
 
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::json::{at, text};
 use super::struck::Struck;
 
 /// Something that goes wrong for requests that match.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Fault {
     on: String,
     skip: usize,
@@ -16,8 +14,7 @@ pub struct Fault {
 }
 
 /// Whether a failing call was carried out before it failed.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acting {
     /// It fails and nothing happened.
     Before,
@@ -26,8 +23,7 @@ pub enum Acting {
 }
 
 /// What goes wrong. As JSON the name stands in `kind`, the fields beside it.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Kind {
     /// The connection is dropped after so many bytes of the body; 0 sends only the headers.
     CutAfterBytes {
@@ -37,7 +33,6 @@ pub enum Kind {
     /// After so many bytes of the body nothing comes any more, not even heartbeats; the connection stays open.
     Silence {
         /// How many bytes of the body still arrive.
-        #[serde(default)]
         after_bytes: usize,
     },
     /// The headers of the answer take their time.
@@ -50,19 +45,15 @@ pub enum Kind {
         /// The HTTP status.
         code: u16,
         /// The header `retry-after`, in seconds or as a date.
-        #[serde(default)]
         retry_after: Option<String>,
         /// Whether the call is carried out all the same.
-        #[serde(default = "before")]
         acting: Acting,
         /// The body instead of the API's envelope.
-        #[serde(default)]
         body: Option<Value>,
     },
     /// The connection is closed without a response.
     Drop {
         /// Whether the call is carried out all the same.
-        #[serde(default = "before")]
         acting: Acting,
     },
     /// Every frame of the stream comes twice.
@@ -95,7 +86,6 @@ pub enum Kind {
         /// The error's type, such as `overloaded_error`.
         error: String,
         /// How many frames come before it.
-        #[serde(default)]
         after_frames: usize,
     },
     /// Accepted posts are answered with this status instead of 200.
@@ -105,10 +95,6 @@ pub enum Kind {
     },
     /// Times carry no zone.
     Zoneless,
-}
-
-fn before() -> Acting {
-    Acting::Before
 }
 
 impl Fault {
@@ -144,54 +130,10 @@ impl Fault {
         self
     }
 
-    /// Reads a fault from JSON: `{"on", "kind", "skip"?, "times"?: N or "always", …fields of the kind}`.
-    pub(super) fn read(value: &Value) -> Result<Self, String> {
-        let on = text(value, "/on");
-        if on.split_once(' ').is_none() {
-            return Err(
-                "on: a method and a path pattern are required, such as \"POST /v1/sessions\""
-                    .into(),
-            );
-        }
-        let whole = |path: &str| {
-            at(value, path)
-                .as_u64()
-                .and_then(|number| usize::try_from(number).ok())
-        };
-        let times = match at(value, "/times") {
-            Value::Null => Some(1),
-            Value::String(word) if word == "always" => None,
-            _ => Some(whole("/times").ok_or("times: a number or \"always\" is required")?),
-        };
-        let mut kind: Map<String, Value> = value.as_object().cloned().unwrap_or_default();
-        kind.retain(|key, _| !matches!(key.as_str(), "on" | "skip" | "times"));
-        let kind = read_kind(kind)?;
-        Ok(Self {
-            on: on.to_owned(),
-            skip: whole("/skip").unwrap_or(0),
-            times,
-            kind,
-        })
-    }
-
     fn matches(&self, method: &str, path: &str) -> bool {
         let (wanted, pattern) = self.on.split_once(' ').unwrap_or(("*", &self.on));
         (wanted == "*" || wanted.eq_ignore_ascii_case(method)) && fits(pattern, path)
     }
-}
-
-fn read_kind(mut fields: Map<String, Value>) -> Result<Kind, String> {
-    let read = |fields: &Map<_, _>| serde_json::from_value(Value::Object(fields.clone()));
-    let (kind, count) = (
-        read(&fields).map_err(|error| error.to_string())?,
-        fields.len(),
-    );
-    // serde lets a variant without fields ignore whatever stands beside its name.
-    fields.insert("no such field".into(), Value::Null);
-    if count > 1 && read(&fields).is_ok() {
-        return Err("this kind has no fields".into());
-    }
-    Ok(kind)
 }
 
 /// Whether a path fits a pattern in which `*` stands for anything.
@@ -251,8 +193,6 @@ impl Faults {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -272,20 +212,5 @@ mod tests {
             .map(|_| faults.strike("GET", "/v1/agents").has(&Kind::Garbage))
             .collect();
         assert_eq!(hits, [false, true, true, false, false]);
-    }
-
-    #[test]
-    fn json_says_the_same_and_nothing_unknown() {
-        let fault = json!({"on": "POST /v1/sessions", "kind": "status", "code": 529, "acting": "after", "times": "always"});
-        let fault = Fault::read(&fault).unwrap();
-        let kind = Kind::Status {
-            code: 529,
-            retry_after: None,
-            acting: Acting::After,
-            body: None,
-        };
-        assert_eq!((fault.kind, fault.times), (kind, None));
-        assert!(Fault::read(&json!({"on": "GET *", "kind": "garbage", "bites": 3})).is_err());
-        assert!(Fault::read(&json!({"on": "GET", "kind": "garbage"})).is_err());
     }
 }

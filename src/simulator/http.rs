@@ -124,6 +124,7 @@ fn act(world: &Arc<World>, parts: &Parts, body: Carried, struck: &Struck) -> Out
     }
 }
 
+#[inline(never)]
 fn try_act(
     world: &Arc<World>,
     parts: &Parts,

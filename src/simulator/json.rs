@@ -5,24 +5,32 @@ use serde_json::Value;
 static NOTHING: Value = Value::Null;
 
 /// What stands at a JSON pointer; null where nothing does.
+#[inline(never)]
 pub(super) fn at<'a>(value: &'a Value, path: &str) -> &'a Value {
     value.pointer(path).unwrap_or(&NOTHING)
 }
 
 /// The string at a JSON pointer; empty where there is none.
+#[inline(never)]
 pub(super) fn text<'a>(value: &'a Value, path: &str) -> &'a str {
     at(value, path).as_str().unwrap_or_default()
 }
 
 /// The array at a JSON pointer; empty where there is none.
+#[inline(never)]
 pub(super) fn items<'a>(value: &'a Value, path: &str) -> &'a [Value] {
     at(value, path).as_array().map_or(&[], Vec::as_slice)
 }
 
 /// Sets one field of an object.
 pub(super) fn set(value: &mut Value, key: &str, new: impl Into<Value>) {
+    put(value, key, new.into());
+}
+
+#[inline(never)]
+fn put(value: &mut Value, key: &str, new: Value) {
     if let Some(object) = value.as_object_mut() {
-        object.insert(key.to_owned(), new.into());
+        object.insert(key.to_owned(), new);
     }
 }
 

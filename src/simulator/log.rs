@@ -40,11 +40,13 @@ struct Watcher {
 
 impl Log {
     /// Records an event: gives it an id and a time where it has none, lists and streams it. Returns its id.
+    #[inline(never)]
     pub(super) fn record(&mut self, event: Value) -> String {
         self.append(event, Sight::Open)
     }
 
     /// Records an event that nobody sees before `reveal`.
+    #[inline(never)]
     pub(super) fn record_hidden(&mut self, event: Value) -> String {
         self.append(event, Sight::Hidden)
     }
@@ -84,6 +86,7 @@ impl Log {
     }
 
     /// Lists and streams an event that the agent has not taken up yet.
+    #[inline(never)]
     pub(super) fn queue(&mut self, event: Value) {
         let event = Arc::new(event);
         self.tell(&event);
@@ -95,6 +98,7 @@ impl Log {
     }
 
     /// Takes up a queued event: it gets its time and its place, and is streamed again.
+    #[inline(never)]
     pub(super) fn process(&mut self, id: &str) {
         self.process_at(id, &stamp::processed_at());
     }

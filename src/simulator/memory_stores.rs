@@ -41,7 +41,7 @@ fn name<'a>(fields: &Fields<'a>) -> Result<Option<&'a str>, Refusal> {
 
 pub(super) fn list(state: &mut State, call: &Call) -> Answer {
     call.query.only(&FILTERS)?;
-    state.memory_stores.list(call, |_| true)
+    state.memory_stores.list(call, &|_| true)
 }
 
 pub(super) fn get(state: &mut State, call: &Call) -> Answer {
@@ -72,7 +72,7 @@ pub(super) fn delete(state: &mut State, call: &Call) -> Answer {
         .remove(call.id(0), "memory_store_deleted")?;
     state
         .memories
-        .retain(|memory| text(memory, "/memory_store_id") != call.id(0));
+        .retain(&|memory| text(memory, "/memory_store_id") != call.id(0));
     Ok(deleted)
 }
 

@@ -38,12 +38,14 @@ impl Output {
 }
 
 /// The result of graded work.
+#[inline(never)]
 pub(super) fn result(scene: &Scene<'_>) -> Vec<Step> {
     let words = format!("Simulated result (turn {}).\n", scene.turn);
     write(Output::of("result.md", "text/markdown", words), scene)
 }
 
 /// The files a message asks for.
+#[inline(never)]
 pub(super) fn deliveries(asked: &Directives, scene: &Scene<'_>) -> Vec<Step> {
     let mut steps = Vec::new();
     let count = asked.count("deliver", usize::from(asked.has("deliver")), 10_000);

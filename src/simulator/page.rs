@@ -22,6 +22,7 @@ impl Query {
     }
 
     /// Refuses parameters nobody knows; `beta` is an SDK's habit on every path.
+    #[inline(never)]
     pub(super) fn only(&self, allowed: &[&str]) -> Result<(), Refusal> {
         match self
             .0
@@ -36,6 +37,7 @@ impl Query {
     }
 
     /// The last value of a parameter.
+    #[inline(never)]
     pub(super) fn one(&self, key: &str) -> Option<&str> {
         self.0
             .iter()
@@ -45,6 +47,7 @@ impl Query {
     }
 
     /// Every value of a bracketed parameter such as `types[]`.
+    #[inline(never)]
     pub(super) fn all(&self, key: &str) -> Vec<&str> {
         self.0
             .iter()
@@ -54,6 +57,7 @@ impl Query {
     }
 
     /// A whole number.
+    #[inline(never)]
     pub(super) fn whole(&self, key: &str) -> Result<Option<u64>, Refusal> {
         let read = |text: &str| {
             text.parse()
@@ -63,6 +67,7 @@ impl Query {
     }
 
     /// `true` or `false`; absent is false.
+    #[inline(never)]
     pub(super) fn flag(&self, key: &str) -> Result<bool, Refusal> {
         match self.one(key) {
             None | Some("false" | "False") => Ok(false),
@@ -150,6 +155,7 @@ pub(super) struct Leaf<T> {
 
 impl Page {
     /// Reads `limit`, `order` and `page`.
+    #[inline(never)]
     pub(super) fn read(
         query: &Query,
         order: &'static str,
@@ -191,9 +197,17 @@ impl Page {
         &self,
         list: impl DoubleEndedIterator<Item = (u64, T)> + 'a,
     ) -> Leaf<T> {
+        self.cut_boxed(Box::new(list))
+    }
+
+    /// The same, compiled once for each kind of item and not for each list.
+    fn cut_boxed<'a, T: 'a>(
+        &self,
+        list: Box<dyn DoubleEndedIterator<Item = (u64, T)> + 'a>,
+    ) -> Leaf<T> {
         let ascending = self.order == "asc";
         let mut list: Box<dyn Iterator<Item = (u64, T)> + 'a> = if ascending {
-            Box::new(list)
+            list
         } else {
             Box::new(list.rev())
         };

@@ -130,6 +130,7 @@ fn finish(session: &mut Session, turn: &mut Turn<'_>, plan: &Plan, interrupted: 
     for answer in std::mem::take(&mut session.answers) {
         session.log.process(text(&answer, "/id"));
     }
+    session.stop_interrupted_threads();
     for interrupt in std::mem::take(&mut session.interrupts) {
         session.log.process(&interrupt);
     }

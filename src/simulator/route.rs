@@ -42,6 +42,7 @@ pub(super) struct Found<'a> {
 }
 
 /// The route of a request.
+#[inline(never)]
 pub(super) fn find<'a>(method: &str, path: &[&'a str]) -> Option<Found<'a>> {
     let ["v1", collection, rest @ ..] = path else {
         return None;

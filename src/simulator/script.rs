@@ -28,6 +28,7 @@ pub(super) fn graded(text: &str) -> bool {
 }
 
 /// The turn a message asks for, with what is attached to it in words.
+#[inline(never)]
 pub(super) fn plan(text: &str, scene: &Scene<'_>, attached: &str) -> Plan {
     let asked = Directives::read(text);
     let mut steps = vec![Step::Request, Step::Think];
@@ -50,6 +51,7 @@ pub(super) fn plan(text: &str, scene: &Scene<'_>, attached: &str) -> Plan {
 }
 
 /// The turn of an outcome: work and a verdict, as often as it takes, and a last message.
+#[inline(never)]
 pub(super) fn outcome(text: &str, most: u64, scene: &Scene<'_>) -> Plan {
     let asked = Directives::read(text);
     let mut steps = Vec::new();

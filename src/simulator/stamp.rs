@@ -5,11 +5,13 @@ use chrono::{DateTime, Duration, SecondsFormat, Utc};
 const BASE58: &[u8] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
 
 /// A new id: the prefix, `_01`, and 24 base-58 characters.
+#[inline(never)]
 pub(super) fn id(prefix: &str) -> String {
     format!("{prefix}_01{}", letters(24))
 }
 
 /// A new request id, as the header `request-id` carries it.
+#[inline(never)]
 pub(super) fn request_id() -> String {
     format!("req_011{}", letters(21))
 }
@@ -25,6 +27,7 @@ fn letters(count: usize) -> String {
 }
 
 /// Now, for `created_at` and its like.
+#[inline(never)]
 pub(super) fn now() -> String {
     Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true)
 }
@@ -35,6 +38,7 @@ pub(super) fn later(wait: std::time::Duration) -> String {
 }
 
 /// Now, for `processed_at`: sometimes only milliseconds, sometimes a little before its predecessor, as recorded.
+#[inline(never)]
 pub(super) fn processed_at() -> String {
     let mut time = Utc::now();
     if fastrand::u8(..10) == 0 {
@@ -52,6 +56,7 @@ pub(super) fn processed_at() -> String {
 }
 
 /// Reads a time in RFC 3339.
+#[inline(never)]
 pub(super) fn parse(text: &str) -> Option<DateTime<Utc>> {
     DateTime::parse_from_rfc3339(text)
         .ok()

@@ -71,6 +71,7 @@ fn check_servers(fields: &Fields<'_>, tools: &[Value], servers: &[Value]) -> Res
 }
 
 /// Checks each item of an array field.
+#[inline(never)]
 pub(super) fn each(
     fields: &Fields<'_>,
     key: &str,

@@ -24,7 +24,7 @@ pub(super) fn create(state: &mut State, call: &Call) -> Answer {
 
 pub(super) fn list(state: &mut State, call: &Call) -> Answer {
     call.query.only(&["limit", "page", "include_archived"])?;
-    state.vaults.list(call, |_| true)
+    state.vaults.list(call, &|_| true)
 }
 
 pub(super) fn get(state: &mut State, call: &Call) -> Answer {
@@ -56,7 +56,7 @@ pub(super) fn delete(state: &mut State, call: &Call) -> Answer {
     let deleted = state.vaults.remove(call.id(0), "vault_deleted")?;
     state
         .credentials
-        .retain(|credential| text(credential, "/vault_id") != call.id(0));
+        .retain(&|credential| text(credential, "/vault_id") != call.id(0));
     Ok(deleted)
 }
 

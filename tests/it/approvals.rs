@@ -248,3 +248,21 @@ async fn what_was_just_reported_as_pending_can_be_answered_though_the_list_lags(
     assert_eq!(report["state"], "done", "{report}");
     assert_eq!(rig.sent_events().len(), 1);
 }
+
+#[tokio::test]
+async fn a_decision_against_one_that_was_made_is_an_error() {
+    let rig = Rig::start().await;
+    let client = rig.client().await;
+    let report = client.create("[approve 2]", 20).await;
+    let (id, waits) = (session(&report), pending(&report));
+    let decide = |decision: &str| json!([{"event_id": waits[0], "decision": decision}]);
+    let _ = resolve(&client, &id, decide("deny")).await;
+    let why = refused(&client, &id, decide("allow")).await;
+    assert!(why.contains("already denied"), "{why}");
+    let again = resolve(&client, &id, decide("deny")).await;
+    assert!(
+        again["notes"].to_string().contains("not sent again"),
+        "{again}"
+    );
+    assert_eq!(rig.sent_events().len(), 1);
+}

@@ -206,3 +206,31 @@ async fn a_decision_that_came_from_elsewhere_meanwhile_is_respected() {
     assert!(reply(&report).contains("page"), "{report}");
     assert!(rig.sent_events().is_empty());
 }
+
+#[tokio::test]
+async fn a_dialog_opens_once_in_a_call_whatever_the_host_answers() {
+    let wrong = accept(json!({"result": "an answer to another question"}));
+    let host = Host::answering(std::iter::repeat_n(wrong, 50));
+    let rig = Rig::start().await;
+    let client = rig
+        .client_with(&host, ClientLifecycleMode::Initialize)
+        .await;
+    let report = client.create("[approve 2]", 10).await;
+    assert_eq!(
+        (&report["state"], host.asked().len()),
+        (&json!("needs_action"), 2)
+    );
+    assert!(rig.sent_events().is_empty());
+}
+
+#[tokio::test]
+async fn what_was_done_before_the_dialog_is_told_after_it() {
+    for era in eras() {
+        let host = Host::answering([accept(json!({"decision": "allow"}))]);
+        let rig = Rig::start().await;
+        let client = rig.client_with(&host, era).await;
+        let report = client.create("[approve]", 20).await;
+        let notes = report["notes"].to_string();
+        assert!(notes.contains("created the agent"), "{notes}");
+    }
+}

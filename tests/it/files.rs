@@ -253,7 +253,10 @@ async fn what_was_written_last_is_in_the_list() {
         .await;
     let listed = called.within(Duration::from_millis(5000)).ok();
     assert_eq!(listed["files"].as_array().unwrap().len(), 3, "{listed}");
-    assert_eq!(listed["next"], "this is all.");
+    assert!(
+        listed["next"].as_str().unwrap().contains("download_file"),
+        "{listed}"
+    );
     for file in listed["files"].as_array().unwrap() {
         assert_eq!(
             (&file["mime_type"], &file["downloadable"]),

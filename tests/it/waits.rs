@@ -284,3 +284,24 @@ async fn get_events_waits_for_something_new_and_no_longer_than_told() {
         .within(Duration::from_secs(8));
     assert_ne!(news.ok()["events"], json!([]));
 }
+
+#[tokio::test]
+async fn what_is_known_to_be_over_does_not_end_a_wait_for_the_others() {
+    let rig = Rig::start().await;
+    let client = rig.client().await;
+    let done = session(&client.create("hello", 20).await);
+    let works = session(&client.create("[seconds 4]", 0).await);
+    let both = json!({"session_ids": [done, works], "wait_seconds": 20});
+    let status = client.call("get_status", both.clone()).await.ok();
+    assert_eq!(
+        status["sessions"][1]["state"], "done",
+        "returned for nothing"
+    );
+    // Another process was told nothing yet: what is over is news to it.
+    let third = session(&client.create("[seconds 30]", 0).await);
+    let stranger = rig.client().await;
+    let ask = json!({"session_ids": [done, third], "wait_seconds": 20});
+    let status = stranger.call("get_status", ask).await;
+    let status = status.within(std::time::Duration::from_secs(5)).ok();
+    assert_eq!(status["sessions"][1]["state"], "working");
+}

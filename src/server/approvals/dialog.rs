@@ -9,9 +9,9 @@ use crate::session::report::{Pending, PendingKind, Report};
 /// Nobody decides on more than can be read; what is longer stays for the session's page.
 const LONGEST_INPUT: usize = 20_000;
 
-/// Whether the whole call can be shown: nobody shall decide on a part of it.
+/// Whether the whole call is known and can be shown: nobody shall decide on a part of it.
 pub(in crate::server) fn fits(pending: &Pending) -> bool {
-    pretty(&pending.input).chars().count() <= LONGEST_INPUT
+    pending.is_listed && pretty(&pending.input).chars().count() <= LONGEST_INPUT
 }
 
 /// The dialog about a pending call. It is made of structured fields only, cleaned where the report was made.
@@ -71,12 +71,18 @@ fn schema(kind: PendingKind) -> ElicitationSchema {
 }
 
 /// What an answer says, as it came over the wire.
-pub(in crate::server) fn verdict(answer: &Value) -> Option<Verdict> {
-    read(&serde_json::from_value(answer.clone()).ok()?)
+pub(in crate::server) fn verdict(answer: &Value, kind: Option<PendingKind>) -> Option<Verdict> {
+    let answer = serde_json::from_value(answer.clone()).ok()?;
+    match kind {
+        Some(kind) => read(&answer, kind),
+        // Of which kind the call is, the bridge knows.
+        None => read(&answer, PendingKind::ToolConfirmation)
+            .or_else(|| read(&answer, PendingKind::CustomToolResult)),
+    }
 }
 
-/// What an answer says: only what was accepted and is complete says anything.
-pub(in crate::server) fn read(answer: &ElicitResult) -> Option<Verdict> {
+/// What an answer says: only what was accepted, is complete and fits the question says anything.
+pub(in crate::server) fn read(answer: &ElicitResult, kind: PendingKind) -> Option<Verdict> {
     if answer.action != ElicitationAction::Accept {
         return None;
     }
@@ -85,13 +91,15 @@ pub(in crate::server) fn read(answer: &ElicitResult) -> Option<Verdict> {
         let text = content.get(name)?.as_str()?;
         (!text.trim().is_empty()).then(|| text.to_owned())
     };
-    match (text("decision").as_deref(), text("result")) {
-        (Some("allow"), None) => Some(Verdict::Allow),
-        (Some("deny"), None) => Some(Verdict::Deny(text("reason"))),
-        (None, Some(text)) => Some(Verdict::Result {
-            text,
-            is_error: false,
-        }),
+    match (kind, text("decision").as_deref(), text("result")) {
+        (PendingKind::ToolConfirmation, Some("allow"), None) => Some(Verdict::Allow),
+        (PendingKind::ToolConfirmation, Some("deny"), None) => Some(Verdict::Deny(text("reason"))),
+        (PendingKind::CustomToolResult | PendingKind::ToolResult, None, Some(text)) => {
+            Some(Verdict::Result {
+                text,
+                is_error: false,
+            })
+        }
         _ => None,
     }
 }
@@ -102,7 +110,8 @@ mod tests {
 
     #[test]
     fn only_a_complete_answer_decides() {
-        let accepted = |content: Value| verdict(&json!({"action": "accept", "content": content}));
+        let accepted =
+            |content: Value| verdict(&json!({"action": "accept", "content": content}), None);
         assert!(matches!(
             accepted(json!({"decision": "allow"})),
             Some(Verdict::Allow)
@@ -129,9 +138,9 @@ mod tests {
         }
         for action in ["decline", "cancel"] {
             let answer = json!({"action": action, "content": {"decision": "allow"}});
-            assert!(verdict(&answer).is_none(), "{action}");
+            assert!(verdict(&answer, None).is_none(), "{action}");
         }
-        assert!(verdict(&json!({"content": {"decision": "allow"}})).is_none());
+        assert!(verdict(&json!({"content": {"decision": "allow"}}), None).is_none());
     }
 
     #[test]

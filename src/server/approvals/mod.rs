@@ -22,9 +22,13 @@ use crate::session::report::{Pending, PendingKind, Report};
 use crate::session::turn::State;
 use dialog::{form, verdict};
 pub(super) use sealed::Round;
+use sealed::{AskedAbout, AskedSession};
 
 /// A dialog that is open for a shorter time helps nobody, unless the whole call is short.
 const SHORTEST_DIALOG: Duration = Duration::from_secs(8);
+
+/// Rounds of asking that one call takes.
+const MOST_ROUNDS: u32 = 8;
 
 /// How this client's user can be asked in this call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,8 +50,14 @@ pub(super) struct User<'a> {
     way: Way,
     /// Time that a dialog needs at least.
     least: Duration,
-    /// Was asked about in this call or the rounds before it, without an answer.
+    /// Was asked about in this call or in the round before it, and is asked no second time.
+    asked: HashSet<String>,
+    /// Of these: without an answer.
     unanswered: HashSet<String>,
+    /// How often the client was sent to ask.
+    rounds: u32,
+    /// Several sessions were asked about.
+    decides_at_once: bool,
 }
 
 /// What a waiting call comes to.
@@ -74,7 +84,10 @@ impl<'a> User<'a> {
             attention,
             way: way(server, context, whole),
             least: SHORTEST_DIALOG.min(whole / 2),
+            asked: HashSet::new(),
             unanswered: HashSet::new(),
+            rounds: 0,
+            decides_at_once: false,
         }
     }
 
@@ -87,6 +100,7 @@ impl<'a> User<'a> {
         match self.way {
             Way::None => {}
             Way::Elicitation => {
+                self.decides_at_once = reports.len() > 1;
                 for report in &mut reports {
                     self.elicit(report).await?;
                 }
@@ -109,25 +123,34 @@ impl<'a> User<'a> {
         let Some(sealed) = &round.state else {
             return Ok(None);
         };
-        let key = self.server.bridge.sealing_key().await?;
+        let key = self.server.bridge.sealing_key(self.patience).await?;
         let asked = sealed::open(&key, sealed, round).map_err(ContinueError::State)?;
+        self.rounds = asked.rounds;
+        // One answer must not wait for what comes of another.
+        self.decides_at_once = asked.sessions.len() > 1;
         let mut reports = Vec::new();
-        for (session, events) in asked {
+        for (session, AskedSession { question, events }) in asked.sessions {
             let session = Id::parse(&session).map_err(ContinueError::State)?;
             let mut decisions = Vec::new();
             for event_id in events {
+                self.asked.insert(event_id.clone());
                 // A call without an answer is asked about again.
                 let Some(answer) = round.answer(&event_id) else {
+                    self.asked.remove(&event_id);
                     continue;
                 };
-                match verdict(answer) {
+                match verdict(answer, None) {
                     Some(verdict) => decisions.push(Decision { event_id, verdict }),
                     None => {
                         self.unanswered.insert(event_id);
                     }
                 }
             }
-            reports.push(self.decide(&session, &decisions).await?);
+            let question = question.as_deref();
+            reports.push(self.decide(&session, question, &decisions).await?);
+        }
+        if let Some(report) = reports.first_mut() {
+            report.notes.splice(..0, asked.notes);
         }
         Ok(Some(reports))
     }
@@ -154,24 +177,39 @@ impl<'a> User<'a> {
                 .peer
                 .create_elicitation_with_timeout(form, Some(left))
                 .await;
-            let verdict = answered.ok().and_then(|answer| dialog::read(&answer));
-            match verdict {
-                Some(verdict) => {
-                    let event_id = pending.event_id.clone();
-                    let decision = Decision { event_id, verdict };
-                    *report = self.decide(&session, &[decision]).await?;
-                }
-                None => {
-                    self.unanswered.insert(pending.event_id.clone());
-                }
-            }
+            // One dialog about one thing is enough for a call, whatever comes of it.
+            let event_id = pending.event_id.clone();
+            self.asked.insert(event_id.clone());
+            let answer = answered
+                .ok()
+                .and_then(|answer| dialog::read(&answer, pending.kind));
+            let Some(verdict) = answer else {
+                self.unanswered.insert(event_id);
+                continue;
+            };
+            let notes = std::mem::take(&mut report.notes);
+            let question = report.question.as_ref().map(|asked| asked.event_id.clone());
+            let decision = Decision { event_id, verdict };
+            *report = self
+                .decide(&session, question.as_deref(), &[decision])
+                .await?;
+            report.notes.splice(..0, notes);
         }
         Ok(())
     }
 
     /// Sends what the user decided, and waits for what comes of it.
-    async fn decide(&self, session: &Id, decisions: &[Decision]) -> Result<Report, Failure> {
+    async fn decide(
+        &self,
+        session: &Id,
+        question: Option<&str>,
+        decisions: &[Decision],
+    ) -> Result<Report, Failure> {
         let bridge = &self.server.bridge;
+        let mut patience = self.patience.clone();
+        if self.decides_at_once {
+            patience.until = Instant::now();
+        }
         if decisions.is_empty() {
             return bridge.look_at(session, self.patience).await;
         }
@@ -179,7 +217,8 @@ impl<'a> User<'a> {
             session,
             decisions,
             Decider::User,
-            self.patience,
+            question,
+            &patience,
             self.attention,
         );
         match sent.await {
@@ -201,7 +240,10 @@ impl<'a> User<'a> {
         reports: &[Report],
     ) -> Result<Option<InputRequiredResult>, Failure> {
         let mut requests = BTreeMap::new();
-        let mut asked = BTreeMap::new();
+        let mut asked = AskedAbout {
+            rounds: self.rounds + 1,
+            ..AskedAbout::default()
+        };
         for report in reports {
             let mut events = Vec::new();
             for pending in self.questions(report) {
@@ -210,16 +252,21 @@ impl<'a> User<'a> {
                 events.push(pending.event_id.clone());
             }
             if !events.is_empty() {
-                asked.insert(report.session_id.clone(), events);
+                let question = report.question.as_ref();
+                let question = question.map(|asked| asked.event_id.clone());
+                let session = AskedSession { question, events };
+                asked.sessions.insert(report.session_id.clone(), session);
+                asked.notes.extend(report.notes.iter().cloned());
             }
         }
-        if requests.is_empty() {
+        // Clients give up on a call that asks without end; its report says how to go on.
+        if requests.is_empty() || self.rounds >= MOST_ROUNDS {
             return Ok(None);
         }
         let key = self
             .server
             .bridge
-            .sealing_key()
+            .sealing_key(self.patience)
             .await
             .map_err(Failure::while_trying("ask the user"))?;
         let state = sealed::seal(&key, &asked, round);
@@ -233,7 +280,7 @@ impl<'a> User<'a> {
             .pending
             .iter()
             .filter(move |pending| waits && dialog::fits(pending))
-            .filter(|pending| !self.unanswered.contains(&pending.event_id))
+            .filter(|pending| !self.asked.contains(&pending.event_id))
     }
 
     /// Says what became of the questions, and how the user can be asked again.
@@ -252,7 +299,7 @@ impl<'a> User<'a> {
         let asks = report
             .pending
             .iter()
-            .any(|pending| pending.kind == PendingKind::ToolConfirmation);
+            .any(|pending| pending.kind == PendingKind::ToolConfirmation && dialog::fits(pending));
         if asks {
             let again = format!(
                 "get_status with session_ids [\"{}\"] and wait_seconds asks the user in a dialog.",

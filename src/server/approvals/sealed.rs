@@ -8,12 +8,30 @@ use rmcp::ErrorData;
 use rmcp::handler::server::common::FromContextPart;
 use rmcp::handler::server::tool::ToolCallContext;
 use rmcp::model::{InputResponses, RequestStateCodec, SealOptions};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 const LIFETIME: Duration = Duration::from_secs(86_400);
 
-/// The ids of the pending events that the user was asked about, by session.
-pub(super) type AskedAbout = BTreeMap<String, Vec<String>>;
+/// What the user was asked about.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct AskedAbout {
+    /// By session.
+    pub(super) sessions: BTreeMap<String, AskedSession>,
+    /// What the call was to tell of what it did on its own account.
+    pub(super) notes: Vec<String>,
+    /// How often the client was sent to ask.
+    pub(super) rounds: u32,
+}
+
+/// What the user was asked about in one session.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct AskedSession {
+    /// Id of the question whose turn waits.
+    pub(super) question: Option<String>,
+    /// Ids of the pending events.
+    pub(super) events: Vec<String>,
+}
 
 /// A call as one round of asking and answering sees it. Stands before the arguments in a tool, which takes them away.
 pub(in crate::server) struct Round {
@@ -56,7 +74,12 @@ pub(super) fn open(key: &[u8], state: &str, round: &Round) -> Result<AskedAbout,
     let codec = RequestStateCodec::try_new(key).map_err(|error| error.to_string())?;
     let opened = codec
         .open_with(state, round.call.as_bytes())
-        .map_err(|error| format!("the requestState does not belong to this call: {error}"))?;
+        .map_err(|error| {
+            format!(
+                "the requestState does not belong to this call, or is too old ({error}). The session goes on: list_sessions with \
+                 `mine` finds it, and get_status with wait_seconds asks the user again; do not start it again."
+            )
+        })?;
     serde_json::from_slice(&opened).map_err(|error| format!("the requestState is damaged: {error}"))
 }
 
@@ -75,7 +98,15 @@ mod tests {
     #[test]
     fn a_state_opens_for_its_call_only() {
         let key = [7_u8; 32];
-        let asked = AskedAbout::from([("sesn_1".to_owned(), vec!["sevt_1".to_owned()])]);
+        let session = AskedSession {
+            question: Some("sevt_0".to_owned()),
+            events: vec!["sevt_1".to_owned()],
+        };
+        let asked = AskedAbout {
+            sessions: BTreeMap::from([("sesn_1".to_owned(), session)]),
+            notes: vec!["made an agent".to_owned()],
+            rounds: 1,
+        };
         let state = seal(&key, &asked, &round("send_message {}")).unwrap();
         assert_eq!(open(&key, &state, &round("send_message {}")), Ok(asked));
         assert!(open(&key, &state, &round("send_message {\"a\":1}")).is_err());

@@ -42,6 +42,9 @@ impl Shown {
         if found.is_working {
             hints.push(GROWING.to_owned());
         }
+        if hints.is_empty() && all > 0 && !config.read_only {
+            hints.push("download_file saves them, or reads one with offset.".to_owned());
+        }
         if !hints.is_empty() {
             shown.set_next(&hints.join(" "));
         }

@@ -19,9 +19,9 @@ use crate::server::present::{Answer, Shown, fenced_data, schema};
 pub(super) struct CreateSchedule {
     /// Up to 256 characters.
     name: String,
-    /// Id or name; default: as configured.
+    /// Id or name; needed unless one is configured.
     agent: Option<String>,
-    /// Id or name; default: as configured.
+    /// Id or name; needed unless one is configured.
     environment: Option<String>,
     /// The whole task of each run.
     message: String,

@@ -37,12 +37,7 @@ impl<S, P: DeserializeOwned> FromContextPart<ToolCallContext<'_, S>> for Paramet
                     format!("`{path}`: ")
                 };
                 let wrong = format!("{place}{}", error.inner());
-                let wrong = ["u64", "u32", "usize"].iter().fold(wrong, |text, kind| {
-                    text.replace(
-                        &format!("expected {kind}"),
-                        "expected a whole number, 0 or more",
-                    )
-                });
+                let wrong = in_words(&wrong);
                 // rmcp shows what begins so to the model, instead of failing the request.
                 let begin = "failed to deserialize parameters:";
                 let next = "correct this argument and make the call again; nothing was sent.";
@@ -51,5 +46,26 @@ impl<S, P: DeserializeOwned> FromContextPart<ToolCallContext<'_, S>> for Paramet
                     None,
                 )
             })
+    }
+}
+
+/// What serde expects, in the words of the schema.
+fn in_words(wrong: &str) -> String {
+    let words = [
+        ("u64", "a whole number, 0 or more"),
+        ("u32", "a whole number, 0 or more"),
+        ("usize", "a whole number, 0 or more"),
+        ("f64", "a number"),
+        ("a sequence", "a list"),
+        ("a map", "an object"),
+        ("string or map", "a string"),
+    ];
+    let text = words.iter().fold(wrong.to_owned(), |text, (kind, said)| {
+        text.replace(&format!("expected {kind}"), &format!("expected {said}"))
+    });
+    // "expected struct Repository with 4 elements"
+    match text.split_once("expected struct ") {
+        Some((before, _)) => format!("{before}expected an object"),
+        None => text,
     }
 }

@@ -87,6 +87,7 @@ impl Server {
             &session,
             &decisions,
             Decider::Assistant,
+            None,
             &patience,
             call.attention(),
         );

@@ -54,7 +54,12 @@ pub(super) fn line(row: &ScheduleRow) -> String {
         row.schedule_id, row.name, row.status, row.agent_id, row.environment_id
     )];
     if !row.next_runs.is_empty() {
-        lines.push(format!("  next: {}", row.next_runs.join(", ")));
+        let when = if row.status == "paused" {
+            "next, once resumed"
+        } else {
+            "next"
+        };
+        lines.push(format!("  {when}: {}", row.next_runs.join(", ")));
     }
     lines.extend(
         row.last_runs
