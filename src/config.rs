@@ -158,8 +158,8 @@ impl Config {
             read_only: env.switch("MANAGED_AGENTS_READ_ONLY")?,
             file_roots: env.folders("MANAGED_AGENTS_FILE_ROOTS")?,
             github_token: env
-                .secret("MANAGED_AGENTS_GITHUB_TOKEN")
-                .or_else(|| env.secret("GITHUB_TOKEN")),
+                .filled("MANAGED_AGENTS_GITHUB_TOKEN")
+                .or_else(|| env.filled("GITHUB_TOKEN")),
             ca_pem: env.certificates("MANAGED_AGENTS_CA_FILE")?,
         })
     }
@@ -212,6 +212,13 @@ impl Lookup<'_> {
 
     fn secret(&self, name: &str) -> Option<SecretString> {
         self.get(name).map(SecretString::from)
+    }
+
+    /// A secret, unless the client left its `${…}` unreplaced: then there is none.
+    fn filled(&self, name: &str) -> Option<SecretString> {
+        self.get(name)
+            .filter(|value| !value.starts_with("${"))
+            .map(SecretString::from)
     }
 
     fn list(&self, name: &str) -> Vec<String> {

@@ -130,10 +130,16 @@ impl Bridge {
         let body = fields.body(&[]);
         let lacking = body.get("model").is_none();
         let body = with(body, "model", lacking.then_some(self.config.model.as_str()));
-        self.api_in_time()
-            .create_agent(body)
-            .await
-            .map_err(Failure::while_trying("create the agent"))
+        match self.api_in_time().create_agent(body).await {
+            Ok(created) => Ok(created),
+            Err(error) if error.is_ambiguous() => Err(Failure::DeliveryUnknown {
+                doing: "create the agent".to_owned(),
+                error,
+                next: "list_agents with name_contains shows whether it is there; create it again only if it is not."
+                    .to_owned(),
+            }),
+            Err(error) => Err(Failure::while_trying("create the agent")(error)),
+        }
     }
 
     /// Makes a new version of an agent out of `version`, which must be its newest. The answer is the API's object.
@@ -143,10 +149,12 @@ impl Bridge {
         version: u64,
         fields: &AgentFields,
     ) -> Result<Value, Failure> {
-        self.check_name(fields)?;
         let api = self.api_in_time();
-        let id = find::agent(&api, wanted, &[]).await?;
+        let id = find::very_agent(&api, wanted).await?;
         let current = read(&api, &id, None).await?;
+        if current.get("name") != fields.plain.get("name") {
+            self.check_name(fields)?;
+        }
         if version_of(&current) != version {
             return Err(stale(&api, &id, version, &current).await);
         }
@@ -177,7 +185,7 @@ impl Bridge {
     /// Archives or deletes an agent. Where the API does not delete it, it is archived instead, and the note says why.
     pub async fn close_agent(&self, wanted: &str, ending: Ending) -> Result<Retired, Failure> {
         let api = self.api_in_time();
-        let id = find::agent(&api, wanted, &[]).await?;
+        let id = find::very_agent(&api, wanted).await?;
         let mut retired = Retired {
             id: id.to_string(),
             ending,
@@ -186,6 +194,11 @@ impl Bridge {
         if ending == Ending::Delete {
             match api.delete_agent(&id).await {
                 Ok(()) => {}
+                Err(error)
+                    if error.status() == Some(404) && api.get_agent(&id, None).await.is_err() =>
+                {
+                    retired.note = Some("it was gone already".to_owned());
+                }
                 Err(Error::Refused(refusal)) if matches!(refusal.status, 400 | 403 | 404 | 405) => {
                     retired.ending = Ending::Archive;
                     retired.note = Some(format!(

@@ -13,6 +13,8 @@ use crate::api::{Error, Page};
 use crate::session::clean::clean_line;
 use crate::session::report::cut;
 
+/// Rows of a page that is sifted; the API gives no more.
+pub(super) const SIFTED_PAGE: u32 = 100;
 /// Of a description in a list.
 const DESCRIPTION_CHARS: usize = 200;
 
@@ -171,7 +173,8 @@ impl Bridge {
     }
 }
 
-/// Reads pages until the list is long enough; the API searches no names, so whole pages are read and sifted.
+/// Reads pages until the list is long enough. The API searches no names, so large pages are read and sifted; where one holds
+/// more than is wanted, it is asked for once more up to the last row that is shown, for the token of what comes next.
 pub(super) async fn collect<T, R: Named, F: Future<Output = Result<Page<T>, Error>>>(
     query: &Query,
     doing: &str,
@@ -182,19 +185,31 @@ pub(super) async fn collect<T, R: Named, F: Future<Output = Result<Page<T>, Erro
         next_page: query.page.clone(),
         ..Listed::default()
     };
+    let sifts = query.name_contains.is_some();
+    let size = if sifts {
+        SIFTED_PAGE
+    } else {
+        query.most() as u32
+    };
     for _ in 0..SEARCHED_PAGES {
-        // No more than are still wanted, so that none has to be left out.
-        let wanted = query.most().saturating_sub(listed.items.len()).max(1);
-        let found = page(wanted as u32, listed.next_page.take())
+        let token = listed.next_page.take();
+        let found = page(size, token.clone())
             .await
             .map_err(Failure::while_trying(doing))?;
-        let rows = found.data.iter().filter_map(&row);
-        listed
-            .items
-            .extend(rows.filter(|row| query.wants(row.name())));
         listed.next_page = found.next_page;
-        let is_enough = query.name_contains.is_none() || listed.items.len() >= query.most();
-        if is_enough || listed.next_page.is_none() {
+        for (place, item) in found.data.iter().enumerate() {
+            let wanted = row(item).filter(|row| query.wants(row.name()));
+            listed.items.extend(wanted);
+            let read = place + 1;
+            if sifts && listed.items.len() >= query.most() {
+                if read < found.data.len() {
+                    let shown = page(read as u32, token).await;
+                    listed.next_page = shown.map_err(Failure::while_trying(doing))?.next_page;
+                }
+                return Ok(listed);
+            }
+        }
+        if !sifts || listed.next_page.is_none() {
             break;
         }
     }

@@ -54,7 +54,7 @@ impl Bridge {
         ending: Ending,
     ) -> Result<Retired, Failure> {
         let api = self.api_in_time();
-        let id = find::environment(&api, wanted, &[]).await?;
+        let id = find::very_environment(&api, wanted).await?;
         let (doing, done) = match ending {
             Ending::Archive => ("archive", api.archive_environment(&id).await),
             Ending::Delete => ("delete", api.delete_environment(&id).await),

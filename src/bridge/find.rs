@@ -34,6 +34,49 @@ pub(super) async fn agent(api: &Client, wanted: &str, allowed: &[String]) -> Res
     choose("agent", wanted, named.collect(), allowed)
 }
 
+/// The agent with this id or exactly this name, to be changed or closed: a near miss must not hit another one.
+pub(super) async fn very_agent(api: &Client, wanted: &str) -> Result<Id, Failure> {
+    let id = agent(api, wanted, &[]).await?;
+    if id.as_str() == wanted || wanted.starts_with("agent_") {
+        return Ok(id);
+    }
+    let all = agents(api)
+        .await
+        .map_err(Failure::while_trying("look for the agent"))?;
+    let is_exact = all
+        .iter()
+        .any(|agent| agent.id == id.as_str() && agent.name == wanted);
+    exactly("agent", wanted, id, is_exact)
+}
+
+/// The environment with this id or exactly this name.
+pub(super) async fn very_environment(api: &Client, wanted: &str) -> Result<Id, Failure> {
+    let id = environment(api, wanted, &[]).await?;
+    if id.as_str() == wanted || wanted.starts_with("env_") {
+        return Ok(id);
+    }
+    let all = environments(api)
+        .await
+        .map_err(Failure::while_trying("look for the environment"))?;
+    let is_exact = all
+        .iter()
+        .any(|environment| environment.id == id.as_str() && environment.name == wanted);
+    exactly("environment", wanted, id, is_exact)
+}
+
+fn exactly(noun: &str, wanted: &str, id: Id, is_exact: bool) -> Result<Id, Failure> {
+    if is_exact {
+        return Ok(id);
+    }
+    Err(Failure::argument(
+        format!(
+            "No {noun} is named exactly `{}`; nothing was changed.",
+            cut(&clean_line(wanted), 100)
+        ),
+        format!("if {id} is meant, pass this id."),
+    ))
+}
+
 /// The environment with this id or name, if it may be used.
 pub(super) async fn environment(
     api: &Client,

@@ -101,15 +101,7 @@ impl Bridge {
             async move { api.list_deployments(Some(limit), page.as_deref()).await }
         };
         let mut listed = collect(query, "list schedules", page, |found| Some(row(found))).await?;
-        // A list without the runs of one of its rows is still a list.
-        join_all(listed.items.iter_mut().map(async |row| {
-            if let Ok(id) = Id::parse(&row.schedule_id)
-                && let Ok(runs) = api.list_runs(&id, LAST_RUNS).await
-            {
-                row.last_runs = runs.data.iter().map(run_row).collect();
-            }
-        }))
-        .await;
+        join_all(listed.items.iter_mut().map(|row| fill_in_runs(&api, row))).await;
         Ok(listed)
     }
 
@@ -160,11 +152,16 @@ impl Bridge {
             Action::Resume => Control::Unpause,
             Action::Archive => Control::Archive,
         };
-        let doing = format!("change schedule {id}");
+        let doing = || format!("change schedule {id}");
+        if action == Action::Resume {
+            let schedule = api.get_deployment(id).await;
+            let schedule = schedule.map_err(Failure::while_trying(doing()))?;
+            self.check_scheduled(&api, &schedule).await?;
+        }
         let changed = api.control_deployment(id, control).await;
-        changed
-            .map(|changed| (row(&changed), None))
-            .map_err(Failure::while_trying(doing))
+        let mut row = row(&changed.map_err(Failure::while_trying(doing()))?);
+        fill_in_runs(&api, &mut row).await;
+        Ok((row, None))
     }
 
     async fn run_schedule(
@@ -179,7 +176,11 @@ impl Bridge {
             .map_err(Failure::while_trying(doing.clone()))?;
         self.check_scheduled(api, &schedule).await?;
         match api.run_deployment(id).await {
-            Ok(run) => Ok((row(&schedule), Some(run_row(&run)))),
+            Ok(run) => {
+                let mut row = row(&schedule);
+                fill_in_runs(api, &mut row).await;
+                Ok((row, Some(run_row(&run))))
+            }
             Err(error) if error.is_ambiguous() => Err(Failure::DeliveryUnknown {
                 doing,
                 error,
@@ -217,6 +218,15 @@ impl Bridge {
         let wanted = schedule.environment.as_ref().or(configured);
         let wanted = wanted.ok_or_else(|| unnamed("environment"))?;
         find::environment(api, wanted, &self.config.allow_environments).await
+    }
+}
+
+/// A row without its runs is still a row.
+async fn fill_in_runs(api: &Client, row: &mut ScheduleRow) {
+    if let Ok(id) = Id::parse(&row.schedule_id)
+        && let Ok(runs) = api.list_runs(&id, LAST_RUNS).await
+    {
+        row.last_runs = runs.data.iter().map(run_row).collect();
     }
 }
 

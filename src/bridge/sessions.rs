@@ -3,9 +3,9 @@
 use futures_util::future::join_all;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use tokio::time::{Duration, Instant};
+use tokio::time::{Duration, Instant, timeout};
 
-use super::catalog::Listed;
+use super::catalog::{Listed, SIFTED_PAGE};
 use super::follow::Follow;
 use super::{Attention, Bridge, Failure, MARK, Patience, find};
 use crate::api::events::EventFilter;
@@ -70,6 +70,8 @@ pub struct SessionQuery {
 const CHANGING: Duration = Duration::from_secs(10);
 /// Pages that a search through all sessions reads at most.
 const SEARCHED_PAGES: usize = 25;
+/// A list is not held up by events that do not come.
+const LONGEST_GLANCE: Duration = Duration::from_secs(3);
 /// Sessions of a list whose events are read.
 const GLANCES: usize = 30;
 
@@ -94,23 +96,45 @@ impl Bridge {
             limit: Some(query.limit),
             page: query.page,
         };
+        let doing = "list sessions";
+        let most = query.limit as usize;
+        if query.mine {
+            filter.limit = Some(SIFTED_PAGE);
+        }
         let (mut sessions, mut prev_page, mut next_page) = (Vec::new(), None, None);
         for _ in 0..SEARCHED_PAGES {
             let page = api
                 .list_sessions(&filter)
                 .await
-                .map_err(Failure::while_trying("list sessions"))?;
-            prev_page = prev_page.or(page.prev_page);
-            let is_wanted = |session: &Session| !query.mine || session.metadata.contains_key(MARK);
-            sessions.extend(page.data.into_iter().filter(is_wanted));
+                .map_err(Failure::while_trying(doing))?;
             next_page = page.next_page;
-            let is_enough = !query.mine || sessions.len() >= query.limit as usize;
-            if is_enough || next_page.is_none() {
+            if !query.mine {
+                // What is sifted forwards cannot be paged backwards without losing rows.
+                prev_page = page.prev_page;
+                sessions = page.data;
+                break;
+            }
+            let rows = page.data.len();
+            let mut read = 0;
+            for session in page.data {
+                read += 1;
+                if session.metadata.contains_key(MARK) {
+                    sessions.push(session);
+                }
+                if sessions.len() >= most {
+                    break;
+                }
+            }
+            if read < rows {
+                // The token of what comes after the last row that is shown.
+                filter.limit = Some(read as u32);
+                let shown = api.list_sessions(&filter).await;
+                next_page = shown.map_err(Failure::while_trying(doing))?.next_page;
+            }
+            if sessions.len() >= most || next_page.is_none() {
                 break;
             }
             filter.page = next_page.clone();
-            // No more than are still wanted, so that none has to be left out.
-            filter.limit = Some(query.limit.saturating_sub(sessions.len() as u32).max(1));
         }
         Ok(Listed {
             items: self.rows(&api, &sessions).await,
@@ -127,7 +151,8 @@ impl Bridge {
             if row.state != Some(State::Terminated)
                 && place < GLANCES
                 && let Ok(id) = Id::parse(&row.session_id)
-                && let Ok(Some(state)) = self.glance(api, &id, session).await
+                && let Ok(Ok(Some(state))) =
+                    timeout(LONGEST_GLANCE, self.glance(api, &id, session)).await
             {
                 row.state = Some(state);
             }
@@ -163,7 +188,7 @@ impl Bridge {
         Ok((!is_guess).then_some(turn.state))
     }
 
-    /// The newest session whose metadata holds this pair, among the newest thousand.
+    /// The newest session whose metadata holds this pair, among the newest 2,500.
     pub(super) async fn find_session(
         &self,
         api: &Client,

@@ -50,7 +50,8 @@ pub(super) fn base_url(place: &Place, result: &Result<Answer, Silence>) -> Check
             format!("{url} answers, but has no /v1/agents at this address (404)"),
             place.other_address(),
         ),
-        Seen::Busy(words) => Check::warning(
+        // Neither the key nor the beta can be told then.
+        Seen::Busy(words) => Check::failed(
             name,
             format!("{url} is reached, but says: {words}"),
             "Run this again in a minute.",

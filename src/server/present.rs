@@ -371,6 +371,9 @@ fn refused(refusal: &Refusal) -> String {
             "this model has no list price, so it cannot have a budget: name another agent or model, or ask the user to set \
              MANAGED_AGENTS_BUDGET_USD to `none`."
         }
+        400 | 409 if says("budget_create_only") => {
+            "a session that was created without a budget cannot get one: go on without, or start a new one with create_session."
+        }
         400 | 409 if says("budget") || says("max_list_cost") => {
             "get_status shows the budget and what is spent; if the user agrees, update_session with a budget_usd above that."
         }

@@ -73,7 +73,7 @@ async fn an_update_changes_what_is_named_and_nothing_else() {
     });
     let agent = create(&client, made).await;
     let change = json!({
-        "agent": "reviewer", "version": 1, "system": "Review twice.", "tools": "read_only", "metadata": {"team": null},
+        "agent": "Reviewer", "version": 1, "system": "Review twice.", "tools": "read_only", "metadata": {"team": null},
     });
     let changed = client.call("update_agent", change).await.ok()["agent"].take();
     assert_eq!(changed["version"], 2);
@@ -228,4 +228,96 @@ async fn nothing_new_takes_a_name_that_is_allowed() {
         .await
         .ok();
     assert_eq!(found["id"], there["id"]);
+}
+
+#[tokio::test]
+async fn a_near_miss_changes_and_closes_nothing() {
+    let rig = Rig::start().await.set("MANAGED_AGENTS_TOOLSETS", "all");
+    let client = rig.client().await;
+    let upper = id(&create(&client, json!({"name": "Reviewer"})).await);
+    let lower = id(&create(&client, json!({"name": "reviewer"})).await);
+    for _ in 0..2 {
+        // The second time nothing of this very name is left.
+        let _ = client
+            .call("close_agent", json!({"agent": "Reviewer"}))
+            .await;
+    }
+    let archived = async |agent: &str| {
+        let read = client.call("get_agent", json!({"agent": agent})).await.ok();
+        read["agent"]["archived_at"].is_string()
+    };
+    assert!(archived(&upper).await && !archived(&lower).await);
+    let why = client
+        .call(
+            "update_agent",
+            json!({"agent": "REVIEWER", "version": 1, "name": "x"}),
+        )
+        .await
+        .err();
+    assert!(why.contains("named exactly"), "{why}");
+}
+
+#[tokio::test]
+async fn no_agent_gets_the_marks_of_this_product_or_credentials_in_an_address() {
+    let rig = Rig::start().await.set("MANAGED_AGENTS_TOOLSETS", "all");
+    let client = rig.client().await;
+    for wrong in [
+        json!({"name": "Evil", "metadata": {"managed-agents-mcp": "default"}}),
+        json!({"name": "Evil", "mcp_servers": [{"name": "s", "url": "https://user:word@host/mcp"}]}),
+    ] {
+        let _ = client.call("create_agent", wrong).await.err();
+    }
+    assert!(rig.bodies("POST", "/v1/agents").is_empty());
+}
+
+#[tokio::test]
+async fn an_agent_that_may_have_been_made_is_not_made_again() {
+    let rig = Rig::start().await;
+    let client = rig.client().await;
+    rig.fault(
+        "POST /v1/agents",
+        Kind::Drop {
+            acting: Acting::After,
+        },
+    );
+    let why = client
+        .call("create_agent", json!({"name": "Once"}))
+        .await
+        .err();
+    assert!(
+        why.contains("not known whether") && why.contains("list_agents"),
+        "{why}"
+    );
+    assert_eq!(rig.bodies("POST", "/v1/agents").len(), 1);
+}
+
+#[tokio::test]
+async fn a_search_finds_what_is_far_down_the_list_and_skips_nothing() {
+    let rig = Rig::start().await;
+    for place in 0..60 {
+        let name = if place % 20 == 0 { "Needle" } else { "Hay" };
+        let agent = json!({"name": format!("{name} {place}"), "model": "claude-sonnet-5-5"});
+        let _ = rig.api("POST", "/v1/agents", agent).await;
+    }
+    let client = rig.client().await;
+    let (mut names, mut page) = (Vec::new(), Value::Null);
+    loop {
+        let mut arguments = json!({"name_contains": "needle", "limit": 1});
+        if page.is_string() {
+            arguments["page"] = page;
+        }
+        let list = client.call("list_agents", arguments).await.ok();
+        names.extend(
+            list["agents"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|agent| agent["name"].clone()),
+        );
+        page = list["next_page"].clone();
+        if page.is_null() {
+            break;
+        }
+    }
+    assert_eq!(names, ["Needle 40", "Needle 20", "Needle 0"]);
 }

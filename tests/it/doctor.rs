@@ -424,7 +424,7 @@ async fn no_access_to_the_beta_is_told_apart_from_a_wrong_address_and_a_wrong_ve
 }
 
 #[tokio::test]
-async fn an_api_that_is_overloaded_is_a_warning_and_one_that_forbids_repeats_no_key() {
+async fn an_api_that_is_overloaded_vouches_for_nothing_and_one_that_forbids_repeats_no_key() {
     let folder = Folder::new();
     let answer = |code: u16, message: &str| Kind::Status {
         code,
@@ -435,8 +435,8 @@ async fn an_api_that_is_overloaded_is_a_warning_and_one_that_forbids_repeats_no_
     let rig = Rig::start().await;
     rig.always("GET *", answer(529, "Overloaded"));
     let examined = examine(&rig, &folder).await;
-    assert!(examined.ok);
-    examined.expect("base-url", "warning", "Overloaded (529)");
+    assert!(!examined.ok);
+    examined.expect("base-url", "failed", "Overloaded (529)");
 
     let rig = Rig::start().await;
     rig.always(

@@ -430,8 +430,8 @@ async fn a_stalled_download_ends_in_time_and_leaves_no_part() {
     let (rig, disk) = with_disk().await;
     let rig = rig.set("MANAGED_AGENTS_MAX_WAIT_SECONDS", "2");
     let client = rig.client().await;
-    let (_, files) = deliver(&client, "[deliver 1 500] go").await;
-    for after_bytes in [0, 300_000] {
+    let (_, files) = deliver(&client, "[deliver 1 150] go").await;
+    for after_bytes in [0, 100_000] {
         rig.fault("GET */content", Kind::Silence { after_bytes });
         let arguments = json!({"file_id": files[0]["file_id"]});
         let called = client.call("download_file", arguments).await;

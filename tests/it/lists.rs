@@ -106,3 +106,37 @@ async fn every_filter_reaches_the_api() {
         let _ = client.call("list_sessions", wrong).await.err();
     }
 }
+
+#[tokio::test]
+async fn mine_are_found_among_many_others_and_none_is_skipped() {
+    let rig = Rig::start().await;
+    let client = rig.client().await;
+    let first = made(&client, 1).await;
+    let report = client.status(&first[0]).await;
+    assert_eq!(report["state"], "done");
+    let agent = rig.api("GET", "/v1/agents", Value::Null).await["data"][0]["id"].clone();
+    let environment =
+        rig.api("GET", "/v1/environments", Value::Null).await["data"][0]["id"].clone();
+    for _ in 0..40 {
+        let body = json!({"agent": agent, "environment_id": environment});
+        let _ = rig.api("POST", "/v1/sessions", body).await;
+    }
+    let second = made(&client, 2).await;
+    let (mut found, mut page) = (Vec::new(), Value::Null);
+    loop {
+        let mut arguments = json!({"mine": true, "limit": 1});
+        if page.is_string() {
+            arguments["page"] = page;
+        }
+        let (ids, list) = listed(&client, arguments).await;
+        found.extend(ids);
+        page = list["next_page"].clone();
+        if page.is_null() {
+            break;
+        }
+    }
+    assert_eq!(
+        found,
+        [second[1].clone(), second[0].clone(), first[0].clone()]
+    );
+}

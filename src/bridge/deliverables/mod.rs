@@ -27,7 +27,7 @@ pub use part::Existing;
 pub use upload::Uploaded;
 
 /// A transfer may take as long as at this pace, or the longest wait, whichever is longer.
-const BYTES_PER_SECOND: u64 = 1_000_000;
+const BYTES_PER_SECOND: u64 = 100_000;
 /// However much there is to transfer.
 const LONGEST: Duration = Duration::from_secs(3600);
 /// Of a name in a message.

@@ -54,6 +54,25 @@ impl Given {
                 "pass one of them.",
             ));
         }
+        let marks = |pairs: &Map<String, Value>| {
+            pairs.keys().any(|key| key.starts_with(crate::bridge::MARK))
+        };
+        if self.metadata.as_ref().is_some_and(marks) {
+            return Err(ToolError::argument(
+                "`metadata` must not set the marks of this product.",
+                "leave out the keys that begin with managed-agents-mcp.",
+            ));
+        }
+        let secret = |server: &McpServer| {
+            url::Url::parse(&server.url)
+                .is_ok_and(|url| !url.username().is_empty() || url.password().is_some())
+        };
+        if self.mcp_servers.iter().flatten().any(secret) {
+            return Err(ToolError::argument(
+                "`mcp_servers[].url` must not hold credentials.",
+                "attach them as a vault: list_vaults shows which exist.",
+            ));
+        }
         let texts = [
             ("name", self.name),
             ("model", self.model),

@@ -79,7 +79,10 @@ fn shown(row: &ScheduleRow, run: Option<&RunRow>) -> Shown {
         (Some(_), None) => {
             "no session was started: mend what the error names, then run it again.".to_owned()
         }
-        (None, None) => "list_schedules shows how it stands.".to_owned(),
+        (None, None) => format!(
+            "list_schedules shows how it stands; list_sessions with deployment_id {} has the sessions it started.",
+            row.schedule_id
+        ),
     };
     let ran = run.map(|run| format!("\n  ran now {}", run_line(run)));
     let body = format!("{}{}", line(row), ran.unwrap_or_default());

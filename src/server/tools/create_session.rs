@@ -130,6 +130,9 @@ impl Server {
     }
 }
 
+/// The only host that gets the configured token.
+const GITHUB: &str = "https://github.com/";
+
 impl Server {
     fn start(&self, args: CreateSession) -> Result<Start, ToolError> {
         let question = question(args.message.as_deref(), args.outcome.as_ref())?;
@@ -175,8 +178,11 @@ impl Server {
     fn repository(&self, repository: &Repository) -> Result<Value, ToolError> {
         let url = &repository.url;
         let on_github = url
-            .strip_prefix("https://github.com/")
-            .is_some_and(|path| path.contains('/'));
+            .get(..GITHUB.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(GITHUB))
+            && url
+                .get(GITHUB.len()..)
+                .is_some_and(|path| path.contains('/'));
         let plain = !url.contains(['@', '?', '#', ' ']) && url.starts_with("https://");
         if !plain {
             return Err(ToolError::argument(

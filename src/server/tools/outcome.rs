@@ -42,8 +42,8 @@ pub(super) fn question(
 pub(super) fn attachments(files: &[String], to_outcome: bool) -> Result<Vec<Id>, ToolError> {
     if to_outcome && !files.is_empty() {
         return Err(ToolError::argument(
-            "`attachments` go with a message, not with an outcome.",
-            "mount them with `files`, or pass a message.",
+            "`attachments` go with a message, not with an outcome or without either.",
+            "pass `message`, or mount them with `files`.",
         ));
     }
     if files.len() > MOST_ATTACHMENTS {
