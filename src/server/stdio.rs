@@ -114,36 +114,67 @@ pub struct Input {
     opening: Option<Opening>,
 }
 
-/// The lines before the first request. A notification among them would end rmcp's handshake, so it is left out.
+/// The lines before a client has made itself known, by `initialize` or by a request of the stateless protocol. rmcp ends the
+/// process at a notification among them, which a client may well send when it gives up its first probe; so only requests
+/// pass.
 #[derive(Default)]
 struct Opening {
     /// The beginning of a line.
     line: Vec<u8>,
     /// Whole lines to be passed on.
     ready: Vec<u8>,
+    /// The client is known: everything passes from here on.
+    is_over: bool,
 }
 
-/// A first line longer than this is passed on unread.
+/// A line longer than this is passed on unread.
 const LONGEST_OPENING: usize = 1024 * 1024;
 
 impl Opening {
-    /// Takes bytes in; whether the first request is among them, so that all further bytes can pass.
-    fn take(&mut self, bytes: &[u8]) -> bool {
+    /// Takes bytes in.
+    fn take(&mut self, bytes: &[u8]) {
         for (at, byte) in bytes.iter().enumerate() {
             self.line.push(*byte);
-            if *byte != b'\n' && self.line.len() < LONGEST_OPENING {
+            let is_long = self.line.len() >= LONGEST_OPENING;
+            if *byte != b'\n' && !is_long {
                 continue;
             }
             let line = std::mem::take(&mut self.line);
-            let message: Value = serde_json::from_slice(&line).unwrap_or_default();
-            if message.get("method").is_some() && message.get("id").is_none() {
-                continue;
+            match Said::by(&line) {
+                _ if is_long => self.is_over = true,
+                Said::Request => self.is_over = true,
+                Said::Probe => {}
+                Said::Nothing => continue,
             }
             self.ready.extend(line);
-            self.ready.extend(bytes.iter().skip(at + 1));
-            return true;
+            if self.is_over {
+                self.ready.extend(bytes.iter().skip(at + 1));
+                return;
+            }
         }
-        false
+    }
+}
+
+/// What a line of the opening says.
+enum Said {
+    /// A request that makes the client known.
+    Request,
+    /// A question that is answered without that.
+    Probe,
+    /// Nothing that needs an answer.
+    Nothing,
+}
+
+impl Said {
+    fn by(line: &[u8]) -> Said {
+        let message: Value = serde_json::from_slice(line).unwrap_or_default();
+        match (&message, message.get("method").and_then(Value::as_str)) {
+            (_, Some("server/discover")) => Said::Probe,
+            (_, Some(_)) if message.get("id").is_some() => Said::Request,
+            // Batches are refused, which is an answer.
+            (Value::Array(_), _) => Said::Probe,
+            _ => Said::Nothing,
+        }
     }
 }
 
@@ -174,8 +205,8 @@ impl AsyncRead for Input {
                 let count = opening.ready.len().min(buf.remaining());
                 let rest = opening.ready.split_off(count);
                 buf.put_slice(&opening.ready);
-                // Everything after the first request passes untouched.
-                self.opening = (!rest.is_empty()).then_some(Opening {
+                let goes_on = !rest.is_empty() || !opening.is_over;
+                self.opening = goes_on.then_some(Opening {
                     ready: rest,
                     ..opening
                 });
@@ -203,10 +234,14 @@ mod tests {
     fn passed(text: &str, size: usize) -> String {
         let mut opening = Opening::default();
         let mut pieces = text.as_bytes().chunks(size);
-        let found = pieces.any(|piece| opening.take(piece));
+        for piece in &mut pieces {
+            opening.take(piece);
+            if opening.is_over {
+                break;
+            }
+        }
         let rest: Vec<u8> = pieces.flatten().copied().collect();
-        let ready = if found { opening.ready } else { Vec::new() };
-        String::from_utf8([ready, rest].concat()).unwrap()
+        String::from_utf8([opening.ready, rest].concat()).unwrap()
     }
 
     #[test]
@@ -222,6 +257,16 @@ mod tests {
             assert_eq!(
                 passed(&format!("{request}{early}"), size),
                 format!("{request}{early}")
+            );
+            // A probe does not make the client known.
+            let probe = "{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"server/discover\"}\n";
+            let noise = "\nnot json\n{\"jsonrpc\":\"2.0\",\"id\":9,\"result\":{}}\n";
+            assert_eq!(
+                passed(
+                    &format!("{noise}{probe}{early}{noise}{request}{later}"),
+                    size
+                ),
+                format!("{probe}{request}{later}")
             );
         }
     }

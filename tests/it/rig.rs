@@ -153,8 +153,18 @@ impl Rig {
 
     /// A new process whose pipes the test holds in its own hands.
     pub(crate) fn pipe(&self) -> Pipe {
-        let mut child = self
-            .command()
+        self.pipe_of(self.command())
+    }
+
+    /// The same with another setting.
+    pub(crate) fn pipe_with(&self, name: &str, value: &str) -> Pipe {
+        let mut command = self.command();
+        command.env(name, value);
+        self.pipe_of(command)
+    }
+
+    fn pipe_of(&self, mut command: Command) -> Pipe {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -652,6 +662,16 @@ impl Pipe {
     /// Closes the binary's stdout on our side.
     pub(crate) fn stop_listening(&mut self) {
         self.lines = None;
+    }
+
+    /// Asks for something, which may fail; whether the process has ended.
+    pub(crate) async fn has_ended_when_asked(&mut self) -> bool {
+        let ping = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n";
+        if let Some(stdin) = &mut self.stdin {
+            let _ = stdin.write_all(ping.as_bytes()).await;
+            let _ = stdin.flush().await;
+        }
+        self.child.try_wait().unwrap().is_some()
     }
 
     /// How the process ended, which it must do soon.

@@ -272,3 +272,76 @@ async fn who_did_not_declare_tasks_gets_none() {
         "{discovered}"
     );
 }
+
+#[tokio::test]
+async fn cancelling_a_task_that_is_queued_stops_no_other_turn() {
+    let rig = Rig::start().await;
+    let mut client = Follower::of(&rig);
+    let first = client.start("[seconds 2] first").await;
+    let next = json!({"session_id": session(&first), "message": "second"});
+    let second = client.call("send_message", next).await["taskId"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let _ = client.ask("tasks/cancel", json!({"taskId": second})).await;
+    let done = client.until(&first, "completed").await;
+    let reply = &done["result"]["structuredContent"]["reply"];
+    assert!(reply.as_str().unwrap().contains("first"), "{reply}");
+    let _ = client.until(&second, "completed").await;
+}
+
+#[tokio::test]
+async fn what_the_settings_forbid_a_task_does_not_do_either() {
+    let rig = Rig::start().await;
+    let mut client = Follower::of(&rig);
+    let task = client.start("[approve]").await;
+    let asks = client.until(&task, "input_required").await;
+    let event = asks["inputRequests"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .next()
+        .unwrap()
+        .clone();
+    for (setting, value) in [
+        ("MANAGED_AGENTS_READ_ONLY", "1"),
+        ("MANAGED_AGENTS_APPROVALS", "tool"),
+    ] {
+        let mut other = Follower {
+            pipe: rig.pipe_with(setting, value),
+            ..Follower::of(&rig)
+        };
+        let answers = json!({"taskId": task, "inputResponses": {event.as_str(): accept(json!({"decision": "allow"}))}});
+        let _ = other.ask("tasks/update", answers).await;
+        if setting == "MANAGED_AGENTS_READ_ONLY" {
+            let _ = other.ask("tasks/cancel", json!({"taskId": task})).await;
+        }
+    }
+    // Nor does a client that cannot show a dialog.
+    let mut blind = Follower::of(&rig);
+    blind.capabilities = json!({"extensions": {TASKS: {}}});
+    let answers = json!({"taskId": task, "inputResponses": {event.as_str(): accept(json!({"decision": "allow"}))}});
+    let _ = blind.ask("tasks/update", answers).await;
+    assert!(rig.sent_events().is_empty());
+    assert_eq!(client.get(&task).await["status"], "input_required");
+}
+
+#[tokio::test]
+async fn a_message_that_a_session_does_not_hold_is_no_task() {
+    let rig = Rig::start().await;
+    let mut client = Follower::of(&rig);
+    let task = client.start("hello").await;
+    let _ = client.until(&task, "completed").await;
+    let bogus = format!("{}.sevt_bogus", session(&task));
+    let reply = client.ask("tasks/get", json!({"taskId": bogus})).await;
+    assert_eq!(reply["error"]["code"], -32602, "{reply}");
+}
+
+#[tokio::test]
+async fn a_slow_start_is_no_failure_of_a_task() {
+    let rig = Rig::start().await;
+    rig.fault("POST /v1/sessions", Kind::SlowHeaders { ms: 2500 });
+    let task = Follower::of(&rig).start("[seconds 20] slow").await;
+    assert_eq!(rig.sessions().await, 1);
+    assert!(task.starts_with("sesn_"));
+}
