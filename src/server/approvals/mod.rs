@@ -6,7 +6,7 @@
 pub(super) mod dialog;
 mod sealed;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use rmcp::RoleServer;
 use rmcp::model::{ElicitRequest, InputRequest, InputRequiredResult, ProtocolVersion};
@@ -21,6 +21,7 @@ use crate::config::Approvals;
 use crate::session::report::{Pending, PendingKind, Report};
 use crate::session::turn::State;
 use dialog::{form, verdict};
+use sealed::AskedAbout;
 pub(super) use sealed::Round;
 
 /// A dialog that is open for a shorter time helps nobody, unless the whole call is short.
@@ -47,7 +48,7 @@ pub(super) struct User<'a> {
     /// Time that a dialog needs at least.
     least: Duration,
     /// Was asked about in this call or the rounds before it, without an answer.
-    unanswered: HashSet<String>,
+    unanswered: BTreeSet<String>,
 }
 
 /// What a waiting call comes to.
@@ -74,7 +75,7 @@ impl<'a> User<'a> {
             attention,
             way: way(server, context, whole),
             least: SHORTEST_DIALOG.min(whole / 2),
-            unanswered: HashSet::new(),
+            unanswered: BTreeSet::new(),
         }
     }
 
@@ -111,8 +112,9 @@ impl<'a> User<'a> {
         };
         let key = self.server.bridge.sealing_key().await?;
         let asked = sealed::open(&key, sealed, round).map_err(ContinueError::State)?;
+        self.unanswered.extend(asked.unanswered);
         let mut reports = Vec::new();
-        for (session, events) in asked {
+        for (session, events) in asked.now {
             let session = Id::parse(&session).map_err(ContinueError::State)?;
             let mut decisions = Vec::new();
             for event_id in events {
@@ -201,7 +203,10 @@ impl<'a> User<'a> {
         reports: &[Report],
     ) -> Result<Option<InputRequiredResult>, Failure> {
         let mut requests = BTreeMap::new();
-        let mut asked = BTreeMap::new();
+        let mut asked = AskedAbout {
+            now: BTreeMap::new(),
+            unanswered: self.unanswered.clone(),
+        };
         for report in reports {
             let mut events = Vec::new();
             for pending in self.questions(report) {
@@ -210,7 +215,7 @@ impl<'a> User<'a> {
                 events.push(pending.event_id.clone());
             }
             if !events.is_empty() {
-                asked.insert(report.session_id.clone(), events);
+                asked.now.insert(report.session_id.clone(), events);
             }
         }
         if requests.is_empty() {

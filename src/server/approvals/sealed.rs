@@ -1,19 +1,26 @@
 //! What a call carries from one round to the next. The client holds it, so it is sealed: it opens only for the same call with
 //! the same arguments, for a day, and in every process that has the same API key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rmcp::ErrorData;
 use rmcp::handler::server::common::FromContextPart;
 use rmcp::handler::server::tool::ToolCallContext;
 use rmcp::model::{InputResponses, RequestStateCodec, SealOptions};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 const LIFETIME: Duration = Duration::from_secs(86_400);
 
-/// The ids of the pending events that the user was asked about, by session.
-pub(super) type AskedAbout = BTreeMap<String, Vec<String>>;
+/// What the user was asked about.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct AskedAbout {
+    /// The ids of the pending events of this round, by session.
+    pub(super) now: BTreeMap<String, Vec<String>>,
+    /// Those of the rounds before it that came back without an answer: nobody asks about them again.
+    pub(super) unanswered: BTreeSet<String>,
+}
 
 /// A call as one round of asking and answering sees it. Stands before the arguments in a tool, which takes them away.
 pub(in crate::server) struct Round {
@@ -75,7 +82,10 @@ mod tests {
     #[test]
     fn a_state_opens_for_its_call_only() {
         let key = [7_u8; 32];
-        let asked = AskedAbout::from([("sesn_1".to_owned(), vec!["sevt_1".to_owned()])]);
+        let asked = AskedAbout {
+            now: BTreeMap::from([("sesn_1".to_owned(), vec!["sevt_1".to_owned()])]),
+            unanswered: BTreeSet::from(["sevt_0".to_owned()]),
+        };
         let state = seal(&key, &asked, &round("send_message {}")).unwrap();
         assert_eq!(open(&key, &state, &round("send_message {}")), Ok(asked));
         assert!(open(&key, &state, &round("send_message {\"a\":1}")).is_err());
