@@ -144,3 +144,30 @@ fn stall() -> Error {
         delivery: Delivery::Late,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_transfer_has_stalled_when_nothing_moves_and_never_once_all_is_sent() {
+        let (moved, movement) = watch::channel(());
+        let began = Instant::now();
+        let sending = async {
+            for _ in 0..3 {
+                tokio::time::sleep(STALLED * 3 / 4).await;
+                moved.send_replace(());
+            }
+            // Kept: there is more to send.
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = stalled(movement) => {}
+            () = sending => {}
+        }
+        assert_eq!(began.elapsed(), STALLED * 3 / 4 * 3 + STALLED);
+        let (moved, movement) = watch::channel(());
+        drop(moved);
+        assert!(timeout(STALLED * 10, stalled(movement)).await.is_err());
+    }
+}

@@ -49,26 +49,33 @@ impl Bridge {
             events: Vec::new(),
             ended: true,
         });
-        let events: Vec<&Event> = run.events.iter().collect();
-        let shown = |event: &Event| reading.shows(event);
-        let fitted = fill(&events, &shown, detail, reading.limit, chars);
-        let rest = events.get(fitted.used..).unwrap_or_default();
-        let more = rest.iter().any(|event| shown(event)) || !run.ended;
-        let cursor = cursor(&follow, events.get(..fitted.used).unwrap_or_default());
-        let mut page = Page {
-            session_id: session.as_str().to_owned(),
-            state: follow.turn().state,
-            omitted: omitted(session, &fitted, more, cursor.as_deref()),
-            events: fitted.entries,
-            cursor,
-            more,
-            untrusted: true,
-            next: String::new(),
-            notes: Vec::new(),
+        let page = document(session, &follow, &run, &reading, chars);
+        Ok(Page {
             simulated: self.config.is_simulated(),
-        };
-        page.next = next(&page);
-        Ok(page)
+            next: next(&page),
+            ..page
+        })
+    }
+}
+
+fn document(session: &Id, follow: &Follow, run: &Run, reading: &Reading, chars: usize) -> Page {
+    let events: Vec<&Event> = run.events.iter().collect();
+    let shown = |event: &Event| reading.shows(event);
+    let fitted = fill(&events, &shown, reading.detail, reading.limit, chars);
+    let rest = events.get(fitted.used..).unwrap_or_default();
+    let more = rest.iter().any(|event| shown(event)) || !run.ended;
+    let cursor = cursor(follow, events.get(..fitted.used).unwrap_or_default());
+    Page {
+        session_id: session.as_str().to_owned(),
+        state: follow.turn().state,
+        omitted: omitted(session, &fitted, more, cursor.as_deref()),
+        events: fitted.entries,
+        cursor,
+        more,
+        untrusted: true,
+        next: String::new(),
+        notes: Vec::new(),
+        simulated: false,
     }
 }
 

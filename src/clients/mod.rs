@@ -1,6 +1,7 @@
 //! The configuration that each MCP client wants: the block for its file, and what to know about it. No key is ever in either.
 
 mod block;
+mod facts;
 mod notes;
 
 use std::path::Path;

@@ -7,7 +7,7 @@ use std::fmt;
 
 use rmcp::ErrorData;
 use rmcp::handler::server::tool::IntoCallToolResult;
-use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock};
+use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, Resource};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -33,24 +33,20 @@ const ERROR_PART_CHARS: usize = 1300;
 pub struct Shown {
     structured: Value,
     text: String,
+    /// Files on this machine: their URIs and names.
+    links: Vec<(String, String)>,
 }
 
 impl Shown {
     /// A session's report.
     pub(super) fn report(report: Report, budget: usize) -> Shown {
         let report = fit(report, budget);
-        Shown {
-            text: render::text(&report),
-            structured: value(&report),
-        }
+        Shown::new(&report, render::text(&report))
     }
 
     /// A page of a session's record.
     pub(super) fn page(page: &Page) -> Shown {
-        Shown {
-            text: digest::text(page),
-            structured: value(page),
-        }
+        Shown::new(page, digest::text(page))
     }
 
     /// Rows under `name`, as many as fit, each on a line of the text.
@@ -149,7 +145,13 @@ impl Shown {
         Shown {
             structured: value(structured),
             text,
+            links: Vec::new(),
         }
+    }
+
+    /// The same, with links to files that were saved here.
+    pub(super) fn with_links(self, links: Vec<(String, String)>) -> Shown {
+        Shown { links, ..self }
     }
 }
 
@@ -178,7 +180,9 @@ fn value(facts: &impl Serialize) -> Value {
 impl IntoCallToolResult for Shown {
     fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
         let mut result = CallToolResult::structured(self.structured);
+        let link = |(uri, name)| ContentBlock::resource_link(Resource::new(uri, name));
         result.content = vec![ContentBlock::text(self.text)];
+        result.content.extend(self.links.into_iter().map(link));
         Ok(result.into())
     }
 }

@@ -422,7 +422,7 @@ impl Client {
         let texts: Vec<String> = result
             .content
             .iter()
-            .map(|block| block.as_text().expect("text blocks only").text.clone())
+            .filter_map(|block| Some(block.as_text()?.text.clone()))
             .collect();
         let called = Called {
             structured: result.structured_content.unwrap_or_default(),

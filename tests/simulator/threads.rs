@@ -89,8 +89,10 @@ async fn delegated_work_is_told_in_the_logs_of_session_and_thread() {
         .filter(|one| one["session_thread_id"] == all[0]["id"]);
     assert_eq!((primary.count(), idles(&events).len()), (2, 1));
     assert_eq!(messages(&events).len(), 1);
-    let idle = format!("/v1/sessions/{session}/threads?statuses[]=running");
-    assert_eq!(rig.get(&idle).await["data"], json!([]));
+    // The status of the session, and with it that of its primary thread, trails the events.
+    rig.status(&session, "idle").await;
+    let running = format!("/v1/sessions/{session}/threads?statuses[]=running");
+    assert_eq!(rig.get(&running).await["data"], json!([]));
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! `download_file`: what an agent produced, saved to disk, or a slice of its text.
 
+use rmcp::model::ProtocolVersion;
 use rmcp::schemars::JsonSchema;
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, tool, tool_router};
@@ -7,10 +8,13 @@ use serde::Deserialize;
 
 use super::parameters::Parameters;
 use super::{ToolError, optional_id};
-use crate::bridge::{Existing, Wanted};
+use crate::bridge::{Existing, Saved, Wanted};
 use crate::server::Server;
 use crate::server::present::files::download_schema;
 use crate::server::present::{Answer, Shown, schema};
+
+/// Saved files that a result links to.
+const LINKS: usize = 10;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -74,9 +78,27 @@ impl Server {
             .bridge
             .download(&wanted, directory, existing, call.attention());
         let download = call.run(saving).await?;
-        Ok(Shown::download(
-            &download,
-            self.bridge.config().result_chars,
-        ))
+        let links = download.saved.iter().take(LINKS).filter_map(link);
+        let links: Vec<(String, String)> = links.collect();
+        let shown = Shown::download(&download, self.bridge.config().result_chars);
+        Ok(if reads_links(&context) {
+            shown.with_links(links)
+        } else {
+            shown
+        })
     }
+}
+
+/// Older protocols do not know links in results.
+fn reads_links(context: &RequestContext<RoleServer>) -> bool {
+    context
+        .protocol_version()
+        .is_some_and(|version| version >= ProtocolVersion::V_2025_06_18)
+}
+
+/// A saved file as `file://`, with its name.
+fn link(saved: &Saved) -> Option<(String, String)> {
+    let path = std::path::Path::new(&saved.path);
+    let name = path.file_name()?.to_string_lossy().into_owned();
+    Some((url::Url::from_file_path(path).ok()?.to_string(), name))
 }

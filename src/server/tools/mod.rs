@@ -59,6 +59,12 @@ pub(super) fn offered(config: &Config) -> ToolRouter<Server> {
             hints.and_then(|hints| hints.read_only_hint) == Some(true)
         });
     }
+    if let Some(route) = router.map.get_mut("get_events") {
+        // A host that cuts results lets this one be as long as it can get.
+        let most = json!(config.result_chars);
+        let hint = json!({"anthropic/maxResultSizeChars": most});
+        route.attr.meta = serde_json::from_value(hint).ok();
+    }
     portable(router)
 }
 
