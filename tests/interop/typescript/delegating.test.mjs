@@ -93,6 +93,24 @@ for (const [name, kind] of Object.entries(clients)) {
         assert.deepEqual((await client.listTools()).tools, tools);
       }));
 
+    it("reads the record of a session as a resource, and what a prompt says", () =>
+      serving(kind, async ({ client, call }) => {
+        const { session_id, reply } = await report(call, "create_session", { message: "Say hello", wait_seconds: 40 });
+        const { resourceTemplates } = await client.listResourceTemplates();
+        const { uriTemplate } = resourceTemplates.find((template) => template.uriTemplate.endsWith("/transcript"));
+        const { contents } = await client.readResource({ uri: uriTemplate.replace("{session_id}", session_id) });
+        assert.ok(contents[0].text.includes(reply));
+        const { prompts } = await client.listPrompts();
+        assert.ok(prompts.some(({ name }) => name === "review_session"));
+        const { messages } = await client.getPrompt({ name: "review_session", arguments: { session_id } });
+        assert.ok(messages[0].content.text.includes(session_id));
+        const { completion } = await client.complete({
+          ref: { type: "ref/prompt", name: "review_session" },
+          argument: { name: "session_id", value: session_id.slice(0, 10) },
+        });
+        assert.deepEqual(completion.values, [session_id]);
+      }));
+
     it("delegates, and its handler allows what the agent asks for", () => {
       const asked = [];
       const allow = async (request) => {
@@ -151,8 +169,8 @@ for (const [name, kind] of Object.entries(clients)) {
     it("waits for longer than its time limit, which progress begins anew", () =>
       serving(kind, async ({ call }) => {
         let told = 0;
-        const options = { timeout: 4_000, resetTimeoutOnProgress: true, maxTotalTimeout: 60_000, onprogress: () => told++ };
-        const task = { message: "[seconds 10] [work 16] look around", wait_seconds: 40 };
+        const options = { timeout: 5_000, resetTimeoutOnProgress: true, maxTotalTimeout: 60_000, onprogress: () => told++ };
+        const task = { message: "[seconds 9] [work 16] look around", wait_seconds: 40 };
         const began = Date.now();
         const done = await report(call, "create_session", task, options);
         assert.equal(done.state, "done");
