@@ -1,21 +1,13 @@
-"""Clients that nobody here wrote, against the real binary over stdio: the Python SDK and the MCP Inspector, in both protocol eras.
-
-MANAGED_AGENTS_MCP_BIN is the binary; MCP_INSPECTOR the Inspector's command (without it those tests are skipped).
-"""
+"""The Python SDK of MCP, which nobody here wrote, against the real binary over stdio in both protocol eras."""
 
 import json
-import os
-import subprocess
-from contextlib import asynccontextmanager
 
 import anyio
 import pytest
 from jsonschema import Draft202012Validator
-from mcp import Client, MCPError, StdioServerParameters
+from mcp import MCPError
 from mcp_types import PromptReference, ResourceTemplateReference, ResourceUpdatedNotification
-
-BINARY = os.environ.get("MANAGED_AGENTS_MCP_BIN", "managed-agents-mcp")
-INSPECTOR = os.environ.get("MCP_INSPECTOR")
+from rig import call, refused, serving, settled_events
 
 TOOLS = {
     "create_session", "send_message", "get_status", "get_events", "resolve_action", "interrupt_session", "list_sessions",
@@ -36,43 +28,6 @@ def anyio_backend():
     return "asyncio"
 
 
-@asynccontextmanager
-async def serving(mode, **client_options):
-    """The binary on its simulator, and a client that has introduced itself. A test that hangs is a failure."""
-    server = StdioServerParameters(command=BINARY, args=["--simulate"])
-    try:
-        with anyio.fail_after(90):
-            async with Client(server, mode=mode, read_timeout_seconds=60, **client_options) as client:
-                yield client
-    except BaseException as error:  # the client's task group wraps what a test raises, often more than once
-        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-            error = error.exceptions[0]
-        raise error from None
-
-
-def text_of(result):
-    return "\n".join(block.text for block in result.content if block.type == "text")
-
-
-async def call(client, tool, progress_callback=None, **arguments):
-    """The structured half of a result, once both halves hold what every result promises."""
-    result = await client.call_tool(tool, arguments, progress_callback=progress_callback)
-    assert not result.is_error, text_of(result)
-    schema = next(t.output_schema for t in (await client.list_tools()).tools if t.name == tool)
-    Draft202012Validator(schema).validate(result.structured_content)
-    text = text_of(result)
-    assert text.strip(), "the text half is empty"
-    assert "structuredContent" not in text and "structured content" not in text.lower()
-    return result.structured_content, text
-
-
-async def refused(client, tool, **arguments):
-    """The text of a call that must come back as an error the model can read."""
-    result = await client.call_tool(tool, arguments)
-    assert result.is_error, f"{tool} accepted {arguments}: {text_of(result)}"
-    return text_of(result)
-
-
 def schemas_in(value, path="$"):
     """Every object within a schema that is itself a schema, with where it stands."""
     if isinstance(value, dict):
@@ -83,9 +38,6 @@ def schemas_in(value, path="$"):
     elif isinstance(value, list):
         for at, child in enumerate(value):
             yield from schemas_in(child, f"{path}[{at}]")
-
-
-# ---------------------------------------------------------------------------------------------------------------- the Python SDK
 
 
 @both_eras
@@ -230,15 +182,6 @@ async def test_events_are_followed_while_they_happen_without_loss_or_repeat(mode
         assert len(seen) == len(set(seen)), "an event was shown twice"
         lost = [event for event in whole if event not in seen]
         assert not lost, f"lost {lost} of {len(whole)} events"
-
-
-async def settled_events(client, session_id):
-    """The ids of a finished turn's record, once its end is in it."""
-    while True:
-        page, _ = await call(client, "get_events", session_id=session_id, limit=100)
-        if page["events"] and page["events"][-1]["type"] == "session.status_idle":
-            return [event["id"] for event in page["events"]]
-        await anyio.sleep(0.2)
 
 
 @both_eras
@@ -411,42 +354,3 @@ async def test_a_subscriber_hears_of_changes_until_it_unsubscribes():
         assert await hear.receive() == uri
         await client.unsubscribe_resource(uri)
         await client.unsubscribe_resource(uri)
-
-
-# ------------------------------------------------------------------------------------------------------------------ the Inspector
-
-needs_inspector = pytest.mark.skipif(not INSPECTOR, reason="MCP_INSPECTOR is not set")
-inspector_eras = pytest.mark.parametrize("era", ["legacy", "modern"])
-
-
-def inspect(home, era, *options):
-    """What the Inspector's command line prints for one method, as JSON. It keeps nothing outside `home`."""
-    command = [INSPECTOR, "--cli", "--protocol-era", era, *options, "--format", "json", "--", BINARY, "--simulate"]
-    environment = {**os.environ, "HOME": str(home), "MCP_INSPECTOR_SECRET_STORE": "memory"}
-    done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=90)
-    assert done.returncode == 0, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
-    return json.loads(done.stdout)
-
-
-@needs_inspector
-@inspector_eras
-def test_the_inspector_finds_nothing_to_mend_in_the_schemas(era, tmp_path):
-    printed = inspect(tmp_path, era, "--method", "tools/list", "--strict")
-    assert TOOLS <= {tool["name"] for tool in printed["result"]["tools"]}
-    findings = [
-        f"{tool['toolName']} {finding['schema']}.{finding['path']}: {finding['rule']} ({finding['severity']})"
-        for tool in printed.get("schemaFindings", [])
-        for finding in tool["findings"]
-    ]
-    assert not findings, f"{len(findings)} findings\n" + "\n".join(findings)
-
-
-@needs_inspector
-@inspector_eras
-def test_the_inspector_delegates(era, tmp_path):
-    arguments = json.dumps({"message": "Say hello"})
-    printed = inspect(tmp_path, era, "--method", "tools/call", "--tool-name", "create_session", "--tool-args-json", arguments)
-    report = printed["result"]["structuredContent"]
-    assert report["state"] == "done"
-    assert report["reply"]
-    assert not printed["result"].get("isError")

@@ -8,10 +8,7 @@ MANAGED_AGENTS_MCP_BIN is the binary.
 
 import inspect
 import json
-import os
 import re
-import subprocess
-import urllib.request
 from pathlib import Path
 from urllib.parse import parse_qsl
 
@@ -38,11 +35,11 @@ from anthropic.types.beta import (
 from anthropic.types.beta.sessions import event_list_params, event_send_params, thread_list_params
 from anthropic.types.beta.sessions.threads import event_list_params as thread_event_list_params
 from mcp import Client, StdioServerParameters
+from rig import BINARY, Simulator
 from vendor_sdk import adapter, sendable
 
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore:TypedDict class")]
 
-BINARY = os.environ.get("MANAGED_AGENTS_MCP_BIN", "managed-agents-mcp")
 README = (Path(__file__).parents[2] / "README.md").read_text()
 # The SDK does not have this one any more; the API still does, under an older beta header.
 OLDER = "DELETE /v1/agents/{agent_id}"
@@ -123,33 +120,6 @@ def query_of(request):
 
 def test_the_readme_has_every_operation_of_the_sdk():
     assert sdk_operations() | {OLDER} == table().keys()
-
-
-class Simulator:
-    """A simulator of its own, so that all its requests are the binary's."""
-
-    def __enter__(self):
-        self.process = subprocess.Popen([BINARY, "simulator", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        self.url = self.process.stdout.readline().strip()
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
-
-    def ask(self, method, path, body=None):
-        headers = {
-            "x-api-key": "k", "anthropic-version": "2023-06-01", "anthropic-beta": "managed-agents-2026-04-01",
-            "content-type": "application/json", "user-agent": "own",
-        }
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, data=data, headers=headers, method=method)
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            return json.load(answer)
-
-    def requests(self):
-        received = self.ask("GET", "/_simulator/requests")["data"]
-        return [one for one in received if one["headers"].get("user-agent") != "own"]
 
 
 async def drive(simulator, folder):

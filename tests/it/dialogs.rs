@@ -234,3 +234,47 @@ async fn what_was_done_before_the_dialog_is_told_after_it() {
         assert!(notes.contains("created the agent"), "{notes}");
     }
 }
+
+#[tokio::test]
+async fn what_was_declined_in_one_round_is_not_asked_about_in_a_later_one() {
+    let rig = Rig::start().await;
+    let mut pipe = rig.pipe();
+    let mut round = async |more: Value| {
+        let mut params = json!({
+            "name": "create_session", "arguments": {"message": "[approve 2]", "wait_seconds": 20},
+            "_meta": {
+                "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+                "io.modelcontextprotocol/clientInfo": {"name": "rounds", "version": "1"},
+                "io.modelcontextprotocol/clientCapabilities": {"elicitation": {"form": {}}},
+            },
+        });
+        let more = more.as_object().cloned().unwrap_or_default();
+        params.as_object_mut().unwrap().extend(more);
+        pipe.ask("tools/call", params).await
+    };
+    let asked = |result: &Value| -> Vec<String> {
+        let requests = result["inputRequests"].as_object();
+        requests
+            .unwrap_or_else(|| panic!("{result}"))
+            .keys()
+            .cloned()
+            .collect()
+    };
+    let decline = |event: &str, result: &Value| {
+        json!({
+            "inputResponses": {event: {"action": "decline"}}, "requestState": result["requestState"],
+        })
+    };
+    let first = round(json!({})).await;
+    let events = asked(&first);
+    assert_eq!(events.len(), 2, "{first}");
+    // The client answers only one of them, so it is asked about the other one again.
+    let second = round(decline(&events[0], &first)).await;
+    assert_eq!(asked(&second), [events[1].clone()], "{second}");
+    let last = round(decline(&events[1], &second)).await;
+    assert_eq!(last["resultType"], "complete", "{last}");
+    let report = &last["structuredContent"];
+    assert_eq!(report["state"], "needs_action");
+    assert_eq!(report["pending"].as_array().unwrap().len(), 2);
+    assert!(rig.sent_events().is_empty());
+}

@@ -126,6 +126,8 @@ impl<'a> User<'a> {
         let key = self.server.bridge.sealing_key(self.patience).await?;
         let asked = sealed::open(&key, sealed, round).map_err(ContinueError::State)?;
         self.rounds = asked.rounds;
+        self.asked.extend(asked.unanswered.iter().cloned());
+        self.unanswered.extend(asked.unanswered);
         // One answer must not wait for what comes of another.
         self.decides_at_once = asked.sessions.len() > 1;
         let mut reports = Vec::new();
@@ -242,6 +244,7 @@ impl<'a> User<'a> {
         let mut requests = BTreeMap::new();
         let mut asked = AskedAbout {
             rounds: self.rounds + 1,
+            unanswered: self.unanswered.iter().cloned().collect(),
             ..AskedAbout::default()
         };
         for report in reports {

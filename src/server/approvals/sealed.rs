@@ -1,7 +1,7 @@
 //! What a call carries from one round to the next. The client holds it, so it is sealed: it opens only for the same call with
 //! the same arguments, for a day, and in every process that has the same API key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rmcp::ErrorData;
@@ -22,6 +22,8 @@ pub(super) struct AskedAbout {
     pub(super) notes: Vec<String>,
     /// How often the client was sent to ask.
     pub(super) rounds: u32,
+    /// Pending events of the rounds before that came back without an answer: nobody asks about them again.
+    pub(super) unanswered: BTreeSet<String>,
 }
 
 /// What the user was asked about in one session.
@@ -106,6 +108,7 @@ mod tests {
             sessions: BTreeMap::from([("sesn_1".to_owned(), session)]),
             notes: vec!["made an agent".to_owned()],
             rounds: 1,
+            unanswered: BTreeSet::from(["sevt_9".to_owned()]),
         };
         let state = seal(&key, &asked, &round("send_message {}")).unwrap();
         assert_eq!(open(&key, &state, &round("send_message {}")), Ok(asked));
