@@ -278,3 +278,31 @@ async fn what_was_declined_in_one_round_is_not_asked_about_in_a_later_one() {
     assert_eq!(report["pending"].as_array().unwrap().len(), 2);
     assert!(rig.sent_events().is_empty());
 }
+
+#[tokio::test]
+async fn the_dialog_of_a_call_that_is_cancelled_is_closed() {
+    let rig = Rig::start().await;
+    let mut pipe = rig.pipe();
+    let hello = json!({
+        "protocolVersion": "2025-06-18", "capabilities": {"elicitation": {}},
+        "clientInfo": {"name": "pipe", "version": "1"},
+    });
+    let id = pipe.request("initialize", hello).await;
+    let _ = pipe.reply(id).await;
+    pipe.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}))
+        .await;
+    let arguments = json!({"message": "[approve]", "wait_seconds": 30});
+    let call = pipe.tool("create_session", arguments).await;
+    let asked = loop {
+        let message = pipe.receive().await.unwrap();
+        if message["method"] == "elicitation/create" {
+            break message["id"].clone();
+        }
+    };
+    pipe.send(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": call}}))
+        .await;
+    let closed = pipe.receive().await.unwrap();
+    assert_eq!(closed["method"], "notifications/cancelled", "{closed}");
+    assert_eq!(closed["params"]["requestId"], asked);
+    assert!(rig.sent_events().is_empty());
+}

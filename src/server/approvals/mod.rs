@@ -4,6 +4,7 @@
 //! Nothing is ever decided without an answer: whatever else a host returns leaves the call pending.
 
 pub(super) mod dialog;
+mod open;
 mod sealed;
 
 use std::collections::{BTreeMap, HashSet};
@@ -174,17 +175,11 @@ impl<'a> User<'a> {
             self.attention
                 .tell(format!("asking the user: {}", pending.tool));
             let form = form(report, &pending);
-            let answered = self
-                .context
-                .peer
-                .create_elicitation_with_timeout(form, Some(left))
-                .await;
+            let answered = open::dialog(&self.context.peer, form, left).await;
             // One dialog about one thing is enough for a call, whatever comes of it.
             let event_id = pending.event_id.clone();
             self.asked.insert(event_id.clone());
-            let answer = answered
-                .ok()
-                .and_then(|answer| dialog::read(&answer, pending.kind));
+            let answer = answered.and_then(|answer| dialog::read(&answer, pending.kind));
             let Some(verdict) = answer else {
                 self.unanswered.insert(event_id);
                 continue;

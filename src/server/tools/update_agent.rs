@@ -60,6 +60,17 @@ impl Server {
         if let Some(name) = &args.name {
             text("name", name, 256)?;
         }
+        // What get_agent had to cut must not become the prompt.
+        if args
+            .system
+            .as_deref()
+            .is_some_and(|system| system.ends_with('…'))
+        {
+            return Err(ToolError::argument(
+                "`system` ends in `…`, as a text does that was cut to fit; nothing was changed.",
+                "pass the whole prompt: a larger MANAGED_AGENTS_RESULT_CHARS lets get_agent show it.",
+            ));
+        }
         let given = Given {
             name: args.name,
             model: args.model,
