@@ -1,6 +1,6 @@
 //! One turn of a session, found again by its question: what a task of the client follows, also after a restart.
 
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant, sleep};
 
 use super::follow::Follow;
 use super::{Attention, Bridge, Failure, Patience};
@@ -8,6 +8,10 @@ use crate::api::events::EventFilter;
 use crate::api::{Client, Error, Id};
 use crate::session::report::Report;
 use crate::session::turn::{self, Asked, State};
+
+/// A message to a session that rests is taken in by then.
+const TAKEN_IN_WITHIN: Duration = Duration::from_secs(2);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
 
 impl Bridge {
     /// How the turn of a question stands, or that of the first question ever asked; later turns change nothing about it.
@@ -81,17 +85,27 @@ impl Bridge {
         question: Option<&Id>,
         patience: &Patience,
     ) -> Result<(), Failure> {
-        let report = self.turn_of(session, question, patience).await?;
-        let is_queued = report
-            .question
-            .as_ref()
-            .is_none_or(|question| question.at.is_none());
-        // While it is queued, another turn runs, which is not to be stopped.
-        if !is_queued && matches!(report.state, State::Working | State::NeedsAction) {
-            self.interrupt(session, None, patience, &Attention::none())
-                .await?;
+        let begun = Instant::now();
+        loop {
+            let report = self.turn_of(session, question, patience).await?;
+            if !matches!(report.state, State::Working | State::NeedsAction) {
+                return Ok(());
+            }
+            let is_taken_in = report
+                .question
+                .as_ref()
+                .is_some_and(|question| question.at.is_some());
+            if is_taken_in {
+                let nobody = Attention::none();
+                let interrupt = self.interrupt(session, None, patience, &nobody);
+                return interrupt.await.map(|_| ());
+            }
+            // A message that stays queued stands behind another turn, which is not to be stopped.
+            if begun.elapsed() >= TAKEN_IN_WITHIN {
+                return Ok(());
+            }
+            sleep(BETWEEN_LOOKS).await;
         }
-        Ok(())
     }
 }
 

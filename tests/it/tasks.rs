@@ -277,7 +277,7 @@ async fn who_did_not_declare_tasks_gets_none() {
 async fn cancelling_a_task_that_is_queued_stops_no_other_turn() {
     let rig = Rig::start().await;
     let mut client = Follower::of(&rig);
-    let first = client.start("[seconds 2] first").await;
+    let first = client.start("[seconds 4] first").await;
     let next = json!({"session_id": session(&first), "message": "second"});
     let second = client.call("send_message", next).await["taskId"]
         .as_str()
