@@ -155,7 +155,12 @@ fn slice(window: &[u8], is_last: bool, room: usize) -> Option<Slice> {
     }
     let mut cleaned = clean(shown).text;
     while json(&cleaned).chars().count() > room + 2 {
-        shown = prefix(shown, shown.len() / 2);
+        // Cleaning may lengthen: a line separator becomes a line break, which JSON escapes.
+        let half = shown.chars().count() / 2;
+        shown = shown
+            .char_indices()
+            .nth(half)
+            .map_or("", |(at, _)| shown.get(..at).unwrap_or_default());
         cleaned = clean(shown).text;
     }
     Some(Slice {
@@ -215,6 +220,12 @@ mod tests {
         let line = "\u{1b}[31mred\u{1b}[0m plain text\r\n";
         let file = line.repeat(200);
         assert_eq!(read(file.as_bytes(), 100), clean(&file).text);
+    }
+
+    #[test]
+    fn text_that_grows_when_it_is_cleaned_is_cut_all_the_same() {
+        let file = "\u{2028}".repeat(300);
+        assert_eq!(read(file.as_bytes(), 40), clean(&file).text);
     }
 
     proptest! {
