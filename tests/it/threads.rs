@@ -34,8 +34,12 @@ async fn threads_are_shown_read_and_stopped_one_by_one() {
             .unwrap()
             .clone()
     };
+    // The first runs while the second is still being made.
+    crate::rig::until("both workers are there", async || {
+        threads().await.len() == 3
+    })
+    .await;
     let all = threads().await;
-    assert_eq!(all.len(), 3, "{all:?}");
     assert_eq!(
         all.iter()
             .filter(|thread| thread["primary"] == true)
