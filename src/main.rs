@@ -11,6 +11,7 @@ use managed_agents_mcp::cli::{Cli, Command};
 use managed_agents_mcp::clients::{Client, Launch};
 use managed_agents_mcp::config::{Config, SettingError, Starter};
 use managed_agents_mcp::doctor::{self, Surroundings};
+use managed_agents_mcp::server::wire::Wire;
 use managed_agents_mcp::server::{Server, stdio};
 use managed_agents_mcp::settings;
 use managed_agents_mcp::simulator::{Options, Simulator};
@@ -146,10 +147,10 @@ fn configure(client: Client, simulate: bool) -> anyhow::Result<ExitCode> {
 
 async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     let gone = CancellationToken::new();
-    let wire = stdio::wire(gone.clone()).context("standard input and output")?;
+    let ends = stdio::ends(gone.clone()).context("standard input and output")?;
     let server = Server::new(Arc::new(config), gone.clone());
     let serving = async {
-        let running = match server.serve(wire).await {
+        let running = match server.serve(Wire::new(ends)).await {
             Ok(running) => running,
             Err(_) if gone.is_cancelled() => return,
             Err(error) => {

@@ -1,17 +1,21 @@
 //! The MCP face: who we are, what we tell the model, and the tools. The only room that knows rmcp.
 
+pub mod messages;
 pub mod present;
 pub mod stdio;
 pub mod tools;
+pub mod wire;
 
 mod approvals;
 mod attend;
+mod batches;
 mod completions;
 mod instructions;
 mod prompt_texts;
 mod prompts;
 mod reply;
 mod resources;
+mod skeleton;
 mod subscriptions;
 mod tasks;
 

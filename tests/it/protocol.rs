@@ -511,3 +511,119 @@ async fn a_client_that_gives_up_its_probe_and_says_so_is_greeted_all_the_same() 
     let ping = pipe.request("ping", json!({})).await;
     pipe.reply_within(ping, SECOND).await;
 }
+
+#[tokio::test]
+async fn a_request_that_cannot_be_read_is_answered_all_the_same() {
+    let rig = Rig::start().await;
+    let mut pipe = rig.pipe();
+    pipe.initialize().await;
+    let call = |id: &str, arguments: &str| {
+        format!(
+            "{{\"jsonrpc\":\"2.0\",\"method\":\"tools/call\",\"params\":{{\"name\":\"get_status\",\"arguments\":{arguments}}},\"id\":{id}}}"
+        )
+    };
+    let deep = format!("{}{}", "[".repeat(300), "]".repeat(300));
+    let large = format!("{{\"a\":\"{}\"}}", "x".repeat(17 * 1024 * 1024));
+    for (id, line) in [
+        (700, call("700", &deep)),
+        (701, call("701", "{oops}")),
+        (702, call("702", &large)),
+        (703, call("703", "{}").replace("2.0", "1.0")),
+    ] {
+        pipe.line(&line).await;
+        let reply = pipe.reply_within(id, 5 * SECOND).await;
+        assert!(reply["error"]["message"].is_string(), "{reply}");
+    }
+    assert!(
+        pipe.peak_memory() < 80 * 1024 * 1024,
+        "{}",
+        pipe.peak_memory()
+    );
+    // None of it was anything that could be logged, run, or remembered.
+    let ping = pipe.request("ping", json!({})).await;
+    pipe.reply_within(ping, SECOND).await;
+    assert!(rig.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_batch_is_answered_as_one_where_the_protocol_knows_batches() {
+    let rig = Rig::start().await;
+    let batch = json!([
+        {"jsonrpc": "2.0", "id": 50, "method": "ping"},
+        {"jsonrpc": "2.0", "method": "notifications/unheard_of"},
+        {"jsonrpc": "2.0", "id": 51, "method": "tools/call", "params": {"name": "list_sessions", "arguments": {}}},
+        {"jsonrpc": "2.0", "id": 52, "method": 7},
+    ]);
+    for (version, is_known) in [("2025-03-26", true), ("2025-06-18", false)] {
+        let mut pipe = rig.pipe();
+        let hello = json!({"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "pipe", "version": "1"}});
+        pipe.ask("initialize", hello).await;
+        pipe.send(&batch).await;
+        let line = pipe.any_line().await;
+        if is_known {
+            let mut ids: Vec<u64> = line
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|answer| answer["id"].as_u64().unwrap())
+                .collect();
+            ids.sort_unstable();
+            assert_eq!(ids, [50, 51, 52], "{line}");
+            // One that only tells has no answer; the next line answers the next request.
+            pipe.send(&json!([{"jsonrpc": "2.0", "method": "notifications/initialized"}]))
+                .await;
+        } else {
+            assert_eq!(line["error"]["code"], -32600, "{line}");
+        }
+        let ping = pipe.request("ping", json!({})).await;
+        pipe.reply_within(ping, SECOND).await;
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_request_does_not_hold_up_its_batch() {
+    let rig = Rig::start().await;
+    let mut pipe = rig.pipe();
+    let hello = json!({"protocolVersion": "2025-03-26", "capabilities": {}, "clientInfo": {"name": "pipe", "version": "1"}});
+    pipe.ask("initialize", hello).await;
+    let params = json!({"name": "create_session", "arguments": {"message": "[seconds 60] go", "wait_seconds": 40}});
+    pipe.send(&json!([
+        {"jsonrpc": "2.0", "id": 60, "method": "tools/call", "params": params},
+        {"jsonrpc": "2.0", "id": 61, "method": "ping"},
+    ]))
+    .await;
+    until("the stream is open", async || {
+        rig.requests()
+            .iter()
+            .any(|request| request.path.ends_with("/stream"))
+    })
+    .await;
+    pipe.send(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 60}}))
+        .await;
+    let line = pipe.any_line().await;
+    assert_eq!(line, json!([{"jsonrpc": "2.0", "id": 61, "result": {}}]));
+}
+
+#[tokio::test]
+async fn a_request_before_the_greeting_is_refused_and_the_client_may_begin_again() {
+    let rig = Rig::start().await;
+    let mut pipe = rig.pipe();
+    let early = pipe.request("tools/list", json!({})).await;
+    let refused = pipe.reply_within(early, SECOND).await;
+    assert!(refused["error"].is_object(), "{refused}");
+    pipe.send(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": early}}))
+        .await;
+    let answer = pipe.initialize().await;
+    assert!(answer["result"]["serverInfo"].is_object(), "{answer}");
+}
+
+#[tokio::test]
+async fn a_last_line_needs_no_end() {
+    let rig = Rig::start().await;
+    let mut pipe = rig.pipe();
+    pipe.initialize().await;
+    pipe.text("{\"jsonrpc\":\"2.0\",\"id\":77,\"method\":\"ping\"}")
+        .await;
+    pipe.hang_up();
+    assert_eq!(pipe.reply(77).await["result"], json!({}));
+}

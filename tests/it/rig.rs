@@ -605,10 +605,26 @@ impl Pipe {
 
     /// Sends a line as it stands.
     pub(crate) async fn line(&mut self, line: &str) {
+        self.text(line).await;
+        self.text("\n").await;
+    }
+
+    /// Writes without ending the line.
+    pub(crate) async fn text(&mut self, text: &str) {
         let stdin = self.stdin.as_mut().expect("an open stdin");
-        stdin.write_all(line.as_bytes()).await.unwrap();
-        stdin.write_all(b"\n").await.unwrap();
+        stdin.write_all(text.as_bytes()).await.unwrap();
         stdin.flush().await.unwrap();
+    }
+
+    /// The next line, which may hold several messages.
+    pub(crate) async fn any_line(&mut self) -> Value {
+        let lines = self.lines.as_mut().expect("an open stdout");
+        let line = timeout(PATIENCE, lines.next_line())
+            .await
+            .expect("a line in time")
+            .unwrap()
+            .expect("a line before the end");
+        serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line}"))
     }
 
     /// The next message; nothing at the end of the output. Every line must be one of JSON-RPC.

@@ -1,0 +1,305 @@
+//! What a line of the client says: a message for rmcp, several, or something that only gets an error; pure.
+//!
+//! rmcp's own reading drops what it cannot read, and a request without an answer makes its client wait for nothing.
+
+use rmcp::model::{
+    ClientJsonRpcMessage, ClientNotification, ClientRequest, GetMeta, ProtocolVersion, RequestId,
+};
+use serde_json::{Value, json};
+
+use super::skeleton::Skeleton;
+
+/// Longest line that is read; 16 MiB, as rmcp has it on every transport.
+pub const LONGEST_LINE: usize = 16 * 1024 * 1024;
+
+const PARSE_ERROR: i32 = -32700;
+const INVALID_REQUEST: i32 = -32600;
+
+/// What is to be done with a line.
+#[derive(Debug, Default)]
+pub struct Said {
+    /// Messages to be handled.
+    pub messages: Vec<ClientJsonRpcMessage>,
+    /// Errors to be answered at once.
+    pub errors: Vec<Value>,
+    /// The line was a batch: its answers belong together.
+    pub is_batch: bool,
+}
+
+impl Said {
+    fn error(error: Option<Value>) -> Said {
+        Said {
+            errors: error.into_iter().collect(),
+            ..Said::default()
+        }
+    }
+}
+
+/// Reads a line of at most [`LONGEST_LINE`]. Only protocol 2025-03-26 knows batches.
+pub fn read(line: &[u8], may_be_batch: bool) -> Said {
+    let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+    let line = line.trim_ascii();
+    if line.is_empty() {
+        return Said::default();
+    }
+    match serde_json::from_slice::<Value>(line) {
+        Ok(Value::Array(items)) if may_be_batch && !items.is_empty() => batch(items),
+        Ok(message) => match single(message) {
+            Ok(message) => Said {
+                messages: message.into_iter().collect(),
+                ..Said::default()
+            },
+            Err(error) => Said::error(Some(error)),
+        },
+        Err(error) => {
+            let mut skeleton = Skeleton::default();
+            skeleton.take(line);
+            unreadable(skeleton, PARSE_ERROR, &format!("Parse error: {error}"))
+        }
+    }
+}
+
+/// What to answer to a line that is longer.
+pub(super) fn too_long(skeleton: Skeleton) -> Said {
+    let why =
+        "the message is larger than 16 MiB: put long material into a repository or a mounted file";
+    unreadable(skeleton, INVALID_REQUEST, why)
+}
+
+/// A request gets an error; anything else, and what only looks like JSON, gets none, since an answer to noise can make more
+/// of it.
+fn unreadable(skeleton: Skeleton, code: i32, why: &str) -> Said {
+    let message = skeleton.finish().unwrap_or_default();
+    let id = message
+        .get("id")
+        .filter(|_| message.get("method").is_some());
+    match id.filter(|id| id.is_string() || id.is_number()) {
+        Some(id) => Said::error(Some(error(Some(id), code, why))),
+        None => {
+            tracing::warn!(why, "a line of the client was ignored");
+            Said::default()
+        }
+    }
+}
+
+fn batch(items: Vec<Value>) -> Said {
+    let mut said = Said {
+        is_batch: true,
+        ..Said::default()
+    };
+    for item in items {
+        match single(item) {
+            Ok(message) => said.messages.extend(message),
+            Err(error) => said.errors.push(error),
+        }
+    }
+    said
+}
+
+/// A message, nothing where it may be ignored, or the error to be answered.
+fn single(value: Value) -> Result<Option<ClientJsonRpcMessage>, Value> {
+    let id = value.get("id").cloned();
+    let is_call = value.get("method").is_some();
+    match serde_json::from_value(value) {
+        // An id that is none would turn a request into a notification, which nobody answers.
+        Ok(ClientJsonRpcMessage::Notification(_)) if id.is_some() => Err(error(
+            id.as_ref().filter(|id| !id.is_null()),
+            INVALID_REQUEST,
+            "Invalid request: `id` must be a string or a whole number",
+        )),
+        // Of no protocol of ours, such as a language server's.
+        Ok(ClientJsonRpcMessage::Notification(notification))
+            if matches!(
+                notification.notification,
+                ClientNotification::CustomNotification(_)
+            ) =>
+        {
+            Ok(None)
+        }
+        Ok(message) => Ok(Some(message)),
+        Err(_) if is_call && id.is_none() => Ok(None),
+        Err(why) => Err(error(
+            id.as_ref().filter(|_| is_call),
+            INVALID_REQUEST,
+            &format!("Invalid request: {why}"),
+        )),
+    }
+}
+
+fn error(id: Option<&Value>, code: i32, message: &str) -> Value {
+    let mut error = json!({"jsonrpc": "2.0", "error": {"code": code, "message": message}});
+    if let (Some(id), Some(fields)) = (id, error.as_object_mut()) {
+        fields.insert("id".to_owned(), id.clone());
+    }
+    error
+}
+
+/// The id of a request.
+pub(super) fn request_id(message: &ClientJsonRpcMessage) -> Option<&RequestId> {
+    match message {
+        ClientJsonRpcMessage::Request(request) => Some(&request.id),
+        _ => None,
+    }
+}
+
+/// The request that the client does not want answered any more.
+pub(super) fn cancelled(message: &ClientJsonRpcMessage) -> Option<&RequestId> {
+    let ClientJsonRpcMessage::Notification(notification) = message else {
+        return None;
+    };
+    match &notification.notification {
+        ClientNotification::CancelledNotification(cancelled) => {
+            cancelled.params.request_id.as_ref()
+        }
+        _ => None,
+    }
+}
+
+/// What a message means before the client has made itself known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Opening {
+    /// It makes the client known: `initialize`, or a request of the stateless protocol.
+    Greeting,
+    /// A request that is answered, and leaves open who asks.
+    Probe,
+    /// Nothing that needs an answer. rmcp would end the process over it.
+    Noise,
+}
+
+impl Opening {
+    pub(super) fn of(message: &ClientJsonRpcMessage) -> Opening {
+        let ClientJsonRpcMessage::Request(request) = message else {
+            return Opening::Noise;
+        };
+        let meta = request.request.get_meta();
+        let is_known =
+            |version: &ProtocolVersion| ProtocolVersion::KNOWN_VERSIONS.contains(version);
+        match &request.request {
+            ClientRequest::InitializeRequest(_) => Opening::Greeting,
+            ClientRequest::PingRequest(_) | ClientRequest::DiscoverRequest(_) => Opening::Probe,
+            _ if !meta
+                .missing_required_keys(&ProtocolVersion::V_2026_07_28)
+                .is_empty() =>
+            {
+                Opening::Probe
+            }
+            _ if meta.protocol_version().as_ref().is_some_and(is_known) => Opening::Greeting,
+            _ => Opening::Probe,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn errors(line: &str) -> Vec<(Value, i64)> {
+        let said = read(line.as_bytes(), false);
+        assert!(said.messages.is_empty(), "{line}");
+        let parts = |error: Value| {
+            (
+                error["id"].clone(),
+                error["error"]["code"].as_i64().unwrap(),
+            )
+        };
+        said.errors.into_iter().map(parts).collect()
+    }
+
+    #[test]
+    fn a_request_that_cannot_be_read_is_answered_by_its_id() {
+        let deep = format!(
+            "{{\"jsonrpc\":\"2.0\",\"id\":\"deep\",\"method\":\"tools/call\",\"params\":{}{}}}",
+            "[".repeat(200),
+            "]".repeat(200)
+        );
+        for (line, id, code) in [
+            (&*deep, json!("deep"), -32700),
+            (
+                r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{oops}}"#,
+                json!(7),
+                -32700,
+            ),
+            (
+                r#"{"jsonrpc":"1.0","id":8,"method":"ping"}"#,
+                json!(8),
+                -32600,
+            ),
+            (r#"{"id":8,"method":"ping"}"#, json!(8), -32600),
+            (
+                r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#,
+                json!(1.5),
+                -32600,
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#,
+                Value::Null,
+                -32600,
+            ),
+            (r#"{"jsonrpc":"2.0","id":9,"method":7}"#, json!(9), -32600),
+            (r#"{"jsonrpc":"2.0","id":9}"#, Value::Null, -32600),
+            ("7", Value::Null, -32600),
+            ("[]", Value::Null, -32600),
+            ("[{}]", Value::Null, -32600),
+        ] {
+            assert_eq!(errors(line), [(id, code)], "{line}");
+        }
+    }
+
+    #[test]
+    fn noise_and_notifications_of_others_get_no_answer() {
+        for line in [
+            "",
+            " \r",
+            "\u{feff}",
+            "hello",
+            "{",
+            "{\"id\":1}x",
+            r#"{"jsonrpc":"2.0","method":"textDocument/didOpen","params":{}}"#,
+            r#"{"jsonrpc":"2.0","method":"notifications/unheard_of"}"#,
+            r#"{"jsonrpc":"2.0","method":"notifications/progress","params":7}"#,
+        ] {
+            assert_eq!(errors(line), [], "{line}");
+        }
+    }
+
+    #[test]
+    fn only_where_it_is_known_a_batch_is_read() {
+        let batch = br#"[{"jsonrpc":"2.0","id":1,"method":"ping"},{"jsonrpc":"2.0","method":"notifications/initialized"},7]"#;
+        let said = read(batch, true);
+        assert!(said.is_batch);
+        assert_eq!((said.messages.len(), said.errors.len()), (2, 1));
+        let refused = read(batch, false);
+        assert_eq!((refused.messages.len(), refused.errors.len()), (0, 1));
+    }
+
+    #[test]
+    fn only_a_greeting_makes_a_client_known() {
+        let of = |text: &str| Opening::of(&read(text.as_bytes(), false).messages.remove(0));
+        let meta = |version: &str| {
+            json!({
+                "io.modelcontextprotocol/protocolVersion": version,
+                "io.modelcontextprotocol/clientInfo": {"name": "a", "version": "1"},
+                "io.modelcontextprotocol/clientCapabilities": {},
+            })
+        };
+        let call = |method: &str, version: &str| {
+            let params = json!({"name": "get_status", "_meta": meta(version)});
+            of(&json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string())
+        };
+        assert_eq!(call("tools/call", "2026-07-28"), Opening::Greeting);
+        assert_eq!(call("tools/call", "1999-01-01"), Opening::Probe);
+        assert_eq!(call("server/discover", "2026-07-28"), Opening::Probe);
+        assert_eq!(
+            of(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#),
+            Opening::Probe
+        );
+        assert_eq!(
+            of(r#"{"jsonrpc":"2.0","method":"notifications/cancelled"}"#),
+            Opening::Noise
+        );
+        assert_eq!(
+            of(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#),
+            Opening::Noise
+        );
+    }
+}

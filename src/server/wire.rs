@@ -1,0 +1,247 @@
+//! The line to the client as rmcp wants it: messages in, messages out. What it cannot read gets its answer here.
+
+use std::collections::{HashSet, VecDeque};
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::BytesMut;
+use rmcp::RoleServer;
+use rmcp::model::{
+    ClientJsonRpcMessage, ProtocolVersion, RequestId, ServerJsonRpcMessage, ServerResult,
+};
+use rmcp::transport::Transport;
+use serde::Serialize;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+
+use super::batches::Batches;
+use super::messages::{self, LONGEST_LINE, Opening, Said};
+use super::skeleton::Skeleton;
+use super::stdio::{Input, Output};
+
+/// What is kept of the room that a long line took.
+const KEPT_CAPACITY: usize = 64 * 1024;
+
+/// One message a line, in both directions.
+pub struct Wire {
+    input: BufReader<Input>,
+    /// The line that is being read.
+    line: Vec<u8>,
+    /// The same, once it is too long to be kept.
+    too_long: Option<Skeleton>,
+    /// Messages that were read and not yet handed on.
+    ready: VecDeque<ClientJsonRpcMessage>,
+    /// The client has made itself known.
+    is_known: bool,
+    knows_batches: bool,
+    batches: Batches,
+    outbox: Arc<Outbox>,
+    /// Answers of its own are in the outbox.
+    has_answered: bool,
+}
+
+impl Wire {
+    /// Over these two ends.
+    pub fn new((input, output): (Input, Output)) -> Wire {
+        Wire {
+            input: BufReader::new(input),
+            line: Vec::new(),
+            too_long: None,
+            ready: VecDeque::new(),
+            is_known: false,
+            knows_batches: false,
+            batches: Batches::default(),
+            has_answered: false,
+            outbox: Arc::new(Outbox {
+                waiting: Mutex::default(),
+                writer: tokio::sync::Mutex::new(Writer {
+                    output,
+                    leaving: BytesMut::new(),
+                }),
+            }),
+        }
+    }
+
+    /// What the next line says; nothing at the end. Dropping the future loses nothing.
+    async fn next_line(&mut self) -> Option<Said> {
+        loop {
+            let read = self.input.fill_buf().await;
+            let available = read
+                .inspect_err(|error| tracing::error!(%error, "standard input cannot be read"))
+                .ok()?;
+            let end = available.iter().position(|byte| *byte == b'\n');
+            let piece = match end {
+                Some(end) => available.get(..=end).unwrap_or_default(),
+                None => available,
+            };
+            // A last line needs no end: an object that is whole was not cut.
+            let is_end = available.is_empty();
+            let count = piece.len();
+            match &mut self.too_long {
+                Some(skeleton) => skeleton.take(piece),
+                None if self.line.len() + count > LONGEST_LINE => {
+                    let mut skeleton = Skeleton::default();
+                    skeleton.take(&std::mem::take(&mut self.line));
+                    skeleton.take(piece);
+                    self.too_long = Some(skeleton);
+                }
+                None => self.line.extend_from_slice(piece),
+            }
+            self.input.consume(count);
+            if is_end && self.line.is_empty() {
+                return None;
+            }
+            if is_end || end.is_some() {
+                return Some(self.end_line());
+            }
+        }
+    }
+
+    fn end_line(&mut self) -> Said {
+        if let Some(skeleton) = self.too_long.take() {
+            return messages::too_long(skeleton);
+        }
+        let said = messages::read(&self.line, self.knows_batches);
+        self.line.clear();
+        self.line.shrink_to(KEPT_CAPACITY);
+        said
+    }
+
+    fn take(&mut self, said: Said) {
+        if said.is_batch {
+            let requests = said.messages.iter().filter_map(messages::request_id);
+            let requests: HashSet<RequestId> = requests.cloned().collect();
+            self.batches.add(requests, said.errors);
+        } else {
+            self.has_answered |= !said.errors.is_empty();
+            said.errors.iter().for_each(|error| self.post(error));
+        }
+        for message in said.messages {
+            if let Some(id) = messages::cancelled(&message) {
+                self.batches.cancel(id);
+            }
+            if self.concerns_rmcp(&message) {
+                self.ready.push_back(message);
+            }
+        }
+        self.post_batches();
+    }
+
+    fn concerns_rmcp(&mut self, message: &ClientJsonRpcMessage) -> bool {
+        if self.is_known {
+            return true;
+        }
+        let opening = Opening::of(message);
+        self.is_known = opening == Opening::Greeting;
+        opening != Opening::Noise
+    }
+
+    fn post_batches(&mut self) {
+        for answers in self.batches.complete() {
+            self.has_answered = true;
+            self.post(&answers);
+        }
+    }
+
+    fn post(&self, message: &impl Serialize) {
+        match serde_json::to_vec(message) {
+            Ok(line) => self.outbox.add(&line),
+            Err(error) => tracing::error!(%error, "a message could not be written"),
+        }
+    }
+
+    /// Puts a message of rmcp's into the outbox, or lays it aside until its batch is complete.
+    fn post_message(&mut self, message: &ServerJsonRpcMessage) {
+        let id = match message {
+            ServerJsonRpcMessage::Response(response) => {
+                if let ServerResult::InitializeResult(result) = &response.result {
+                    self.knows_batches = result.protocol_version == ProtocolVersion::V_2025_03_26;
+                }
+                Some(&response.id)
+            }
+            ServerJsonRpcMessage::Error(error) => error.id.as_ref(),
+            _ => None,
+        };
+        match id {
+            Some(id) if self.knows_batches => {
+                let answer = serde_json::to_value(message).unwrap_or_default();
+                if let Some(answer) = self.batches.hold(id, answer) {
+                    self.post(&answer);
+                }
+                self.post_batches();
+            }
+            _ => self.post(message),
+        }
+    }
+}
+
+impl Transport<RoleServer> for Wire {
+    type Error = io::Error;
+
+    fn send(
+        &mut self,
+        message: ServerJsonRpcMessage,
+    ) -> impl Future<Output = io::Result<()>> + Send + 'static {
+        self.post_message(&message);
+        let outbox = Arc::clone(&self.outbox);
+        async move { outbox.empty().await }
+    }
+
+    async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
+        loop {
+            if self.has_answered {
+                self.outbox.empty().await.ok()?;
+                self.has_answered = false;
+            }
+            if let Some(message) = self.ready.pop_front() {
+                return Some(message);
+            }
+            let said = self.next_line().await?;
+            self.take(said);
+        }
+    }
+
+    async fn close(&mut self) -> io::Result<()> {
+        self.outbox.empty().await
+    }
+}
+
+/// Lines on their way out, whole and in order, whoever is dropped while writing them.
+struct Outbox {
+    waiting: Mutex<BytesMut>,
+    writer: tokio::sync::Mutex<Writer>,
+}
+
+struct Writer {
+    output: Output,
+    /// What is being written.
+    leaving: BytesMut,
+}
+
+impl Outbox {
+    fn add(&self, line: &[u8]) {
+        let mut waiting = self.waiting();
+        waiting.extend_from_slice(line);
+        waiting.extend_from_slice(b"\n");
+    }
+
+    /// Writes until nothing waits.
+    async fn empty(&self) -> io::Result<()> {
+        let mut writer = self.writer.lock().await;
+        let Writer { output, leaving } = &mut *writer;
+        loop {
+            if leaving.is_empty() {
+                *leaving = std::mem::take(&mut *self.waiting());
+            }
+            if leaving.is_empty() {
+                return output.flush().await;
+            }
+            if output.write_buf(leaving).await? == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+        }
+    }
+
+    fn waiting(&self) -> std::sync::MutexGuard<'_, BytesMut> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
