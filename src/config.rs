@@ -12,6 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 pub use crate::key::Key;
 use crate::key::KeySource;
+use crate::secrets;
 use crate::session::render::SMALLEST_BUDGET;
 
 /// What starts the built-in simulator and returns its base URL.
@@ -45,6 +46,17 @@ pub enum Approvals {
     Human,
     /// Never ask; only `resolve_action`.
     Tool,
+}
+
+/// How the audit log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audit {
+    /// A line of words.
+    Text,
+    /// A line of JSON.
+    Json,
+    /// Not at all.
+    Off,
 }
 
 /// A group of tools that is offered or left out as a whole.
@@ -99,6 +111,8 @@ pub struct Config {
     pub toolsets: Vec<Toolset>,
     /// Of these only the tools that read.
     pub read_only: bool,
+    /// How the audit log is written.
+    pub audit: Audit,
     /// Folders that file tools may read and write; none: they refuse.
     pub file_roots: Vec<PathBuf>,
     /// For private repositories on github.com.
@@ -130,6 +144,7 @@ impl Config {
     /// Reads all settings. `lookup` returns the value of an environment variable; an empty one counts as unset.
     pub fn read(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Config, SettingError> {
         let env = Lookup(lookup);
+        env.learn_proxy_passwords();
         let max_wait = env.seconds("MANAGED_AGENTS_MAX_WAIT_SECONDS", 45, 1..=3600)?;
         let wait = env.seconds("MANAGED_AGENTS_WAIT_SECONDS", 25, 0..=3600)?;
         Ok(Config {
@@ -156,6 +171,7 @@ impl Config {
             approvals: env.approvals()?,
             toolsets: env.toolsets()?,
             read_only: env.switch("MANAGED_AGENTS_READ_ONLY")?,
+            audit: env.audit()?,
             file_roots: env.folders("MANAGED_AGENTS_FILE_ROOTS")?,
             github_token: env
                 .filled("MANAGED_AGENTS_GITHUB_TOKEN")
@@ -211,14 +227,31 @@ impl Lookup<'_> {
     }
 
     fn secret(&self, name: &str) -> Option<SecretString> {
-        self.get(name).map(SecretString::from)
+        let secret = self.get(name).map(SecretString::from);
+        secret.inspect(secrets::learn)
+    }
+
+    /// Proxies are chosen by the HTTP client, but may have a password, which nothing may say.
+    fn learn_proxy_passwords(&self) {
+        for name in [
+            "HTTPS_PROXY",
+            "https_proxy",
+            "HTTP_PROXY",
+            "http_proxy",
+            "ALL_PROXY",
+            "all_proxy",
+        ] {
+            let url = self.get(name).and_then(|text| Url::parse(&text).ok());
+            if let Some(password) = url.as_ref().and_then(Url::password) {
+                secrets::learn(&SecretString::from(password));
+            }
+        }
     }
 
     /// A secret, unless the client left its `${…}` unreplaced: then there is none.
     fn filled(&self, name: &str) -> Option<SecretString> {
-        self.get(name)
-            .filter(|value| !value.starts_with("${"))
-            .map(SecretString::from)
+        self.secret(name)
+            .filter(|secret| !secret.expose_secret().starts_with("${"))
     }
 
     fn list(&self, name: &str) -> Vec<String> {
@@ -358,6 +391,17 @@ impl Lookup<'_> {
             Some("tool") => Ok(Approvals::Tool),
             Some(_) => Err(SettingError(
                 "MANAGED_AGENTS_APPROVALS must be `any`, `human` or `tool`".to_owned(),
+            )),
+        }
+    }
+
+    fn audit(&self) -> Result<Audit, SettingError> {
+        match self.get("MANAGED_AGENTS_AUDIT").as_deref() {
+            None | Some("text") => Ok(Audit::Text),
+            Some("json") => Ok(Audit::Json),
+            Some("off") => Ok(Audit::Off),
+            Some(_) => Err(SettingError(
+                "MANAGED_AGENTS_AUDIT must be `text`, `json` or `off`".to_owned(),
             )),
         }
     }

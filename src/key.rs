@@ -1,12 +1,26 @@
 //! Where the key comes from: the environment, a private file, or a command. It is fetched by the first call.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use secrecy::SecretString;
+use tokio::io::AsyncReadExt;
 
+use crate::secrets;
+
+/// Variables that hold a secret of ours.
+pub const SECRET_VARIABLES: [&str; 5] = [
+    "ANTHROPIC_MANAGED_AGENTS_TOKEN",
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_AUTH_TOKEN",
+    "MANAGED_AGENTS_GITHUB_TOKEN",
+    "GITHUB_TOKEN",
+];
+/// Most bytes of a key.
+const LONGEST_KEY: u64 = 16 * 1024;
 /// How long a key command may take.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -43,18 +57,35 @@ impl KeySource {
         };
         match text.trim() {
             "" => Err("the key file or key command gave nothing".to_owned()),
-            key => Ok(Key::Api(SecretString::from(key))),
+            key => {
+                let key = SecretString::from(key);
+                secrets::learn(&key);
+                Ok(Key::Api(key))
+            }
         }
     }
 }
 
+/// What is checked is the file that is open, not one that may have taken its place since.
 fn read(path: &Path) -> Result<String, String> {
     let named = |why: String| format!("MANAGED_AGENTS_KEY_FILE {}: {why}", path.display());
-    let facts = fs::symlink_metadata(path).map_err(|error| named(error.to_string()))?;
+    let failed = |error: std::io::Error| named(error.to_string());
+    if fs::symlink_metadata(path).map_err(failed)?.is_symlink() {
+        return Err(named("is a link, which is not followed".to_owned()));
+    }
+    let mut options = fs::File::options();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        // A pipe would wait for its other end.
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        options.custom_flags(flags.bits().cast_signed());
+    }
+    let file = options.open(path).map_err(failed)?;
+    let facts = file.metadata().map_err(failed)?;
     if !facts.is_file() {
-        return Err(named(
-            "is not a regular file (links are not followed)".to_owned(),
-        ));
+        return Err(named("is not a regular file".to_owned()));
     }
     #[cfg(unix)]
     {
@@ -65,7 +96,11 @@ fn read(path: &Path) -> Result<String, String> {
             ));
         }
     }
-    fs::read_to_string(path).map_err(|error| named(error.to_string()))
+    let mut text = String::new();
+    file.take(LONGEST_KEY)
+        .read_to_string(&mut text)
+        .map_err(failed)?;
+    Ok(text)
 }
 
 async fn run(words: &[String]) -> Result<String, String> {
@@ -73,21 +108,36 @@ async fn run(words: &[String]) -> Result<String, String> {
     let (program, arguments) = words
         .split_first()
         .ok_or_else(|| named("is empty".to_owned()))?;
+    let failed = |error: std::io::Error| named(format!("`{program}` could not be run: {error}"));
     let mut command = tokio::process::Command::new(program);
     command
         .args(arguments)
         .stdin(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .kill_on_drop(true);
-    let output = tokio::time::timeout(COMMAND_TIMEOUT, command.output())
-        .await
-        .map_err(|_| named(format!("`{program}` took longer than 10 s")))?
-        .map_err(|error| named(format!("`{program}` could not be run: {error}")))?;
-    if !output.status.success() {
-        return Err(named(format!("`{program}` failed ({})", output.status)));
+    // It fetches one secret and needs none of the others.
+    for secret in SECRET_VARIABLES {
+        command.env_remove(secret);
     }
-    String::from_utf8(output.stdout)
-        .map_err(|_| named("printed something that is not text".to_owned()))
+    let output = async {
+        let mut child = command.spawn().map_err(failed)?;
+        let mut text = Vec::new();
+        if let Some(stdout) = child.stdout.take() {
+            let mut key = stdout.take(LONGEST_KEY);
+            key.read_to_end(&mut text).await.map_err(failed)?;
+        }
+        let status = child.wait().await.map_err(failed)?;
+        if status.success() {
+            Ok(text)
+        } else {
+            Err(named(format!("`{program}` failed ({status})")))
+        }
+    };
+    let text = tokio::time::timeout(COMMAND_TIMEOUT, output)
+        .await
+        .map_err(|_| named(format!("`{program}` took longer than 10 s")))??;
+    String::from_utf8(text).map_err(|_| named("printed something that is not text".to_owned()))
 }
 
 #[cfg(test)]
@@ -123,11 +173,7 @@ mod tests {
         );
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
         assert_eq!(resolve(KeySource::File(file)).as_deref(), Ok("sk-test"));
-        assert!(
-            resolve(KeySource::File(link))
-                .unwrap_err()
-                .contains("regular file")
-        );
+        assert!(resolve(KeySource::File(link)).unwrap_err().contains("link"));
         fs::remove_dir_all(&folder).unwrap();
     }
 

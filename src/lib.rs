@@ -29,6 +29,8 @@ pub mod clients;
 pub mod config;
 pub mod doctor;
 pub mod key;
+pub mod log;
+pub mod secrets;
 pub mod server;
 pub mod session;
 pub mod settings;

@@ -13,8 +13,8 @@ use managed_agents_mcp::config::{Config, SettingError, Starter};
 use managed_agents_mcp::doctor::{self, Surroundings};
 use managed_agents_mcp::server::wire::Wire;
 use managed_agents_mcp::server::{Server, stdio};
-use managed_agents_mcp::settings;
 use managed_agents_mcp::simulator::{Options, Simulator};
+use managed_agents_mcp::{log, secrets, settings};
 use rmcp::ServiceExt;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     match run() {
         Ok(code) => code,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "managed-agents-mcp: {error:#}");
+            log::line(&format!("managed-agents-mcp: {error:#}"));
             ExitCode::from(if error.is::<SettingError>() { 2 } else { 1 })
         }
     }
@@ -37,7 +37,9 @@ fn main() -> ExitCode {
 
 fn run() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
-    let logging = log(lookup("MANAGED_AGENTS_LOG"));
+    log_panics();
+    guard_memory();
+    let logging = start_log(lookup("MANAGED_AGENTS_LOG"));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -66,6 +68,30 @@ fn run() -> anyhow::Result<ExitCode> {
     // A thread may still be blocked in a read or a look-up; it must not hold up the exit.
     runtime.shutdown_background();
     done
+}
+
+/// A panic is a line like any other.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        log::line(&format!("managed-agents-mcp: {panic}"));
+    }));
+}
+
+/// Other processes of the same user may not read this one's memory and variables, and no crash writes them to a disk.
+fn guard_memory() {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{
+            DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit,
+        };
+        let none = Rlimit {
+            current: Some(0),
+            maximum: Some(0),
+        };
+        // Where it is not allowed, nothing is lost but this.
+        let _ = setrlimit(Resource::Core, none);
+        let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    }
 }
 
 fn lookup(name: &str) -> Option<String> {
@@ -100,11 +126,11 @@ async fn examine(
     };
     let report = doctor::examine(surroundings).await;
     let text = if json { report.json() } else { report.text() };
-    std::io::stdout().write_all(text.as_bytes())?;
+    std::io::stdout().write_all(secrets::mask(&text).as_bytes())?;
     Ok(ExitCode::from(u8::from(!report.is_ok())))
 }
 
-fn log(filter: Option<String>) -> Result<(), SettingError> {
+fn start_log(filter: Option<String>) -> Result<(), SettingError> {
     // rmcp warns of every refused request, and hosts keep stderr.
     let filter = filter
         .filter(|filter| !filter.trim().is_empty())
@@ -113,7 +139,7 @@ fn log(filter: Option<String>) -> Result<(), SettingError> {
         SettingError::new(format!("MANAGED_AGENTS_LOG is not a filter: {error}"))
     })?;
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(log::Stderr)
         .with_ansi(false);
     tracing_subscriber::registry()
         .with(lines)

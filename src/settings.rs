@@ -143,6 +143,11 @@ pub const SETTINGS: &[Setting] = &[
         "as everywhere",
     ),
     setting(
+        "MANAGED_AGENTS_AUDIT",
+        "text",
+        "a line on stderr for each tool call: tool, ids, outcome, requests; never what was said. `json`, or `off`",
+    ),
+    setting(
         "MANAGED_AGENTS_LOG",
         "warn",
         "filter of the log on stderr: `info`, `managed_agents_mcp=debug`, …",
@@ -204,10 +209,12 @@ pub fn unknown(variables: impl Iterator<Item = String>) -> Vec<Unknown> {
 
 fn nearest(name: &str) -> Option<&'static str> {
     let ours = names().filter(|known| known.starts_with(PREFIX));
-    let (edits, known) = ours
+    let nearest = ours
         .map(|known| (edits(name, known), known))
-        .min_by_key(|(edits, known)| (*edits, !known.starts_with(name)))?;
-    (edits <= MOST_EDITS).then_some(known)
+        .filter(|(edits, _)| *edits <= MOST_EDITS)
+        // A name that was cut short is more likely than one with other letters.
+        .min_by_key(|(edits, known)| (!known.starts_with(name), *edits));
+    nearest.map(|(_, known)| known)
 }
 
 /// How many letters must be put in, taken out or changed to make one word the other.

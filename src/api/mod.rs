@@ -14,6 +14,7 @@ pub mod memory_stores;
 pub mod probe;
 pub mod sessions;
 pub mod stream;
+pub mod tally;
 pub mod threads;
 pub mod vaults;
 

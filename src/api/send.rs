@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::call::{Call, Repeat};
 use super::pace::Group;
-use super::{Client, Delivery, Error, Fault, Refusal};
+use super::{Client, Delivery, Error, Fault, Refusal, tally};
 
 /// Attempts after the first.
 const MAX_RETRIES: u32 = 2;
@@ -92,6 +92,7 @@ impl Client {
                 return Err(error);
             }
             attempt += 1;
+            tally::retried();
             tracing::info!(call = call.name(), attempt, ?delay, %error, "retrying");
             sleep(delay).await;
         }
@@ -114,7 +115,7 @@ impl Client {
         serde_json::from_slice(&body).map_err(|error| Error::Unreadable {
             reason: format!(
                 "the answer is not what this endpoint returns ({error}): {}",
-                self.without_secrets(&excerpt(&body))
+                excerpt(&body)
             ),
             fault: Fault::Malformed,
             request_id,
@@ -175,17 +176,20 @@ impl Client {
         request: RequestBuilder,
         deadline: Instant,
     ) -> Result<Response, Error> {
+        tally::sent();
         let response = match timeout_at(deadline, request.send()).await {
             Err(_) => return Err(timed_out()),
             Ok(Err(error)) => return Err(unreachable(error)),
             Ok(Ok(response)) => response,
         };
+        let request_id = header(response.headers(), "request-id").map(|id| word(&id));
         tracing::debug!(
             call = call.name(),
             status = response.status().as_u16(),
-            request_id = header(response.headers(), "request-id"),
+            request_id,
             "answered"
         );
+        tally::answered(request_id);
         if response.status().is_success() {
             Ok(response)
         } else {
@@ -220,45 +224,14 @@ impl Client {
             .unwrap_or_else(fallback);
         Error::Refused(Box::new(Refusal {
             status,
-            kind: text("/error/type")
-                .map_or_else(|| "http_error".to_owned(), |kind| self.word(&kind)),
-            message: self.without_secrets(&message),
+            kind: text("/error/type").map_or_else(|| "http_error".to_owned(), |kind| word(&kind)),
+            message,
             request_id: header(&headers, "request-id")
                 .or_else(|| text("/request_id"))
-                .map(|id| self.word(&id)),
+                .map(|id| word(&id)),
             retry_after: retry_after(&headers),
             should_retry: header(&headers, "x-should-retry").and_then(|value| value.parse().ok()),
         }))
-    }
-
-    /// A short word of the server's.
-    fn word(&self, text: &str) -> String {
-        self.without_secrets(text)
-            .chars()
-            .filter(|c| c.is_ascii_graphic())
-            .take(100)
-            .collect()
-    }
-
-    /// A server may repeat what it was sent.
-    fn without_secrets(&self, text: &str) -> String {
-        let key = self.shared.headers.get().and_then(|headers| {
-            let value = headers
-                .get("x-api-key")
-                .or_else(|| headers.get(reqwest::header::AUTHORIZATION))?;
-            value
-                .to_str()
-                .ok()
-                .map(|value| value.trim_start_matches("Bearer ").to_owned())
-        });
-        let secrets = [key.as_deref(), self.shared.config.github_token()];
-        let named = secrets
-            .into_iter()
-            .flatten()
-            .filter(|secret| secret.len() >= 8);
-        named.fold(text.to_owned(), |text, secret| {
-            text.replace(secret, "[secret]")
-        })
     }
 
     async fn take_turn(&self, group: Group, deadline: Instant) -> Result<(), Error> {
@@ -282,6 +255,14 @@ impl Client {
         }
         Ok(())
     }
+}
+
+/// A short word of the server's.
+fn word(text: &str) -> String {
+    text.chars()
+        .filter(|c| c.is_ascii_graphic())
+        .take(100)
+        .collect()
 }
 
 /// How long to wait before making the call again; `None`: not again.

@@ -15,9 +15,9 @@ use rmcp::model::{
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
 
-use super::Server;
 use super::approvals::{dialog, has_forms};
 use super::present::{Shown, ToolError};
+use super::{Server, audit};
 use crate::api::Id;
 use crate::bridge::{Attention, Decider, Decision, Failure};
 use crate::config::Approvals;
@@ -250,8 +250,9 @@ impl Server {
         let (user, bridge) = (Decider::User, &self.bridge);
         bridge
             .resolve(session, decisions, user, question, &patience, &attention)
-            .await
-            .map(|_| ())
+            .await?;
+        audit::decided(bridge.config().audit, session, decisions);
+        Ok(())
     }
 
     /// `tasks/cancel`: stops the turn; the task is cancelled once the session says that it has stopped.
@@ -262,6 +263,7 @@ impl Server {
             .bridge
             .interrupt_turn(&session, question.as_ref(), &patience)
             .await;
+        audit::cancelled_task(self.bridge.config().audit, &session);
         interrupted.map_err(|failure| refused(failure, id))
     }
 }

@@ -1,4 +1,5 @@
-//! The line to the client as rmcp wants it: messages in, messages out. What it cannot read gets its answer here.
+//! The line to the client as rmcp wants it: messages in, messages out. What it cannot read gets its answer here, and no
+//! secret passes it.
 
 use std::collections::{HashSet, VecDeque};
 use std::io;
@@ -17,6 +18,7 @@ use super::batches::Batches;
 use super::messages::{self, LONGEST_LINE, Opening, Said};
 use super::skeleton::Skeleton;
 use super::stdio::{Input, Output};
+use crate::secrets;
 
 /// What is kept of the room that a long line took.
 const KEPT_CAPACITY: usize = 64 * 1024;
@@ -143,7 +145,11 @@ impl Wire {
     }
 
     fn post(&self, message: &impl Serialize) {
-        match serde_json::to_vec(message) {
+        let line = serde_json::to_value(message).and_then(|mut message| {
+            secrets::mask_all(&mut message);
+            serde_json::to_vec(&message)
+        });
+        match line {
             Ok(line) => self.outbox.add(&line),
             Err(error) => tracing::error!(%error, "a message could not be written"),
         }

@@ -52,7 +52,7 @@ async fn nothing_but_the_protocol_reaches_stdout_however_much_is_logged() {
 }
 
 #[tokio::test]
-async fn by_default_an_ordinary_conversation_logs_nothing() {
+async fn by_default_an_ordinary_conversation_logs_its_calls_and_nothing_else() {
     let rig = Rig::start().await;
     let mut pipe = rig.pipe();
     pipe.initialize().await;
@@ -67,7 +67,11 @@ async fn by_default_an_ordinary_conversation_logs_nothing() {
     let _ = pipe.reply(id).await;
     pipe.hang_up();
     pipe.exit_within(2 * SECOND).await;
-    assert_eq!(pipe.stderr.text(), "");
+    let lines = pipe.stderr.text();
+    assert!(
+        lines.lines().all(|line| line.contains(" AUDIT call ")),
+        "{lines}"
+    );
 }
 
 #[tokio::test]

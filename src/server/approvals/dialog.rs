@@ -4,6 +4,7 @@ use rmcp::model::{ElicitRequestParams, ElicitResult, ElicitationAction, Elicitat
 use serde_json::{Value, json};
 
 use crate::bridge::Verdict;
+use crate::secrets;
 use crate::session::report::{Pending, PendingKind, Report};
 
 /// Nobody decides on more than can be read; what is longer stays for the session's page.
@@ -88,8 +89,9 @@ pub(in crate::server) fn read(answer: &ElicitResult, kind: PendingKind) -> Optio
     }
     let content = answer.content.as_ref()?;
     let text = |name: &str| {
-        let text = content.get(name)?.as_str()?;
-        (!text.trim().is_empty()).then(|| text.to_owned())
+        // What is sent stays readable in the record.
+        let text = secrets::mask(content.get(name)?.as_str()?);
+        (!text.trim().is_empty()).then(|| text.into_owned())
     };
     match (kind, text("decision").as_deref(), text("result")) {
         (PendingKind::ToolConfirmation, Some("allow"), None) => Some(Verdict::Allow),

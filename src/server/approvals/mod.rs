@@ -14,8 +14,8 @@ use rmcp::model::{ElicitRequest, InputRequest, InputRequiredResult, ProtocolVers
 use rmcp::service::{ElicitationMode, RequestContext};
 use tokio::time::{Duration, Instant};
 
-use super::Server;
 use super::present::ToolError;
+use super::{Server, audit};
 use crate::api::Id;
 use crate::bridge::{Attention, Decider, Decision, Failure, Patience};
 use crate::config::Approvals;
@@ -218,7 +218,11 @@ impl<'a> User<'a> {
             &patience,
             self.attention,
         );
-        match sent.await {
+        let sent = sent.await;
+        if sent.is_ok() {
+            audit::decided(bridge.config().audit, session, decisions);
+        }
+        match sent {
             // Somebody else was faster, on the session's page perhaps.
             Err(Failure::Argument { what, .. }) => {
                 let mut report = bridge.look_at(session, self.patience).await?;

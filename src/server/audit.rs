@@ -1,0 +1,207 @@
+//! The audit log: a line on standard error for each tool call and each decision of the user. It says which tool, on what,
+//! and what came of it; never what was said.
+
+use chrono::{SecondsFormat, Utc};
+use rmcp::ErrorData;
+use rmcp::model::{CallToolRequestParams, CallToolResponse, JsonObject};
+use serde_json::{Map, Value, json};
+use tokio::time::Instant;
+
+use crate::api::Id;
+use crate::api::tally::Tally;
+use crate::bridge::{Decision, Verdict};
+use crate::config::Audit;
+use crate::log;
+
+/// Arguments that name what a call is about.
+const IDS: [&str; 10] = [
+    "session_id",
+    "session_ids",
+    "agent",
+    "environment",
+    "file_id",
+    "event_id",
+    "thread_id",
+    "schedule_id",
+    "deployment_id",
+    "memory_store_id",
+];
+
+/// A call that is under way.
+pub(super) struct Entry {
+    fields: Map<String, Value>,
+    began: Instant,
+}
+
+impl Entry {
+    /// What there is to say of a call before it is made.
+    pub(super) fn of(request: &CallToolRequestParams) -> Entry {
+        let mut fields = Map::new();
+        fields.insert("tool".to_owned(), word(&request.name));
+        let arguments = request.arguments.iter().flatten();
+        fields.extend(arguments.filter_map(|(name, value)| {
+            IDS.contains(&name.as_str()).then_some(())?;
+            Some((name.clone(), ids(value)?))
+        }));
+        let decisions = request
+            .arguments
+            .as_ref()
+            .map(decisions)
+            .unwrap_or_default();
+        if !decisions.is_empty() {
+            fields.insert("decisions".to_owned(), decisions.into());
+        }
+        Entry {
+            fields,
+            began: Instant::now(),
+        }
+    }
+
+    /// Writes the line; no answer means that the client cancelled the call.
+    pub(super) fn log(
+        mut self,
+        audit: Audit,
+        answer: Option<&Result<CallToolResponse, ErrorData>>,
+        tally: &Tally,
+    ) {
+        if let Some(session) = answer.and_then(session) {
+            self.fields.insert("session_id".to_owned(), session);
+        }
+        let milliseconds = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let facts = [
+            ("outcome", outcome(answer)),
+            ("milliseconds", json!(milliseconds)),
+            ("requests", json!(tally.requests)),
+            ("retries", json!(tally.retries)),
+            ("request_id", json!(tally.request_id)),
+        ];
+        let facts = facts.into_iter().filter(|(_, value)| !value.is_null());
+        self.fields
+            .extend(facts.map(|(name, value)| (name.to_owned(), value)));
+        write(audit, "call", self.fields);
+    }
+}
+
+/// The user decided in a dialog.
+pub(super) fn decided(audit: Audit, session: &Id, decisions: &[Decision]) {
+    for Decision { event_id, verdict } in decisions {
+        let decision = match verdict {
+            Verdict::Allow => "allow",
+            Verdict::Deny(_) => "deny",
+            Verdict::Result { .. } => "result",
+        };
+        let fields = [
+            ("session_id", json!(session.as_str())),
+            ("event_id", word(event_id)),
+            ("decision", json!(decision)),
+        ];
+        let fields = fields.map(|(name, value)| (name.to_owned(), value));
+        write(audit, "dialog", Map::from_iter(fields));
+    }
+}
+
+/// The client cancelled a task.
+pub(super) fn cancelled_task(audit: Audit, session: &Id) {
+    let fields = [("session_id".to_owned(), json!(session.as_str()))];
+    write(audit, "cancel_task", Map::from_iter(fields));
+}
+
+fn write(audit: Audit, event: &str, fields: Map<String, Value>) {
+    let at = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
+    match audit {
+        Audit::Off => {}
+        Audit::Json => {
+            let mut line = Map::from_iter([
+                ("at".to_owned(), json!(at)),
+                ("audit".to_owned(), json!(event)),
+            ]);
+            line.extend(fields);
+            log::line(&Value::Object(line).to_string());
+        }
+        Audit::Text => {
+            let text = |value: &Value| match value {
+                Value::String(text) => text.clone(),
+                Value::Array(items) => {
+                    let words = items.iter().map(|item| item.as_str().unwrap_or_default());
+                    words.collect::<Vec<_>>().join(",")
+                }
+                other => other.to_string(),
+            };
+            let fields = fields
+                .iter()
+                .map(|(name, value)| format!(" {name}={}", text(value)));
+            log::line(&format!("{at} AUDIT {event}{}", fields.collect::<String>()));
+        }
+    }
+}
+
+/// A word that came from the client, if it can only be one.
+fn word(text: &str) -> Value {
+    match Id::parse(text) {
+        Ok(id) => json!(id.as_str()),
+        Err(_) => json!("?"),
+    }
+}
+
+/// An id or a list of them. A name with blanks is none, and may say something.
+fn ids(value: &Value) -> Option<Value> {
+    match value {
+        Value::String(text) => Some(word(text)),
+        Value::Array(items) => {
+            let ids = items
+                .iter()
+                .map(|item| word(item.as_str().unwrap_or_default()));
+            Some(ids.collect())
+        }
+        _ => None,
+    }
+}
+
+/// `allow:sevt_…` for each answer of resolve_action.
+fn decisions(arguments: &JsonObject) -> Vec<String> {
+    let decisions = arguments.get("decisions").and_then(Value::as_array);
+    let text = |decision: &Value, name| {
+        decision
+            .get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let said = |decision: &Value| match &*text(decision, "decision") {
+        word @ ("allow" | "deny") => word.to_owned(),
+        _ => "result".to_owned(),
+    };
+    let line = |decision: &Value| {
+        let event = word(&text(decision, "event_id"));
+        format!("{}:{}", said(decision), event.as_str().unwrap_or_default())
+    };
+    decisions.into_iter().flatten().map(line).collect()
+}
+
+/// The session that a result is about.
+fn session(answer: &Result<CallToolResponse, ErrorData>) -> Option<Value> {
+    let Ok(CallToolResponse::Complete(result)) = answer else {
+        return None;
+    };
+    let facts = result.structured_content.as_ref()?;
+    facts.get("session_id").and_then(Value::as_str).map(word)
+}
+
+/// How a session stands after the call, or how else it ended.
+fn outcome(answer: Option<&Result<CallToolResponse, ErrorData>>) -> Value {
+    let state = |facts: &Value| facts.get("state").and_then(Value::as_str).map(word);
+    match answer {
+        None => json!("cancelled"),
+        Some(Err(_)) => json!("refused"),
+        Some(Ok(CallToolResponse::Complete(result))) if result.is_error == Some(true) => {
+            json!("error")
+        }
+        Some(Ok(CallToolResponse::Complete(result))) => {
+            let facts = result.structured_content.as_ref();
+            facts.and_then(state).unwrap_or_else(|| json!("ok"))
+        }
+        Some(Ok(CallToolResponse::InputRequired(_))) => json!("input_required"),
+        Some(Ok(CallToolResponse::Task(_))) => json!("task"),
+        Some(Ok(_)) => json!("ok"),
+    }
+}
