@@ -267,6 +267,9 @@ impl Http {
         if config.is_local() {
             builder = builder.no_proxy();
         }
+        if !config.is_plain() {
+            builder = builder.https_only(true);
+        }
         if config.is_plain() {
             // Reading the system's certificates is most of the time that a first call takes.
             builder = builder.tls_certs_only([]);

@@ -27,6 +27,7 @@ mod host;
 mod house;
 mod lists;
 mod live;
+mod network;
 mod operations;
 mod outcomes;
 mod progress;
