@@ -32,6 +32,8 @@ mod outcomes;
 mod progress;
 mod prompts;
 mod protocol;
+#[allow(dead_code, reason = "the figures of bench use the rest")]
+mod proxy;
 mod readme;
 mod resources;
 mod rig;
