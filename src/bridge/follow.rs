@@ -38,7 +38,7 @@ const LAST_AUDIT: Duration = Duration::from_secs(15);
 const LINELESS_LOOK: Duration = Duration::from_millis(1500);
 
 /// One session as one call follows it.
-pub(super) struct Follow {
+pub struct Follow {
     api: Client,
     id: Id,
     /// What was sent and must be seen taken in.
@@ -56,7 +56,7 @@ pub(super) struct Follow {
 
 impl Follow {
     /// All its calls end by `deadline`.
-    pub(super) fn new(api: &Client, deadline: Instant, id: &Id, asked: Asked) -> Follow {
+    pub fn new(api: &Client, deadline: Instant, id: &Id, asked: Asked) -> Follow {
         Follow {
             api: api.until(deadline),
             id: id.clone(),
@@ -72,7 +72,7 @@ impl Follow {
     }
 
     /// Lists what is new and reads the session object, at the same time.
-    pub(super) async fn look(&mut self) -> Result<(), Error> {
+    pub async fn look(&mut self) -> Result<(), Error> {
         let (api, id) = (self.api.clone(), self.id.clone());
         let was_there = self.listed_at.is_some();
         let (listed, session) = tokio::join!(self.list(), api.get_session(&id));
@@ -88,7 +88,7 @@ impl Follow {
     }
 
     /// Waits for the end of the turn, then looks once more. Fails only when nothing at all could be read.
-    pub(super) async fn finish(
+    pub async fn finish(
         &mut self,
         patience: &Patience,
         attention: &Attention,
@@ -216,8 +216,13 @@ impl Follow {
         turn::judge(&self.history, &self.asked, lifecycle)
     }
 
+    /// The record as far as it is known.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
     /// What is known, as facts.
-    pub(super) fn report(&self) -> Report {
+    pub fn report(&self) -> Report {
         let turn = self.turn();
         let facts = Facts {
             session_id: self.id.as_str(),
@@ -337,7 +342,7 @@ impl Follow {
     /// Whether a run, newest first, leaves no gap to what is known and holds the turn from its question on.
     fn reaches_back(&self, run: &[Event]) -> bool {
         if self.listed_at.is_some() {
-            return run.iter().any(|event| self.history.is_listed(&event.id));
+            return run.iter().any(|event| self.history.is_settled(&event.id));
         }
         turn::holds_turn(run, &self.asked)
     }
