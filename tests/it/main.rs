@@ -38,6 +38,7 @@ mod readme;
 mod resources;
 mod rig;
 mod schedules;
+mod scripted;
 mod secrets;
 mod sending;
 mod size;
@@ -50,6 +51,7 @@ mod threads;
 mod tools;
 mod toolsets;
 mod waits;
+mod walk;
 
 #[test]
 fn no_file_of_this_folder_is_forgotten() {
