@@ -22,7 +22,7 @@ use crate::session::turn::{self, Asked, Lifecycle, Over, Turn};
 const PAGE: u32 = 200;
 /// Events on the pages after the first.
 const LARGE_PAGE: u32 = 1000;
-/// Most pages that one look reads: a server whose list never ends is left there.
+/// Most pages that one look reads: a server whose list never ends is left there, and the result says so.
 const MOST_PAGES: usize = 600;
 /// Most of a record that one look keeps.
 const MOST_BYTES: usize = 64 * 1024 * 1024;
@@ -50,6 +50,8 @@ pub struct Follow {
     listed_at: Option<Instant>,
     /// The list was read to its first event.
     complete: bool,
+    /// Why the list was left before its end or the turn's beginning.
+    left: Option<String>,
     trouble: Option<Error>,
     progress: Progress,
 }
@@ -66,6 +68,7 @@ impl Follow {
             gone: false,
             listed_at: None,
             complete: false,
+            left: None,
             trouble: None,
             progress: Progress::default(),
         }
@@ -237,6 +240,7 @@ impl Follow {
                 "The record could not be read to its end: {trouble}"
             ));
         }
+        report.notes.extend(self.left.clone());
         report
     }
 
@@ -289,9 +293,7 @@ impl Follow {
             limit: Some(PAGE),
             ..EventFilter::default()
         };
-        let mut run: Vec<Event> = Vec::new();
-        let mut tokens = HashSet::new();
-        let mut bytes = 0;
+        let mut run = Back::default();
         for _ in 0..MOST_PAGES {
             let page = match self.api.list_events(&self.id, &filter).await {
                 Err(Error::Unreadable {
@@ -303,30 +305,26 @@ impl Follow {
                 }
                 page => page?,
             };
-            bytes += page
-                .data
-                .iter()
-                .map(|event| event.raw().len())
-                .sum::<usize>();
-            run.extend(page.data);
-            if bytes > MOST_BYTES {
-                tracing::warn!(session = %self.id, bytes, "the record is read no further back");
-                break;
-            }
+            let goes_on = run.add(page.data);
             match page.next_page {
                 None => {
                     self.complete = true;
                     break;
                 }
-                Some(token) if !self.reaches_back(&run) && tokens.insert(token.clone()) => {
+                Some(_) if self.reaches_back(&run.events) => break,
+                Some(token) if goes_on => {
                     filter.page = Some(token);
                     filter.limit = filter
                         .limit
                         .map(|limit| if limit == PAGE { LARGE_PAGE } else { limit });
                 }
-                Some(_) => break,
+                Some(_) => {
+                    self.left = self.left.take().or(run.left());
+                    break;
+                }
             }
         }
+        let mut run = run.events;
         run.reverse();
         for event in &run {
             if self.history.get(&event.id).is_none() {
@@ -346,4 +344,45 @@ impl Follow {
         }
         turn::holds_turn(run, &self.asked)
     }
+}
+
+/// A run of the list, read back from its newest event.
+#[derive(Default)]
+struct Back {
+    events: Vec<Event>,
+    seen: HashSet<String>,
+    bytes: usize,
+    pages: usize,
+}
+
+impl Back {
+    /// Takes in what is new on a page: a list that turns in a circle shows its newest events again, where they do not
+    /// belong. Whether it is worth going on.
+    fn add(&mut self, mut page: Vec<Event>) -> bool {
+        page.retain(|event| event.id.is_empty() || self.seen.insert(event.id.clone()));
+        let is_new = page.iter().any(|event| !event.id.is_empty());
+        self.bytes += page.iter().map(|event| event.raw().len()).sum::<usize>();
+        self.pages += usize::from(is_new);
+        self.events.extend(page);
+        is_new && self.bytes <= MOST_BYTES && self.pages < MOST_PAGES
+    }
+
+    /// Why it goes on no further. A single page that names a next one, which is the same, says nothing of the kind.
+    fn left(&self) -> Option<String> {
+        let count = self.events.len();
+        match self.bytes > MOST_BYTES || self.pages == MOST_PAGES {
+            true => Some(format!(
+                "The newest {count} events of the record were read; it goes further back than one call reads."
+            )),
+            false if self.pages > 1 => Some(in_a_circle(count)),
+            false => None,
+        }
+    }
+}
+
+/// What is said of a list that names a next page again and again, on which there is nothing new.
+pub(super) fn in_a_circle(count: usize) -> String {
+    format!(
+        "The API's list of events turned in a circle after {count} events; what it did not show could not be read."
+    )
 }
