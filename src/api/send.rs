@@ -15,6 +15,8 @@ use super::{Client, Delivery, Error, Fault, Refusal, tally};
 
 /// Attempts after the first.
 const MAX_RETRIES: u32 = 2;
+/// A read that is not answered by then is made again, with the rest of the time.
+const FIRST_ATTEMPT: Duration = Duration::from_secs(10);
 /// A longer `retry-after` is reported at once instead of waited for.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
 /// No server is taken at its word for longer.
@@ -30,13 +32,12 @@ pub(super) type Answer = (Vec<u8>, Option<String>);
 impl Client {
     /// Makes a call and decodes its answer.
     pub(super) async fn send<T: DeserializeOwned>(&self, call: Call) -> Result<T, Error> {
-        let answer = self.answer(call).await?;
-        self.decode(answer)
+        self.answer(call, |answer| self.decode(answer)).await
     }
 
     /// Makes a call whose answer says nothing beyond its status.
     pub(super) async fn send_for_status(&self, call: Call) -> Result<(), Error> {
-        self.answer(call).await.map(|_| ())
+        self.answer(call, |_| Ok(())).await
     }
 
     /// Opens a stream: one attempt, since reopening belongs to whoever follows it.
@@ -51,19 +52,28 @@ impl Client {
             .await
     }
 
-    async fn answer(&self, call: Call) -> Result<Answer, Error> {
+    async fn answer<T>(
+        &self,
+        call: Call,
+        decode: impl Fn(Answer) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let deadline = self.deadline();
         let http = &self.http()?.calls;
-        let call = &call;
+        let (call, decode) = (&call, &decode);
         let once = |attempt| async move {
+            // A connection may have died without a word; another one costs a read nothing.
+            let deadline = match attempt {
+                0 if call.method == Method::GET => deadline.min(Instant::now() + FIRST_ATTEMPT),
+                _ => deadline,
+            };
             let answer = self.exchange(http, call, deadline).await;
             let gone = |error: &Error| error.status() == Some(404);
             match answer {
                 // The first attempt arrived after all.
                 Err(error) if attempt > 0 && call.method == Method::DELETE && gone(&error) => {
-                    Ok((b"{}".to_vec(), None))
+                    decode((b"{}".to_vec(), None))
                 }
-                answer => answer,
+                answer => decode(answer?),
             }
         };
         self.repeat(call, deadline, once).await
@@ -276,9 +286,18 @@ fn retry_delay(call: &Call, error: &Error, attempt: u32) -> Option<Duration> {
     );
     // A conflict of a read is a race inside the API; of a write it is an answer.
     let forbidden = matches!(error, Error::Refused(refusal) if refusal.should_retry == Some(false));
-    let raced =
-        error.status() == Some(409) && call.method == Method::GET && attempt == 0 && !forbidden;
-    let repeatable = unsent || (call.repeat == Repeat::Freely && (error.is_transient() || raced));
+    let raced = error.status() == Some(409) && !forbidden;
+    // So it is with an answer that was garbled on its way; one that is always so is not what we take it for.
+    let garbled = matches!(
+        error,
+        Error::Unreadable {
+            fault: Fault::Malformed,
+            ..
+        }
+    );
+    let once_more = call.method == Method::GET && attempt == 0 && (raced || garbled);
+    let repeatable =
+        unsent || (call.repeat == Repeat::Freely && (error.is_transient() || once_more));
     if attempt >= MAX_RETRIES || !repeatable {
         return None;
     }
@@ -461,6 +480,14 @@ mod tests {
         assert_eq!(retry_delay(&read, &refused(404), 0), None);
         assert!(retry_delay(&read, &refused(409), 0).is_some());
         assert_eq!(retry_delay(&read, &refused(409), 1), None);
+        let garbled = Error::Unreadable {
+            reason: String::new(),
+            fault: Fault::Malformed,
+            request_id: None,
+        };
+        assert!(retry_delay(&read, &garbled, 0).is_some());
+        assert_eq!(retry_delay(&read, &garbled, 1), None);
+        assert_eq!(retry_delay(&write, &garbled, 0), None);
         let asked_to_wait_long = Error::Refused(Box::new(Refusal {
             retry_after: Some(Duration::from_secs(61)),
             ..match refused(429) {

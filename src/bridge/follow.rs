@@ -22,7 +22,7 @@ use crate::session::turn::{self, Asked, Lifecycle, Over, Turn};
 const PAGE: u32 = 200;
 /// Events on the pages after the first.
 const LARGE_PAGE: u32 = 1000;
-/// Most pages that one look reads: a server whose list never ends is left there.
+/// Most pages that one look reads: a server whose list never ends is left there, and the result says so.
 const MOST_PAGES: usize = 600;
 /// Most of a record that one look keeps.
 const MOST_BYTES: usize = 64 * 1024 * 1024;
@@ -38,7 +38,7 @@ const LAST_AUDIT: Duration = Duration::from_secs(15);
 const LINELESS_LOOK: Duration = Duration::from_millis(1500);
 
 /// One session as one call follows it.
-pub(super) struct Follow {
+pub struct Follow {
     api: Client,
     id: Id,
     /// What was sent and must be seen taken in.
@@ -50,13 +50,15 @@ pub(super) struct Follow {
     listed_at: Option<Instant>,
     /// The list was read to its first event.
     complete: bool,
+    /// Why the list was left before its end or the turn's beginning.
+    left: Option<String>,
     trouble: Option<Error>,
     progress: Progress,
 }
 
 impl Follow {
     /// All its calls end by `deadline`.
-    pub(super) fn new(api: &Client, deadline: Instant, id: &Id, asked: Asked) -> Follow {
+    pub fn new(api: &Client, deadline: Instant, id: &Id, asked: Asked) -> Follow {
         Follow {
             api: api.until(deadline),
             id: id.clone(),
@@ -66,13 +68,14 @@ impl Follow {
             gone: false,
             listed_at: None,
             complete: false,
+            left: None,
             trouble: None,
             progress: Progress::default(),
         }
     }
 
     /// Lists what is new and reads the session object, at the same time.
-    pub(super) async fn look(&mut self) -> Result<(), Error> {
+    pub async fn look(&mut self) -> Result<(), Error> {
         let (api, id) = (self.api.clone(), self.id.clone());
         let was_there = self.listed_at.is_some();
         let (listed, session) = tokio::join!(self.list(), api.get_session(&id));
@@ -88,7 +91,7 @@ impl Follow {
     }
 
     /// Waits for the end of the turn, then looks once more. Fails only when nothing at all could be read.
-    pub(super) async fn finish(
+    pub async fn finish(
         &mut self,
         patience: &Patience,
         attention: &Attention,
@@ -216,8 +219,13 @@ impl Follow {
         turn::judge(&self.history, &self.asked, lifecycle)
     }
 
+    /// The record as far as it is known.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
     /// What is known, as facts.
-    pub(super) fn report(&self) -> Report {
+    pub fn report(&self) -> Report {
         let turn = self.turn();
         let facts = Facts {
             session_id: self.id.as_str(),
@@ -232,6 +240,7 @@ impl Follow {
                 "The record could not be read to its end: {trouble}"
             ));
         }
+        report.notes.extend(self.left.clone());
         report
     }
 
@@ -284,9 +293,7 @@ impl Follow {
             limit: Some(PAGE),
             ..EventFilter::default()
         };
-        let mut run: Vec<Event> = Vec::new();
-        let mut tokens = HashSet::new();
-        let mut bytes = 0;
+        let mut run = Back::default();
         for _ in 0..MOST_PAGES {
             let page = match self.api.list_events(&self.id, &filter).await {
                 Err(Error::Unreadable {
@@ -298,30 +305,26 @@ impl Follow {
                 }
                 page => page?,
             };
-            bytes += page
-                .data
-                .iter()
-                .map(|event| event.raw().len())
-                .sum::<usize>();
-            run.extend(page.data);
-            if bytes > MOST_BYTES {
-                tracing::warn!(session = %self.id, bytes, "the record is read no further back");
-                break;
-            }
+            let goes_on = run.add(page.data);
             match page.next_page {
                 None => {
                     self.complete = true;
                     break;
                 }
-                Some(token) if !self.reaches_back(&run) && tokens.insert(token.clone()) => {
+                Some(_) if self.reaches_back(&run.events) => break,
+                Some(token) if goes_on => {
                     filter.page = Some(token);
                     filter.limit = filter
                         .limit
                         .map(|limit| if limit == PAGE { LARGE_PAGE } else { limit });
                 }
-                Some(_) => break,
+                Some(_) => {
+                    self.left = self.left.take().or(run.left());
+                    break;
+                }
             }
         }
+        let mut run = run.events;
         run.reverse();
         for event in &run {
             if self.history.get(&event.id).is_none() {
@@ -337,8 +340,49 @@ impl Follow {
     /// Whether a run, newest first, leaves no gap to what is known and holds the turn from its question on.
     fn reaches_back(&self, run: &[Event]) -> bool {
         if self.listed_at.is_some() {
-            return run.iter().any(|event| self.history.is_listed(&event.id));
+            return run.iter().any(|event| self.history.is_settled(&event.id));
         }
         turn::holds_turn(run, &self.asked)
     }
+}
+
+/// A run of the list, read back from its newest event.
+#[derive(Default)]
+struct Back {
+    events: Vec<Event>,
+    seen: HashSet<String>,
+    bytes: usize,
+    pages: usize,
+}
+
+impl Back {
+    /// Takes in what is new on a page: a list that turns in a circle shows its newest events again, where they do not
+    /// belong. Whether it is worth going on.
+    fn add(&mut self, mut page: Vec<Event>) -> bool {
+        page.retain(|event| event.id.is_empty() || self.seen.insert(event.id.clone()));
+        let is_new = page.iter().any(|event| !event.id.is_empty());
+        self.bytes += page.iter().map(|event| event.raw().len()).sum::<usize>();
+        self.pages += usize::from(is_new);
+        self.events.extend(page);
+        is_new && self.bytes <= MOST_BYTES && self.pages < MOST_PAGES
+    }
+
+    /// Why it goes on no further. A single page that names a next one, which is the same, says nothing of the kind.
+    fn left(&self) -> Option<String> {
+        let count = self.events.len();
+        match self.bytes > MOST_BYTES || self.pages == MOST_PAGES {
+            true => Some(format!(
+                "The newest {count} events of the record were read; it goes further back than one call reads."
+            )),
+            false if self.pages > 1 => Some(in_a_circle(count)),
+            false => None,
+        }
+    }
+}
+
+/// What is said of a list that names a next page again and again, on which there is nothing new.
+pub(super) fn in_a_circle(count: usize) -> String {
+    format!(
+        "The API's list of events turned in a circle after {count} events; what it did not show could not be read."
+    )
 }

@@ -6,6 +6,7 @@
 pub mod agents;
 pub mod catalog;
 pub mod failure;
+pub mod follow;
 pub mod schedules;
 pub mod start;
 
@@ -17,7 +18,6 @@ mod deliver;
 mod deliverables;
 mod environments;
 mod find;
-mod follow;
 mod line;
 mod memory;
 mod progress;

@@ -200,6 +200,7 @@ impl Bridge {
             notes: notes
                 .into_iter()
                 .chain(absent)
+                .chain(run.note)
                 .chain(patience.note.clone())
                 .collect(),
             simulated: self.config.is_simulated(),
@@ -338,7 +339,11 @@ pub(super) fn from_window(follow: &Follow, reading: &Reading) -> Option<Run> {
     };
     let events: Vec<Event> = window.into_iter().skip(start).cloned().collect();
     let ended = reading.order == Order::Oldest || follow.is_complete();
-    (ended || events.len() > reading.limit).then_some(Run { events, ended })
+    (ended || events.len() > reading.limit).then_some(Run {
+        events,
+        ended,
+        note: None,
+    })
 }
 
 fn lost(session: &Id, reading: &Reading) -> Failure {

@@ -48,6 +48,7 @@ impl Bridge {
         let run = run.unwrap_or(Run {
             events: Vec::new(),
             ended: true,
+            note: None,
         });
         let page = document(session, &follow, &run, &reading, chars);
         Ok(Page {
@@ -74,7 +75,7 @@ fn document(session: &Id, follow: &Follow, run: &Run, reading: &Reading, chars: 
         more,
         untrusted: true,
         next: String::new(),
-        notes: Vec::new(),
+        notes: run.note.clone().into_iter().collect(),
         simulated: false,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::follow::in_a_circle;
 use super::read::{Order, Reading};
 use crate::api::events::{Event, EventFilter};
 use crate::api::{Client, Error, Fault, Id};
@@ -18,6 +19,8 @@ pub(super) struct Run {
     pub(super) events: Vec<Event>,
     /// Nothing more can be read in this direction now.
     pub(super) ended: bool,
+    /// The list gave out before its end.
+    pub(super) note: Option<String>,
 }
 
 /// Reads as many events as a page may need; `None`: the cursor is not in the record.
@@ -48,6 +51,7 @@ pub(super) async fn fetch(
                 return Ok(Some(Run {
                     events,
                     ended: true,
+                    note: None,
                 }));
             }
             if !scan.skip_to(after).await? {
@@ -82,6 +86,8 @@ struct Scan<'a> {
     pages: usize,
     /// Ids of all events so far: a list that turns in a circle shows them again.
     seen: HashSet<String>,
+    /// The list named a next page that was not asked for any more, or that held nothing new.
+    note: Option<String>,
 }
 
 impl<'a> Scan<'a> {
@@ -107,6 +113,7 @@ impl<'a> Scan<'a> {
             started: false,
             pages: 0,
             seen: HashSet::new(),
+            note: None,
         }
     }
 
@@ -133,8 +140,20 @@ impl<'a> Scan<'a> {
             let mut new = page.data;
             new.retain(|event| event.id.is_empty() || self.seen.insert(event.id.clone()));
             let goes_on = !new.is_empty() && self.pages < MOST_PAGES;
+            // A single page that names itself as the next one is a list of one page.
+            if page.next_page.is_some() && !goes_on && self.pages > 2 {
+                self.note = Some(self.left(new.is_empty()));
+            }
             self.filter.page = page.next_page.filter(|_| goes_on);
             self.page = new.into_iter();
+        }
+    }
+
+    fn left(&self, is_circle: bool) -> String {
+        let count = self.seen.len();
+        match is_circle {
+            true => in_a_circle(count),
+            false => format!("{count} events were read; the record is longer than one call reads."),
         }
     }
 
@@ -170,6 +189,7 @@ impl<'a> Scan<'a> {
                 return Ok(Run {
                     events,
                     ended: true,
+                    note: self.note.take(),
                 });
             };
             shown += usize::from(reading.shows(&event));
@@ -178,6 +198,7 @@ impl<'a> Scan<'a> {
         Ok(Run {
             events,
             ended: false,
+            note: None,
         })
     }
 }

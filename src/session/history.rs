@@ -136,9 +136,16 @@ impl History {
         }
     }
 
-    /// Whether the list has shown this event, so that a run which holds it leaves no gap.
+    /// Whether the list has shown this event as it is known.
     pub fn is_listed(&self, id: &str) -> bool {
         self.entry(id).is_some_and(|entry| entry.listed)
+    }
+
+    /// Whether nothing can come between this event and what the list showed before it, so that a run which reaches it leaves
+    /// no gap. A queued event was listed too, but what happens until it is taken in comes before it.
+    pub fn is_settled(&self, id: &str) -> bool {
+        let place = self.position(id);
+        place.is_some_and(|place| self.is_listed(id) && !self.is_queued(place))
     }
 
     /// All events, in order.
@@ -304,6 +311,17 @@ mod tests {
         history.listed(run("abm"));
         assert_eq!(ids(&history), ["a", "b", "m"]);
         assert_eq!(history.cursor(), Some("m"));
+    }
+
+    #[test]
+    fn a_queued_event_does_not_tell_where_a_run_meets_what_is_known() {
+        let mut history = History::default();
+        history.listed(run("aM"));
+        assert!(history.is_settled("a") && !history.is_settled("m"));
+        history.listed(run("abm"));
+        assert!(history.is_settled("m"));
+        history.streamed(event("c", false));
+        assert!(!history.is_settled("c") && !history.is_settled("d"));
     }
 
     #[test]

@@ -1,107 +1,33 @@
 //! A hundred delegations over a line that is cut again and again: no event lost, none doubled, nothing sent twice.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use fastrand::Rng;
 use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
 
+use crate::proxy::{Fate, Half, Harm, Proxy, When};
 use crate::rig::{Called, Client, Rig, reply, session};
 
 const RUNS: u64 = 100;
 const AT_ONCE: usize = 20;
 
-/// Passes connections on and cuts some of them after a random number of bytes, in an orderly way or not.
-struct Proxy {
-    address: SocketAddr,
-    serving: JoinHandle<()>,
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        self.serving.abort();
-    }
-}
-
-impl Proxy {
-    async fn start(target: &str, seed: u64) -> Proxy {
-        let target = target.trim_start_matches("http://").to_owned();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let mut rng = Rng::with_seed(seed);
-        let serving = tokio::spawn(async move {
-            loop {
-                let (client, _) = listener.accept().await.unwrap();
-                let server = TcpStream::connect(&target).await.unwrap();
-                tokio::spawn(converse(client, server, Fate::draw(&mut rng)));
-            }
-        });
-        Proxy { address, serving }
-    }
-}
-
-/// How much passes in each direction before the connection ends, and how it ends.
-struct Fate {
-    up: usize,
-    down: usize,
-    reset: bool,
-}
-
-impl Fate {
-    fn draw(rng: &mut Rng) -> Fate {
-        let limit = |rng: &mut Rng, one_in: u32| {
-            let strikes = rng.u32(..one_in) == 0;
-            if strikes {
-                rng.usize(..12_000)
-            } else {
-                usize::MAX
-            }
-        };
-        Fate {
-            up: limit(rng, 6),
-            down: limit(rng, 2),
-            reset: rng.bool(),
-        }
-    }
-}
-
-async fn converse(client: TcpStream, server: TcpStream, fate: Fate) {
-    let (mut from_client, mut to_client) = client.into_split();
-    let (mut from_server, mut to_server) = server.into_split();
-    tokio::select! {
-        () = pass(&mut from_client, &mut to_server, fate.up) => {}
-        () = pass(&mut from_server, &mut to_client, fate.down) => {}
-    }
-    let (client, server) = (
-        from_client.reunite(to_client).unwrap(),
-        from_server.reunite(to_server).unwrap(),
-    );
-    if fate.reset {
-        client.set_zero_linger().unwrap();
-        server.set_zero_linger().unwrap();
-    }
-}
-
-async fn pass(
-    from: &mut (impl AsyncRead + Unpin),
-    to: &mut (impl AsyncWriteExt + Unpin),
-    mut left: usize,
-) {
-    let mut piece = vec![0; 16 * 1024];
-    while left > 0 {
-        let Ok(count @ 1..) = from.read(&mut piece).await else {
-            return;
-        };
-        let count = count.min(left);
-        left -= count;
-        if to.write_all(&piece[..count]).await.is_err() {
-            return;
-        }
-    }
+/// Some connections are cut after a random number of bytes, in an orderly way or not; a few suffer something rarer.
+fn draw(rng: &mut Rng) -> Option<Fate> {
+    let (half, one_in) = match rng.u32(..4) {
+        0 => (Half::Requests, 2),
+        _ => (Half::Answers, 2),
+    };
+    let harm = match rng.u32(..12) {
+        0 => Harm::Garbage,
+        1 => Harm::Status(503),
+        2 => Harm::Pause(Duration::from_millis(300)),
+        3 => Harm::Trickle,
+        n if n % 2 == 0 => Harm::Finish,
+        _ => Harm::Reset,
+    };
+    let when = When::Byte(rng.usize(..12_000));
+    (rng.u32(..one_in) == 0).then_some(Fate { half, when, harm })
 }
 
 /// Makes a call that may be repeated until it succeeds.
@@ -153,11 +79,11 @@ async fn read(client: &Client, session: &str) -> Vec<String> {
 }
 
 async fn run(simulator: &Rig, agent: &str, environment: &str, seed: u64) {
-    let proxy = Proxy::start(simulator.simulator.base_url(), seed).await;
+    let proxy = Proxy::start(simulator.simulator.base_url(), seed, draw)
+        .await
+        .unwrap();
     // Only the binary is led through the proxy; what is checked is read directly.
-    let client = simulator
-        .client_through(&format!("http://{}", proxy.address))
-        .await;
+    let client = simulator.client_through(&proxy.base_url()).await;
     let task = format!("[work 10] task {seed}.");
     let arguments = json!({
         "message": task, "agent": agent, "environment": environment, "request_key": task, "wait_seconds": 20,

@@ -407,6 +407,41 @@ async fn a_list_without_end_does_not_hold_up_a_call() {
 }
 
 #[tokio::test]
+async fn a_list_that_turns_in_a_circle_is_read_in_order_and_the_result_says_so() {
+    let rig = Rig::start().await;
+    let client = rig.client().await;
+    let id = session(&client.create("[work 700] go", 40).await);
+    let record = ids_of(&rig.record(&id).await);
+    assert!(record.len() > 1400, "{}", record.len());
+    rig.always("GET */events", Kind::EndlessPage);
+    let report = rig.client().await.status(&id).await;
+    assert_eq!(report["state"], "done");
+    assert!(report.to_string().contains("in a circle"), "{report}");
+    let mut newest = page(
+        &client,
+        &id,
+        json!({"detail": "full", "order": "desc", "limit": 20}),
+    )
+    .await;
+    let shown = ids(&newest["events"].take());
+    let expected: Vec<String> = record.iter().rev().take(shown.len()).cloned().collect();
+    assert_eq!(shown, expected, "the newest events stay the newest");
+    let mut arguments = json!({"detail": "full", "limit": 1000});
+    let mut seen = Vec::new();
+    let last = loop {
+        let page = page(&client, &id, arguments.clone()).await;
+        seen.extend(ids(&page["events"]));
+        if page["more"] == false {
+            break page;
+        }
+        arguments["after"] = page["cursor"].clone();
+    };
+    assert_eq!(seen, record);
+    let first = page(&client, &id, json!({"types": ["agent.never_seen"]})).await;
+    assert!(first.to_string().contains("in a circle"), "{first}, {last}");
+}
+
+#[tokio::test]
 async fn what_the_agent_wrote_is_cleaned_and_fenced() {
     let rig = Rig::start().await;
     let client = rig.client().await;

@@ -33,10 +33,13 @@ mod outcomes;
 mod progress;
 mod prompts;
 mod protocol;
+#[allow(dead_code, reason = "the figures of bench use the rest")]
+mod proxy;
 mod readme;
 mod resources;
 mod rig;
 mod schedules;
+mod scripted;
 mod secrets;
 mod sending;
 mod size;
@@ -49,6 +52,7 @@ mod threads;
 mod tools;
 mod toolsets;
 mod waits;
+mod walk;
 
 #[test]
 fn no_file_of_this_folder_is_forgotten() {

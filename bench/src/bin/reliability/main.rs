@@ -1,0 +1,106 @@
+//! Figures of reliability, on demand: `cargo run --release --manifest-path bench/Cargo.toml --bin reliability -- NAME`, where
+//! NAME is one of [`FIGURES`] or `all`. Options: `--seed N` (printed with each figure, so that a run can be repeated),
+//! `--count N`, `--minutes N`, `--binary PATH` (a release binary that is there already). Linux only.
+
+mod line;
+mod process;
+#[path = "../../../../tests/it/proxy.rs"]
+#[allow(dead_code, reason = "the tests use the rest")]
+mod proxy;
+mod soak;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use serde_json::Value;
+
+/// One figure: its name, what it shows, and what measures it.
+type Figure = (&'static str, &'static str, fn(Run) -> BoxFuture<'static, Result<Vec<Row>>>);
+
+const FIGURES: [Figure; 1] = [
+    ("soak", "100 sessions under faults for `--minutes` (60)", |run| soak::measure(run).boxed()),
+];
+
+/// What a run was asked for.
+#[derive(Clone)]
+pub(crate) struct Run {
+    pub(crate) seed: u64,
+    pub(crate) count: Option<u64>,
+    pub(crate) minutes: Option<u64>,
+    pub(crate) binary: PathBuf,
+}
+
+/// One measured value beside its target.
+pub(crate) struct Row {
+    pub(crate) figure: String,
+    pub(crate) target: &'static str,
+    pub(crate) measured: String,
+    pub(crate) reached: bool,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether every target was reached.
+async fn run() -> Result<bool> {
+    let mut arguments = std::env::args().skip(1);
+    let wanted = arguments.next().unwrap_or_default();
+    let mut run = Run { seed: fastrand::u64(..1_000_000), count: None, minutes: None, binary: PathBuf::new() };
+    while let Some(option) = arguments.next() {
+        let value = arguments.next().with_context(|| format!("{option} needs a value"))?;
+        match option.as_str() {
+            "--seed" => run.seed = value.parse()?,
+            "--count" => run.count = Some(value.parse()?),
+            "--minutes" => run.minutes = Some(value.parse()?),
+            "--binary" => run.binary = value.into(),
+            _ => bail!("unknown option {option}"),
+        }
+    }
+    let figures: Vec<_> = FIGURES.iter().filter(|(name, ..)| wanted == "all" || wanted == *name).collect();
+    if figures.is_empty() {
+        let names = FIGURES.map(|(name, about, _)| format!("  {name:<10} {about}"));
+        bail!("which figure? all, or one of:\n{}", names.join("\n"));
+    }
+    if run.binary.as_os_str().is_empty() {
+        run.binary = build()?;
+    }
+    // An error means that a provider is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    println!("| figure | target | measured | seed |\n| --- | --- | --- | --- |");
+    let mut reached = true;
+    for (name, _, measure) in figures {
+        let rows = measure(run.clone()).await.with_context(|| format!("{name}, seed {}", run.seed))?;
+        for row in rows {
+            let remark = if row.reached { "" } else { " **not reached**" };
+            println!("| {} | {} | {}{remark} | {} |", row.figure, row.target, row.measured, run.seed);
+            reached &= row.reached;
+        }
+    }
+    Ok(reached)
+}
+
+fn build() -> Result<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(&root).args(["build", "--release", "--locked", "--message-format=json"]);
+    let built = cargo.stderr(Stdio::inherit()).output()?;
+    ensure!(built.status.success(), "the release build failed");
+    let messages = String::from_utf8(built.stdout)?;
+    let executables = messages.lines().filter_map(|line| {
+        let message: Value = serde_json::from_str(line).ok()?;
+        message["executable"].as_str().map(PathBuf::from)
+    });
+    executables.last().context("cargo named no executable")
+}
