@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
+use memchr::memchr2;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use sse_stream::SseByteStream;
@@ -88,20 +89,29 @@ where
     let (mut at_line_start, mut after_cr) = (false, false);
     bytes.map(move |chunk| {
         let chunk = chunk?;
-        for byte in &chunk {
+        let mut rest: &[u8] = &chunk;
+        while let Some(line) = memchr2(b'\n', b'\r', rest) {
+            let (text, end) = rest.split_at(line);
+            let Some((byte, after)) = end.split_first() else {
+                break;
+            };
+            if !text.is_empty() {
+                (at_line_start, after_cr) = (false, false);
+            }
             let second_half_of_crlf = *byte == b'\n' && after_cr;
             after_cr = *byte == b'\r';
+            pending += text.len();
             if second_half_of_crlf {
                 pending += usize::from(pending > 0);
-                continue;
-            }
-            let newline = matches!(byte, b'\n' | b'\r');
-            pending = if newline && at_line_start {
-                0
             } else {
-                pending + 1
-            };
-            at_line_start = newline;
+                pending = if at_line_start { 0 } else { pending + 1 };
+                at_line_start = true;
+            }
+            rest = after;
+        }
+        if !rest.is_empty() {
+            pending += rest.len();
+            (at_line_start, after_cr) = (false, false);
         }
         if pending <= LARGEST_FRAME {
             return Ok(chunk);

@@ -8,6 +8,7 @@ mod process;
 #[allow(dead_code, reason = "the tests use the rest")]
 mod proxy;
 mod soak;
+mod speed;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -20,7 +21,9 @@ use serde_json::Value;
 /// One figure: its name, what it shows, and what measures it.
 type Figure = (&'static str, &'static str, fn(Run) -> BoxFuture<'static, Result<Vec<Row>>>);
 
-const FIGURES: [Figure; 1] = [
+const FIGURES: [Figure; 3] = [
+    ("telling", "how soon a waiting client is told of `--count` events (2,000)", |run| speed::telling(run).boxed()),
+    ("reading", "how fast a stream of `--count` events is read (200,000)", |run| speed::reading(run).boxed()),
     ("soak", "100 sessions under faults for `--minutes` (60)", |run| soak::measure(run).boxed()),
 ];
 
