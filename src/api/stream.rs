@@ -35,6 +35,16 @@ pub struct EventStream {
 }
 
 impl EventStream {
+    /// Decodes bytes, wherever they come from.
+    pub fn of<S>(bytes: S) -> EventStream
+    where
+        S: Stream<Item = Result<Bytes, Error>> + Send + 'static,
+    {
+        EventStream {
+            frames: Box::pin(frames(bytes)),
+        }
+    }
+
     /// The next frame. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<Result<Frame, Error>> {
         self.frames.next().await
@@ -53,9 +63,7 @@ impl Client {
         let bytes = response
             .bytes_stream()
             .map(|chunk| chunk.map_err(unreachable));
-        Ok(EventStream {
-            frames: Box::pin(frames(bytes)),
-        })
+        Ok(EventStream::of(bytes))
     }
 }
 

@@ -309,6 +309,8 @@ struct Now {
     happened: Vec<Instant>,
     streams: usize,
     lists: usize,
+    /// When the stream was harmed.
+    harmed: Option<Instant>,
 }
 
 /// Serves every session that was scripted, until it is dropped.
@@ -383,16 +385,14 @@ impl Server {
         id
     }
 
-    /// What the list holds once everything has happened; the session is forgotten.
-    pub(crate) fn forget(&self, id: &str) -> Vec<String> {
-        let walk = lock(&self.walks).remove(id);
-        let events = walk
-            .map(|walk| walk.script.listed(walk.script.frames.len()))
-            .unwrap_or_default();
-        events
-            .iter()
-            .filter_map(|event| event["id"].as_str().map(str::to_owned))
-            .collect()
+    /// What the list holds once everything has happened, and when the stream was harmed; the session is forgotten.
+    pub(crate) fn forget(&self, id: &str) -> (Vec<String>, Option<Instant>) {
+        let Some(walk) = lock(&self.walks).remove(id) else {
+            return (Vec::new(), None);
+        };
+        let events = walk.script.listed(walk.script.frames.len()).into_iter();
+        let ids = events.filter_map(|event| event["id"].as_str().map(str::to_owned));
+        (ids.collect(), lock(&walk.now).harmed)
     }
 }
 
@@ -677,6 +677,7 @@ impl Walk {
     ) -> Result<(), Over> {
         let all = self.script.frames.len();
         let next = number + usize::from(!sent.is_empty());
+        lock(&self.now).harmed = Some(Instant::now());
         match self.kind {
             Kind::Garbage | Kind::Mark => {
                 let odd: &[u8] = if self.kind == Kind::Mark {

@@ -47,7 +47,8 @@ pub(crate) fn steps(seed: u64, each: impl Fn(Kind) -> usize) -> Vec<Step> {
     steps
 }
 
-/// Takes these steps, so many at a time; what was wrong with each that failed, and how long each of the others took.
+/// Takes these steps, so many at a time; what was wrong with each that failed, and how long each of the others took after
+/// its fault.
 pub(crate) async fn walk(
     steps: Vec<Step>,
     at_once: usize,
@@ -56,10 +57,9 @@ pub(crate) async fn walk(
     let outcomes = stream::iter(steps).map(|step| {
         let server = &server;
         async move {
-            let began = Instant::now();
             let survived = follow(server, step).await;
             survived
-                .map(|()| (step.kind, began.elapsed()))
+                .map(|time| (step.kind, time))
                 .map_err(|wrong| format!("{step:?}: {wrong}"))
         }
     });
@@ -84,8 +84,9 @@ fn client(url: &str) -> Client {
     Client::new(Arc::new(Config::read(&setting).expect("settings")))
 }
 
-/// Follows one turn as a call of a tool does.
-async fn follow(server: &Server, step: Step) -> Result<(), String> {
+/// Follows one turn as a call of a tool does; how long after the fault, or after its start, it had everything.
+async fn follow(server: &Server, step: Step) -> Result<Duration, String> {
+    let began = Instant::now();
     let session = server.script(step.kind, step.place, step.seed);
     let id = Id::parse(&session)?;
     let now = tokio::time::Instant::now();
@@ -112,7 +113,8 @@ async fn follow(server: &Server, step: Step) -> Result<(), String> {
         .events()
         .map(|event| event.id.clone())
         .collect();
-    let record = server.forget(&session);
+    let ended = Instant::now();
+    let (record, harmed) = server.forget(&session);
     let distinct: HashSet<&String> = seen.iter().collect();
     if seen != record {
         let lost: Vec<&String> = record.iter().filter(|id| !distinct.contains(id)).collect();
@@ -134,7 +136,7 @@ async fn follow(server: &Server, step: Step) -> Result<(), String> {
             report.state, report.notes
         ));
     }
-    Ok(())
+    Ok(ended - harmed.unwrap_or(began))
 }
 
 #[cfg(test)]

@@ -7,8 +7,15 @@ mod process;
 #[path = "../../../../tests/it/proxy.rs"]
 #[allow(dead_code, reason = "the tests use the rest")]
 mod proxy;
+#[path = "../../../../tests/it/scripted.rs"]
+mod scripted;
+mod places;
 mod soak;
 mod speed;
+mod sse;
+mod stalls;
+#[path = "../../../../tests/it/walk.rs"]
+mod walk;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -21,9 +28,14 @@ use serde_json::Value;
 /// One figure: its name, what it shows, and what measures it.
 type Figure = (&'static str, &'static str, fn(Run) -> BoxFuture<'static, Result<Vec<Row>>>);
 
-const FIGURES: [Figure; 3] = [
+const FIGURES: [Figure; 6] = [
     ("telling", "how soon a waiting client is told of `--count` events (2,000)", |run| speed::telling(run).boxed()),
     ("reading", "how fast a stream of `--count` events is read (200,000)", |run| speed::reading(run).boxed()),
+    ("walk", "a fault of every kind at every place of a scripted turn; `--count` of them", |run| places::measure(run).boxed()),
+    ("stalls", "how soon a cut is made up for, and how soon silence is noticed; `--count` of each (1,000)", |run| {
+        stalls::measure(run).boxed()
+    }),
+    ("sse", "`--count` (10,000,000) random streams against another decoder", |run| sse::measure(run).boxed()),
     ("soak", "100 sessions under faults for `--minutes` (60)", |run| soak::measure(run).boxed()),
 ];
 
