@@ -25,6 +25,10 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// How long answers may still be written once the client has closed its end.
 const LAST_WORDS: Duration = Duration::from_millis(700);
 
+/// For a thousand streams, and for as many calls.
+#[cfg(unix)]
+const DESCRIPTORS: u64 = 4096;
+
 fn main() -> ExitCode {
     match run() {
         Ok(code) => code,
@@ -39,6 +43,7 @@ fn run() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
     log_panics();
     guard_memory();
+    make_room();
     let logging = start_log(lookup("MANAGED_AGENTS_LOG"));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -91,6 +96,28 @@ fn guard_memory() {
         // Where it is not allowed, nothing is lost but this.
         let _ = setrlimit(Resource::Core, none);
         let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    }
+}
+
+/// Each followed session takes a descriptor, of which some systems give few unless asked for more.
+fn make_room() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let limit = getrlimit(Resource::Nofile);
+        let wanted = limit
+            .maximum
+            .map_or(DESCRIPTORS, |most| most.min(DESCRIPTORS));
+        if limit.current.is_some_and(|current| current < wanted) {
+            // Without it fewer sessions are followed at once.
+            let _ = setrlimit(
+                Resource::Nofile,
+                Rlimit {
+                    current: Some(wanted),
+                    ..limit
+                },
+            );
+        }
     }
 }
 

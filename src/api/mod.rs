@@ -10,6 +10,7 @@ pub mod error;
 pub mod events;
 pub mod files;
 pub mod id;
+pub mod lines;
 pub mod memory_stores;
 pub mod probe;
 pub mod sessions;
@@ -39,6 +40,7 @@ use crate::config::{Config, Key, Origin};
 use crate::key::KeySource;
 pub use error::{Delivery, Error, Fault, Refusal};
 pub use id::Id;
+use lines::{Lines, Use, Wanted};
 use pace::Pace;
 
 /// Longest time a call without a tighter deadline may take, retries included.
@@ -62,6 +64,7 @@ struct Shared {
     pace: Pace,
     /// The API takes five calls about environments at once.
     environments: Semaphore,
+    lines: Lines,
 }
 
 /// Two clients, so that held streams never stand in the way of calls.
@@ -102,6 +105,7 @@ impl Client {
             headers: OnceCell::new(),
             pace: Pace::default(),
             environments: Semaphore::new(5),
+            lines: Lines::new(),
         };
         Client {
             shared: Arc::new(shared),
@@ -128,6 +132,16 @@ impl Client {
     pub fn has_key_at_hand(&self) -> bool {
         self.shared.headers.initialized()
             || !matches!(self.shared.config.key, KeySource::Command(_))
+    }
+
+    /// Counts somebody who wants a stream.
+    pub fn want_stream(&self) -> Wanted {
+        self.shared.lines.want()
+    }
+
+    /// How the streams of this process are used.
+    pub fn streams(&self) -> Use {
+        self.shared.lines.use_of()
     }
 
     fn http(&self) -> Result<&Http, Error> {

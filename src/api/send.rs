@@ -141,11 +141,14 @@ impl Client {
         accept: Option<&'static str>,
     ) -> Result<Response, Error> {
         let mut request = self.request(http, call, deadline).await?;
-        let _place = match call.group {
-            Group::Environment => timeout_at(deadline, self.shared.environments.acquire())
-                .await
-                .ok(),
-            Group::Read | Group::Write => None,
+        let places = match (accept, call.group) {
+            (Some(_), _) => None,
+            (None, Group::Environment) => Some(&self.shared.environments),
+            (None, Group::Read | Group::Write) => Some(&self.shared.lines.calls),
+        };
+        let _place = match places {
+            Some(places) => timeout_at(deadline, places.acquire()).await.ok(),
+            None => None,
         };
         if let Some(accept) = accept {
             request = request.header(reqwest::header::ACCEPT, accept);

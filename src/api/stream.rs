@@ -11,6 +11,7 @@ use memchr::memchr2;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use sse_stream::SseByteStream;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::call::Call;
 use super::events::Event;
@@ -32,6 +33,8 @@ pub enum Frame {
 /// An open stream of frames. It ends with an error or with `None`; both mean a cut.
 pub struct EventStream {
     frames: Pin<Box<dyn Stream<Item = Result<Frame, Error>> + Send>>,
+    /// Its place among the streams of this process.
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 impl EventStream {
@@ -42,6 +45,7 @@ impl EventStream {
     {
         EventStream {
             frames: Box::pin(frames(bytes)),
+            _place: None,
         }
     }
 
@@ -52,18 +56,23 @@ impl EventStream {
 }
 
 impl Client {
-    /// `GET /v1/sessions/{id}/events/stream`. Delivers what is emitted after it opened.
+    /// `GET /v1/sessions/{id}/events/stream`. Delivers what is emitted after it opened. Waits while as many streams are open
+    /// as this process may hold.
     pub async fn stream_events(
         &self,
         session: &Id,
         open_within: Duration,
     ) -> Result<EventStream, Error> {
+        let place = self.shared.lines.place().await?;
         let call = Call::get(&["sessions", session.as_str(), "events", "stream"]);
         let response = self.open(call, open_within).await?;
         let bytes = response
             .bytes_stream()
             .map(|chunk| chunk.map_err(unreachable));
-        Ok(EventStream::of(bytes))
+        Ok(EventStream {
+            _place: Some(place),
+            ..EventStream::of(bytes)
+        })
     }
 }
 

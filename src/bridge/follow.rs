@@ -12,7 +12,7 @@ use super::progress::Progress;
 use super::{Attention, Patience};
 use crate::api::events::{Event, EventFilter};
 use crate::api::sessions::Session;
-use crate::api::{Client, Error, Fault, Id};
+use crate::api::{Client, Delivery, Error, Fault, Id};
 use crate::session::grading;
 use crate::session::history::{History, is_question};
 use crate::session::report::{self, Facts, Report};
@@ -36,6 +36,10 @@ const FIRST_AUDIT: Duration = Duration::from_secs(5);
 const LAST_AUDIT: Duration = Duration::from_secs(15);
 /// Without a line the list is all there is.
 const LINELESS_LOOK: Duration = Duration::from_millis(1500);
+/// The sessions that this process follows share the API's rate: of those with a line, and of those without one, so many together
+/// make one look after the other.
+const BETWEEN_AUDITS: Duration = Duration::from_millis(600);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
 
 /// One session as one call follows it.
 pub struct Follow {
@@ -53,6 +57,10 @@ pub struct Follow {
     /// Why the list was left before its end or the turn's beginning.
     left: Option<String>,
     trouble: Option<Error>,
+    /// More sessions are followed than there are lines, so that this one was read from the list alone.
+    crowded_out: bool,
+    /// Its events arrive by themselves.
+    has_line: bool,
     progress: Progress,
 }
 
@@ -70,6 +78,8 @@ impl Follow {
             complete: false,
             left: None,
             trouble: None,
+            crowded_out: false,
+            has_line: false,
             progress: Progress::default(),
         }
     }
@@ -84,7 +94,7 @@ impl Follow {
             (Err(error), _) | (_, Err(error)) if vanished(&error) => self.gone = true,
             (Err(error), _) => return Err(error),
             (Ok(()), Err(error)) if error.is_final() => return Err(error),
-            (Ok(()), Err(error)) => self.trouble = Some(error),
+            (Ok(()), Err(error)) => self.bear(error),
             (Ok(()), Ok(session)) => self.session = Some(session),
         }
         Ok(())
@@ -100,7 +110,7 @@ impl Follow {
             self.wait(patience, attention).await?;
             match self.look().await {
                 Err(error) if self.listed_at.is_none() || error.is_final() => return Err(error),
-                Err(error) => self.trouble = Some(error),
+                Err(error) => self.bear(error),
                 Ok(()) => {}
             }
             // The last look may show that the turn goes on.
@@ -123,7 +133,7 @@ impl Follow {
         let mut over_since: Option<Instant> = None;
         // A turn that ended long ago gets no late words.
         let mut may_be_late = self.is_fresh();
-        let mut look_at = Instant::now() + LINELESS_LOOK;
+        let mut look_at = Instant::now() + self.pause(false, audit);
         loop {
             if turn.is_over() {
                 let since = *over_since.get_or_insert_with(Instant::now);
@@ -147,7 +157,7 @@ impl Follow {
                     News::Opened => self.list_again().await?,
                     News::Event(event) => {
                         audit = FIRST_AUDIT;
-                        look_at = Instant::now() + audit;
+                        look_at = Instant::now() + self.pause(true, audit);
                         if !self.take(event, turn.is_over()) {
                             continue;
                         }
@@ -164,9 +174,37 @@ impl Follow {
                 () = attention.stop.cancelled() => return Ok(()),
             };
             if listed || !line.is_open() {
-                look_at = Instant::now() + if line.is_open() { audit } else { LINELESS_LOOK };
+                look_at = Instant::now() + self.pause(line.is_open(), audit);
             }
+            self.has_line = line.is_open();
+            let streams = self.api.streams();
+            self.crowded_out = !line.is_open() && streams.open == streams.most;
             turn = self.turn();
+        }
+    }
+
+    /// Keeps a failure for the report. A look that this process held back itself is none where the line tells what happens.
+    fn bear(&mut self, error: Error) {
+        let held_back = matches!(
+            error,
+            Error::Unreachable {
+                delivery: Delivery::NotSent,
+                ..
+            }
+        );
+        if !(held_back && self.has_line) {
+            self.trouble = Some(error);
+        }
+    }
+
+    /// How long to wait before the next look at the list.
+    fn pause(&self, has_line: bool, audit: Duration) -> Duration {
+        let streams = self.api.streams();
+        let count = |streams: usize| u32::try_from(streams).unwrap_or(u32::MAX);
+        if has_line {
+            audit.max(BETWEEN_AUDITS.saturating_mul(count(streams.open)))
+        } else {
+            LINELESS_LOOK.max(BETWEEN_LOOKS.saturating_mul(count(streams.without)))
         }
     }
 
@@ -235,6 +273,12 @@ impl Follow {
             now: Utc::now(),
         };
         let mut report = report::report(&facts);
+        if self.crowded_out {
+            report.notes.push(format!(
+                "{} sessions are followed at once already: this one was looked at now and then. Wait for fewer at a time",
+                self.api.streams().most
+            ));
+        }
         if let Some(trouble) = &self.trouble {
             report.notes.push(format!(
                 "The record could not be read to its end: {trouble}"
@@ -281,7 +325,7 @@ impl Follow {
                 self.gone = true
             }
             Err(error) if error.is_final() => return Err(error),
-            Err(error) => self.trouble = Some(error),
+            Err(error) => self.bear(error),
         }
         Ok(true)
     }

@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 use tokio::time::{Instant, sleep_until};
 
 use crate::api::events::Event;
+use crate::api::lines::Wanted;
 use crate::api::stream::{EventStream, Frame};
 use crate::api::{Client, Error, Id};
 
@@ -34,6 +35,7 @@ pub(super) struct Line {
     session: Id,
     state: State,
     attempt: i32,
+    _wanted: Wanted,
 }
 
 enum State {
@@ -55,6 +57,7 @@ impl Line {
             session: session.clone(),
             state: State::Resting(Instant::now()),
             attempt: 0,
+            _wanted: api.want_stream(),
         }
     }
 

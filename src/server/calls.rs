@@ -23,7 +23,11 @@ impl Server {
     ) -> Result<CallToolResponse, ErrorData> {
         let entry = Entry::of(&request);
         let cancelled = context.ct.clone();
+        let place = self.running.try_acquire();
         let work = async {
+            if place.is_err() {
+                return too_many().into_call_tool_result();
+            }
             match request.arguments.as_ref().and_then(secret_argument) {
                 Some(name) => secret_refused(name).into_call_tool_result(),
                 None => {
@@ -37,6 +41,17 @@ impl Server {
         entry.log(self.bridge.config().audit, answered, &tally);
         answer
     }
+}
+
+/// Calls that run at once at most. A host makes a few dozen; one that makes thousands is out of control, and would only be
+/// answered later.
+pub(super) const MOST_CALLS: usize = 256;
+
+fn too_many() -> ToolError {
+    ToolError::argument(
+        format!("{MOST_CALLS} calls are running already, the most at once. Nothing was sent."),
+        "make the call again when others have returned; one get_status call waits for up to 50 sessions.",
+    )
 }
 
 /// The name of an argument that holds a secret.

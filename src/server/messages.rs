@@ -2,8 +2,10 @@
 //!
 //! rmcp's own reading drops what it cannot read, and a request without an answer makes its client wait for nothing.
 
+use rmcp::ErrorData;
 use rmcp::model::{
-    ClientJsonRpcMessage, ClientNotification, ClientRequest, GetMeta, ProtocolVersion, RequestId,
+    ClientJsonRpcMessage, ClientNotification, ClientRequest, ErrorCode, GetMeta, ProtocolVersion,
+    RequestId, ServerJsonRpcMessage,
 };
 use serde_json::{Value, json};
 
@@ -14,6 +16,8 @@ pub const LONGEST_LINE: usize = 16 * 1024 * 1024;
 
 const PARSE_ERROR: i32 = -32700;
 const INVALID_REQUEST: i32 = -32600;
+/// Of those that JSON-RPC leaves to the server.
+const SERVER_BUSY: i32 = -32000;
 
 /// What is to be done with a line.
 #[derive(Debug, Default)]
@@ -132,6 +136,15 @@ fn error(id: Option<&Value>, code: i32, message: &str) -> Value {
         fields.insert("id".to_owned(), id.clone());
     }
     error
+}
+
+/// What to answer to a request that comes on top of `most` others.
+pub(super) fn too_many(id: &RequestId, most: usize) -> ServerJsonRpcMessage {
+    let why = format!(
+        "{most} requests are unanswered, the most at once: make this one again when others have returned"
+    );
+    let error = ErrorData::new(ErrorCode(SERVER_BUSY), why, None);
+    ServerJsonRpcMessage::error(error, Some(id.clone()))
 }
 
 /// The id of a request.

@@ -34,6 +34,7 @@ use rmcp::model::{
 };
 use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler, tool_handler};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::bridge::Bridge;
@@ -49,6 +50,8 @@ pub struct Server {
     bridge: Arc<Bridge>,
     tools: Arc<OnceLock<ToolRouter<Server>>>,
     declined: Arc<tasks::Declined>,
+    /// Places for tool calls.
+    running: Arc<Semaphore>,
     subscriptions: Arc<subscriptions::Subscriptions>,
     /// Cancelled when the client is gone.
     gone: CancellationToken,
@@ -61,6 +64,7 @@ impl Server {
             bridge: Arc::new(Bridge::new(config)),
             tools: Arc::default(),
             declined: Arc::default(),
+            running: Arc::new(Semaphore::new(calls::MOST_CALLS)),
             subscriptions: Arc::default(),
             gone,
         }

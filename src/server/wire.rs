@@ -23,6 +23,11 @@ use crate::secrets;
 /// What is kept of the room that a long line took.
 const KEPT_CAPACITY: usize = 64 * 1024;
 
+/// Requests without an answer, of which each takes memory; one more is refused.
+const MOST_UNANSWERED: usize = 512;
+/// Bytes that may wait to be written before nothing more is read.
+const MOST_WAITING: usize = 4 * 1024 * 1024;
+
 /// One message a line, in both directions.
 pub struct Wire {
     input: BufReader<Input>,
@@ -36,6 +41,8 @@ pub struct Wire {
     is_known: bool,
     knows_batches: bool,
     batches: Batches,
+    /// Requests that rmcp has and that have no answer yet.
+    unanswered: HashSet<RequestId>,
     outbox: Arc<Outbox>,
     /// Answers of its own are in the outbox.
     has_answered: bool,
@@ -52,6 +59,7 @@ impl Wire {
             is_known: false,
             knows_batches: false,
             batches: Batches::default(),
+            unanswered: HashSet::new(),
             has_answered: false,
             outbox: Arc::new(Outbox {
                 waiting: Mutex::default(),
@@ -120,12 +128,27 @@ impl Wire {
         for message in said.messages {
             if let Some(id) = messages::cancelled(&message) {
                 self.batches.cancel(id);
+                self.unanswered.remove(id);
             }
-            if self.concerns_rmcp(&message) {
-                self.ready.push_back(message);
+            match messages::request_id(&message) {
+                Some(id) if self.unanswered.len() >= MOST_UNANSWERED => {
+                    self.has_answered = true;
+                    self.post_answer(&messages::too_many(id, MOST_UNANSWERED), &id.clone());
+                }
+                Some(id) => {
+                    self.unanswered.insert(id.clone());
+                    self.hand_on(message);
+                }
+                None => self.hand_on(message),
             }
         }
         self.post_batches();
+    }
+
+    fn hand_on(&mut self, message: ClientJsonRpcMessage) {
+        if self.concerns_rmcp(&message) {
+            self.ready.push_back(message);
+        }
     }
 
     fn concerns_rmcp(&mut self, message: &ClientJsonRpcMessage) -> bool {
@@ -155,7 +178,7 @@ impl Wire {
         }
     }
 
-    /// Puts a message of rmcp's into the outbox, or lays it aside until its batch is complete.
+    /// Puts a message of rmcp's into the outbox.
     fn post_message(&mut self, message: &ServerJsonRpcMessage) {
         let id = match message {
             ServerJsonRpcMessage::Response(response) => {
@@ -168,14 +191,24 @@ impl Wire {
             _ => None,
         };
         match id {
-            Some(id) if self.knows_batches => {
-                let answer = serde_json::to_value(message).unwrap_or_default();
-                if let Some(answer) = self.batches.hold(id, answer) {
-                    self.post(&answer);
-                }
+            Some(id) => {
+                self.unanswered.remove(id);
+                self.post_answer(message, id);
                 self.post_batches();
             }
-            _ => self.post(message),
+            None => self.post(message),
+        }
+    }
+
+    /// Posts an answer, or lays it aside until its batch is complete.
+    fn post_answer(&mut self, answer: &impl Serialize, id: &RequestId) {
+        if !self.knows_batches {
+            self.post(answer);
+            return;
+        }
+        let answer = serde_json::to_value(answer).unwrap_or_default();
+        if let Some(answer) = self.batches.hold(id, answer) {
+            self.post(&answer);
         }
     }
 }
@@ -194,7 +227,8 @@ impl Transport<RoleServer> for Wire {
 
     async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
         loop {
-            if self.has_answered {
+            // A client that does not read is not read from either, once much waits for it.
+            if self.has_answered || self.outbox.is_full() {
                 self.outbox.empty().await.ok()?;
                 self.has_answered = false;
             }
@@ -228,6 +262,10 @@ impl Outbox {
         let mut waiting = self.waiting();
         waiting.extend_from_slice(line);
         waiting.extend_from_slice(b"\n");
+    }
+
+    fn is_full(&self) -> bool {
+        self.waiting().len() > MOST_WAITING
     }
 
     /// Writes until nothing waits.

@@ -27,6 +27,7 @@ mod host;
 mod house;
 mod lists;
 mod live;
+mod load;
 mod network;
 mod operations;
 mod outcomes;

@@ -85,6 +85,11 @@ impl Rig {
         command
     }
 
+    /// The settings of the binary.
+    pub(crate) fn settings(&self) -> impl Iterator<Item = &(String, String)> {
+        self.settings.iter()
+    }
+
     fn budget(&self) -> usize {
         let set = self
             .settings
@@ -119,6 +124,12 @@ impl Rig {
     pub(crate) async fn client_through(&self, base_url: &str) -> Client {
         let mut command = self.command();
         command.env("ANTHROPIC_BASE_URL", base_url);
+        self.client_of(command, ClientLifecycleMode::Initialize, Host::default())
+            .await
+    }
+
+    /// A client of a process that was started in some other way.
+    pub(crate) async fn client_as(&self, command: Command) -> Client {
         self.client_of(command, ClientLifecycleMode::Initialize, Host::default())
             .await
     }
@@ -637,6 +648,25 @@ impl Pipe {
         let message: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line}"));
         assert_eq!(message["jsonrpc"], "2.0", "{line}");
         Some(message)
+    }
+
+    /// Sends many requests without waiting, and returns an answer for each, as they come.
+    pub(crate) async fn flood(&mut self, requests: Vec<Value>) -> Vec<Value> {
+        let count = requests.len();
+        let mut stdin = self.stdin.take().expect("an open stdin");
+        let sending = tokio::spawn(async move {
+            for request in requests {
+                let line = format!("{request}\n");
+                stdin.write_all(line.as_bytes()).await.unwrap();
+            }
+            stdin
+        });
+        let mut answers = Vec::new();
+        while answers.len() < count {
+            answers.push(self.receive().await.expect("an answer before the end"));
+        }
+        self.stdin = Some(sending.await.unwrap());
+        answers
     }
 
     /// The answer to a request; what comes before is laid aside.

@@ -1,0 +1,213 @@
+//! Much at once: more calls than anybody means, more sessions than there are descriptors, sixty lines that break together.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use managed_agents_mcp::simulator::Kind;
+use serde_json::{Value, json};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::Command;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::rig::{GRACE, Rig, id, until};
+
+/// Sessions at work, made by somebody else.
+async fn working(rig: &Rig, count: usize, task: &str) -> Vec<String> {
+    let (agent, environment) = rig
+        .furnish(
+            json!({"name": "a", "model": "claude-sonnet-5-5"}),
+            json!({"name": "e"}),
+        )
+        .await;
+    let body = json!({"agent": agent, "environment_id": environment});
+    let message = json!({"type": "user.message", "content": [{"type": "text", "text": task}]});
+    let made = (0..count).map(async |_| {
+        let session = id(&rig.api("POST", "/v1/sessions", body.clone()).await);
+        let path = format!("/v1/sessions/{session}/events");
+        rig.api("POST", &path, json!({"events": [message]})).await;
+        session
+    });
+    join_all(made).await
+}
+
+#[tokio::test]
+async fn a_flood_of_calls_is_answered_one_by_one_in_little_memory() {
+    const CALLS: u64 = 10_000;
+    let rig = Rig::start().await;
+    let mut pipe = rig.pipe();
+    pipe.initialize().await;
+    let call = pipe.tool("list_agents", json!({})).await;
+    pipe.reply(call).await;
+    let before = pipe.peak_memory();
+    rig.always("GET /v1/agents*", Kind::SlowHeaders { ms: 1000 });
+    let calls = (0..CALLS).map(|number| {
+        let params = json!({"name": "list_agents", "arguments": {}});
+        json!({"jsonrpc": "2.0", "id": 100_000 + number, "method": "tools/call", "params": params})
+    });
+    let mut answers: HashMap<u64, u32> = HashMap::new();
+    let mut refused = 0;
+    for answer in pipe.flood(calls.collect()).await {
+        *answers.entry(answer["id"].as_u64().unwrap()).or_default() += 1;
+        let result = &answer["result"];
+        if let Some(busy) = answer["error"]["message"].as_str() {
+            assert!(busy.contains("at once"), "{busy}");
+            refused += 1;
+            continue;
+        }
+        let text = result["content"][0]["text"].as_str().unwrap();
+        if text.contains("at once") {
+            assert!(text.contains("Next:"), "{text}");
+            refused += 1;
+        } else {
+            assert!(
+                result["structuredContent"]["agents"].is_array() || text.contains("rate limit"),
+                "{text}"
+            );
+        }
+    }
+    assert_eq!(answers.len() as u64, CALLS);
+    assert!(answers.values().all(|count| *count == 1));
+    assert!(refused > CALLS / 2, "{refused}");
+    let grown = pipe.peak_memory() - before;
+    assert!(grown < 40_000_000, "{grown}");
+    rig.simulator.clear_faults();
+    let call = pipe.tool("list_sessions", json!({})).await;
+    let reply = pipe.reply(call).await;
+    assert!(
+        reply["result"]["structuredContent"]["sessions"].is_array(),
+        "{reply}"
+    );
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn more_sessions_than_streams_are_followed_all_the_same() {
+    let rig = Rig::paced(Duration::from_millis(100)).await;
+    let ids = working(&rig, 50, "[work 8] go").await;
+    let mut command = Command::new("/bin/sh");
+    let binary = env!("CARGO_BIN_EXE_managed-agents-mcp");
+    command
+        .args(["-c", "ulimit -n 80 && exec \"$0\"", binary])
+        .env_clear()
+        .kill_on_drop(true);
+    rig.settings().for_each(|(name, value)| {
+        command.env(name, value);
+    });
+    let client = rig.client_as(command).await;
+    let arguments = json!({"session_ids": ids, "wait_seconds": 3, "until": "all"});
+    let crowded = client
+        .call("get_status", arguments)
+        .await
+        .within(Duration::from_secs(3) + GRACE)
+        .ok();
+    assert_eq!(crowded["failures"], json!([]));
+    let arguments = json!({"session_ids": ids, "wait_seconds": 40, "until": "all"});
+    let stands = client.call("get_status", arguments).await.ok();
+    assert_eq!(all_are(&stands, "done"), 50);
+    // Forty lines at once, and looks for the others.
+    let open = rig
+        .requests()
+        .iter()
+        .filter(|request| request.path.ends_with("/stream"))
+        .count();
+    assert!(open >= 40, "{open}");
+}
+
+/// How many sessions there are, all of which must stand so.
+fn all_are(stands: &Value, state: &str) -> usize {
+    let reports = stands["sessions"].as_array().unwrap();
+    assert!(
+        reports.iter().all(|report| report["state"] == state),
+        "not {state}"
+    );
+    let others: Vec<&str> = stands["others"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|line| line.as_str().unwrap())
+        .collect();
+    let end = format!(": {state}");
+    assert!(others.iter().all(|line| line.ends_with(&end)), "{others:?}");
+    reports.len() + others.len()
+}
+
+/// Passes connections on, until all of them break together.
+struct Lines {
+    url: String,
+    open: Arc<Mutex<JoinSet<()>>>,
+    _accepting: JoinSet<()>,
+}
+
+impl Lines {
+    async fn to(target: &str) -> Lines {
+        let target = target.trim_start_matches("http://").to_owned();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let open = Arc::new(Mutex::new(JoinSet::new()));
+        let into = Arc::clone(&open);
+        let mut accepting = JoinSet::new();
+        accepting.spawn(async move {
+            loop {
+                let (mut client, _) = listener.accept().await.unwrap();
+                let target = target.clone();
+                into.lock().unwrap().spawn(async move {
+                    let mut server = TcpStream::connect(target).await.unwrap();
+                    let _ = copy_bidirectional(&mut client, &mut server).await;
+                });
+            }
+        });
+        Lines {
+            url,
+            open,
+            _accepting: accepting,
+        }
+    }
+
+    fn cut(&self) {
+        self.open.lock().unwrap().abort_all();
+    }
+}
+
+#[tokio::test]
+async fn sixty_lines_that_break_together_are_mended_within_the_rate_and_the_wait() {
+    const WAIT: u64 = 12;
+    let rig = Rig::start().await;
+    let ids = working(&rig, 60, "[seconds 100] go").await;
+    let lines = Lines::to(rig.simulator.base_url()).await;
+    let client = rig.client_through(&lines.url).await;
+    let streams = || {
+        rig.requests()
+            .iter()
+            .filter(|request| request.path.ends_with("/stream"))
+            .count()
+    };
+    let began = Instant::now();
+    let waits = ids.chunks(30).map(async |ids| {
+        let arguments = json!({"session_ids": ids, "wait_seconds": WAIT, "until": "all"});
+        client.call("get_status", arguments).await
+    });
+    let breaking = async {
+        until("all streams are open", async || streams() >= 60).await;
+        let before = rig.requests().len();
+        lines.cut();
+        until("all streams are open again", async || streams() >= 120).await;
+        rig.requests().len() - before
+    };
+    let (calls, mending) = tokio::join!(join_all(waits), breaking);
+    for called in calls {
+        let stands = called.within(Duration::from_secs(WAIT) + GRACE).ok();
+        assert_eq!(stands["failures"], json!([]));
+        assert_eq!(all_are(&stands, "working"), 30);
+        let mut reports = stands["sessions"].as_array().unwrap().iter();
+        let note = reports.find(|report| !report["notes"].is_null());
+        assert!(note.is_none(), "{:?}", note.map(|report| &report["notes"]));
+    }
+    // A stream and a list for each, and few looks besides.
+    assert!(mending <= 180, "{mending}");
+    let all = rig.requests().len();
+    assert!(all <= 600, "{all} requests in {:?}", began.elapsed());
+}
