@@ -340,7 +340,7 @@ impl Follow {
     /// Whether a run, newest first, leaves no gap to what is known and holds the turn from its question on.
     fn reaches_back(&self, run: &[Event]) -> bool {
         if self.listed_at.is_some() {
-            return run.iter().any(|event| self.history.is_settled(&event.id));
+            return self.history.meets(run);
         }
         turn::holds_turn(run, &self.asked)
     }

@@ -2,6 +2,8 @@
 //! NAME is one of [`FIGURES`] or `all`. Options: `--seed N` (printed with each figure, so that a run can be repeated),
 //! `--count N`, `--minutes N`, `--binary PATH` (a release binary that is there already). Linux only.
 
+#[path = "../../../../tests/it/interleavings.rs"]
+mod interleavings;
 mod line;
 mod process;
 #[path = "../../../../tests/it/proxy.rs"]
@@ -9,6 +11,7 @@ mod process;
 mod proxy;
 #[path = "../../../../tests/it/scripted.rs"]
 mod scripted;
+mod schedules;
 mod places;
 mod soak;
 mod sse;
@@ -27,7 +30,8 @@ use serde_json::Value;
 /// One figure: its name, what it shows, and what measures it.
 type Figure = (&'static str, &'static str, fn(Run) -> BoxFuture<'static, Result<Vec<Row>>>);
 
-const FIGURES: [Figure; 4] = [
+const FIGURES: [Figure; 5] = [
+    ("schedules", "`--count` (1,000,000) random schedules of the pure merge", |run| schedules::measure(run).boxed()),
     ("walk", "a fault of every kind at every place of a scripted turn; `--count` of them", |run| places::measure(run).boxed()),
     ("stalls", "how soon a cut is made up for, and how soon silence is noticed; `--count` of each (1,000)", |run| {
         stalls::measure(run).boxed()
