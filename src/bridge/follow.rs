@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::line::{Line, News};
 use super::progress::Progress;
+use super::scan::{Circle, in_a_circle};
 use super::{Attention, Patience};
 use crate::api::events::{Event, EventFilter};
 use crate::api::sessions::Session;
@@ -337,7 +338,7 @@ impl Follow {
             limit: Some(PAGE),
             ..EventFilter::default()
         };
-        let mut run = Back::default();
+        let (mut run, mut circle) = (Back::default(), Circle::default());
         for _ in 0..MOST_PAGES {
             let page = match self.api.list_events(&self.id, &filter).await {
                 Err(Error::Unreadable {
@@ -349,14 +350,14 @@ impl Follow {
                 }
                 page => page?,
             };
-            let goes_on = run.add(page.data);
+            let is_new = run.add(page.data);
             match page.next_page {
                 None => {
                     self.complete = true;
                     break;
                 }
                 Some(_) if self.reaches_back(&run.events) => break,
-                Some(token) if goes_on => {
+                Some(token) if !run.is_too_large() && circle.goes_on(&token, is_new) => {
                     filter.page = Some(token);
                     filter.limit = filter
                         .limit
@@ -384,7 +385,7 @@ impl Follow {
     /// Whether a run, newest first, leaves no gap to what is known and holds the turn from its question on.
     fn reaches_back(&self, run: &[Event]) -> bool {
         if self.listed_at.is_some() {
-            return run.iter().any(|event| self.history.is_settled(&event.id));
+            return self.history.meets(run);
         }
         turn::holds_turn(run, &self.asked)
     }
@@ -401,20 +402,24 @@ struct Back {
 
 impl Back {
     /// Takes in what is new on a page: a list that turns in a circle shows its newest events again, where they do not
-    /// belong. Whether it is worth going on.
+    /// belong. Whether there was anything.
     fn add(&mut self, mut page: Vec<Event>) -> bool {
         page.retain(|event| event.id.is_empty() || self.seen.insert(event.id.clone()));
         let is_new = page.iter().any(|event| !event.id.is_empty());
         self.bytes += page.iter().map(|event| event.raw().len()).sum::<usize>();
         self.pages += usize::from(is_new);
         self.events.extend(page);
-        is_new && self.bytes <= MOST_BYTES && self.pages < MOST_PAGES
+        is_new
+    }
+
+    fn is_too_large(&self) -> bool {
+        self.bytes > MOST_BYTES || self.pages >= MOST_PAGES
     }
 
     /// Why it goes on no further. A single page that names a next one, which is the same, says nothing of the kind.
     fn left(&self) -> Option<String> {
         let count = self.events.len();
-        match self.bytes > MOST_BYTES || self.pages == MOST_PAGES {
+        match self.is_too_large() {
             true => Some(format!(
                 "The newest {count} events of the record were read; it goes further back than one call reads."
             )),
@@ -422,11 +427,4 @@ impl Back {
             false => None,
         }
     }
-}
-
-/// What is said of a list that names a next page again and again, on which there is nothing new.
-pub(super) fn in_a_circle(count: usize) -> String {
-    format!(
-        "The API's list of events turned in a circle after {count} events; what it did not show could not be read."
-    )
 }

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 
-use super::follow::in_a_circle;
 use super::read::{Order, Reading};
 use crate::api::events::{Event, EventFilter};
 use crate::api::{Client, Error, Fault, Id};
@@ -13,6 +12,9 @@ const PAGE: u32 = 1000;
 const NEAR: usize = 2000;
 /// Most pages that one call reads.
 const MOST_PAGES: usize = 1200;
+
+/// Most pages in a row that hold nothing new.
+const MOST_BARREN: usize = 3;
 
 /// A run of events, in the order asked for.
 pub(super) struct Run {
@@ -76,6 +78,31 @@ pub(super) async fn find(
     Ok(None)
 }
 
+/// Tells a list that turns in a circle from one that goes on.
+#[derive(Default)]
+pub(super) struct Circle {
+    tokens: HashSet<String>,
+    /// So many pages in a row held nothing new.
+    barren: usize,
+}
+
+impl Circle {
+    /// Whether the next page is worth asking for. One page without anything new proves nothing: events that came
+    /// meanwhile may have moved it.
+    pub(super) fn goes_on(&mut self, next_page: &str, is_new: bool) -> bool {
+        self.barren = if is_new { 0 } else { self.barren + 1 };
+        let is_unknown = self.tokens.insert(next_page.to_owned());
+        is_new || (is_unknown && self.barren < MOST_BARREN)
+    }
+}
+
+/// What is said of a list that names a next page again and again, on which there is nothing new.
+pub(super) fn in_a_circle(count: usize) -> String {
+    format!(
+        "The API's list of events turned in a circle after {count} events; what it did not show could not be read."
+    )
+}
+
 /// The pages of a list, one event after the other.
 struct Scan<'a> {
     api: &'a Client,
@@ -84,6 +111,9 @@ struct Scan<'a> {
     page: std::vec::IntoIter<Event>,
     started: bool,
     pages: usize,
+    /// Pages that held something new.
+    fruitful: usize,
+    circle: Circle,
     /// Ids of all events so far: a list that turns in a circle shows them again.
     seen: HashSet<String>,
     /// The list named a next page that was not asked for any more, or that held nothing new.
@@ -112,6 +142,8 @@ impl<'a> Scan<'a> {
             page: Vec::new().into_iter(),
             started: false,
             pages: 0,
+            fruitful: 0,
+            circle: Circle::default(),
             seen: HashSet::new(),
             note: None,
         }
@@ -139,12 +171,15 @@ impl<'a> Scan<'a> {
             self.pages += 1;
             let mut new = page.data;
             new.retain(|event| event.id.is_empty() || self.seen.insert(event.id.clone()));
-            let goes_on = !new.is_empty() && self.pages < MOST_PAGES;
+            self.fruitful += usize::from(!new.is_empty());
+            let next = page.next_page;
+            self.filter.page = next.clone().filter(|token| {
+                self.pages < MOST_PAGES && self.circle.goes_on(token, !new.is_empty())
+            });
             // A single page that names itself as the next one is a list of one page.
-            if page.next_page.is_some() && !goes_on && self.pages > 2 {
+            if next.is_some() && self.filter.page.is_none() && self.fruitful > 1 {
                 self.note = Some(self.left(new.is_empty()));
             }
-            self.filter.page = page.next_page.filter(|_| goes_on);
             self.page = new.into_iter();
         }
     }

@@ -7,6 +7,9 @@ use std::collections::{HashMap, HashSet};
 
 use crate::api::events::{Event, Taken};
 
+/// So many known events tell that a run meets what is known.
+const OVERLAP: usize = 16;
+
 /// Events in the order of the list, the unlisted ones where they were streamed.
 #[derive(Debug, Default)]
 pub struct History {
@@ -141,11 +144,22 @@ impl History {
         self.entry(id).is_some_and(|entry| entry.listed)
     }
 
-    /// Whether nothing can come between this event and what the list showed before it, so that a run which reaches it leaves
-    /// no gap. A queued event was listed too, but what happens until it is taken in comes before it.
-    pub fn is_settled(&self, id: &str) -> bool {
-        let place = self.position(id);
-        place.is_some_and(|place| self.is_listed(id) && !self.is_queued(place))
+    /// Whether a run of the list, newest first, meets what is known, so that there is no gap between them.
+    ///
+    /// A queued event was listed too, but what happens until it is taken in comes before it. And since words may be listed
+    /// late, a little before what is known already, a single known event is not enough.
+    pub fn meets(&self, newest_first: &[Event]) -> bool {
+        let is_settled = |place: usize| {
+            self.entries.get(place).is_some_and(|entry| entry.listed) && !self.is_queued(place)
+        };
+        let places = newest_first
+            .iter()
+            .filter_map(|event| self.position(&event.id));
+        places
+            .filter(|place| is_settled(*place))
+            .take(OVERLAP)
+            .count()
+            == OVERLAP
     }
 
     /// All events, in order.
@@ -314,14 +328,16 @@ mod tests {
     }
 
     #[test]
-    fn a_queued_event_does_not_tell_where_a_run_meets_what_is_known() {
+    fn neither_queued_nor_streamed_nor_few_events_tell_where_a_run_meets_what_is_known() {
+        let newest_first = |names: &str| run(&names.chars().rev().collect::<String>());
         let mut history = History::default();
-        history.listed(run("aM"));
-        assert!(history.is_settled("a") && !history.is_settled("m"));
-        history.listed(run("abm"));
-        assert!(history.is_settled("m"));
-        history.streamed(event("c", false));
-        assert!(!history.is_settled("c") && !history.is_settled("d"));
+        history.listed(run("abcdefghijklmnoP"));
+        assert!(!history.meets(&newest_first("abcdefghijklmnop")));
+        history.streamed(event("p", false));
+        assert!(!history.meets(&newest_first("abcdefghijklmnop")));
+        history.listed(run("abcdefghijklmnop"));
+        assert!(history.meets(&newest_first("abcdefghijklmnopq")));
+        assert!(!history.meets(&newest_first("bcdefghijklmnopq")));
     }
 
     #[test]

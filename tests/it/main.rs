@@ -25,6 +25,7 @@ mod files;
 mod folders;
 mod host;
 mod house;
+mod interleavings;
 mod lists;
 mod live;
 mod load;

@@ -8,7 +8,6 @@ use managed_agents_mcp::simulator::{Options, Simulator};
 use serde_json::{Value, json};
 
 use crate::process::Process;
-use crate::proxy::Proxy;
 
 /// The simulator and what is needed to delegate to it.
 pub(crate) struct World {
@@ -20,7 +19,8 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn start(pace: Duration) -> Result<World> {
-        let options = Options { pace, heartbeat: Duration::from_secs(1), ..Options::default() };
+        let deliverables_after = Duration::ZERO;
+        let options = Options { pace, heartbeat: Duration::from_secs(1), deliverables_after, ..Options::default() };
         let simulator = Simulator::start(options).await?;
         let http = reqwest::Client::builder().no_proxy().build()?;
         let mut world = World { simulator, http, agent: String::new(), environment: String::new() };
@@ -41,6 +41,17 @@ impl World {
         let text = answer.text().await?;
         ensure!(status.is_success(), "{method} {path}: {status} {text}");
         Ok(serde_json::from_str(&text)?)
+    }
+
+    /// How many sessions there are.
+    pub(crate) async fn sessions(&self) -> Result<usize> {
+        let (mut count, mut path) = (0, "/v1/sessions?limit=100".to_owned());
+        loop {
+            let page = self.ask("GET", &path, Value::Null).await?;
+            count += page["data"].as_array().context("no data")?.len();
+            let Some(token) = page["next_page"].as_str() else { return Ok(count) };
+            path = format!("/v1/sessions?limit=100&page={token}");
+        }
     }
 
     /// The whole record of a session, oldest first.
@@ -67,15 +78,14 @@ impl World {
         bail!("session {session} cannot be deleted")
     }
 
-    /// A process whose way to the simulator leads over a proxy.
-    pub(crate) async fn process(&self, binary: &Path, proxy: &Proxy) -> Result<Process> {
-        let url = proxy.base_url();
+    /// A process that reaches the simulator at this address, with further settings.
+    pub(crate) async fn process(&self, binary: &Path, url: &str, more: &[(&str, &str)]) -> Result<Process> {
         let settings = [
-            ("ANTHROPIC_BASE_URL", url.as_str()),
+            ("ANTHROPIC_BASE_URL", url),
             ("ANTHROPIC_API_KEY", "figures"),
             ("MANAGED_AGENTS_RESULT_CHARS", "100000"),
         ];
-        Process::start(binary, &settings).await
+        Process::start(binary, &[&settings, more].concat()).await
     }
 
     /// A new session that is told something; its id. Asked again under the same key it is the same session.

@@ -2,6 +2,11 @@
 //! NAME is one of [`FIGURES`] or `all`. Options: `--seed N` (printed with each figure, so that a run can be repeated),
 //! `--count N`, `--minutes N`, `--binary PATH` (a release binary that is there already). Linux only.
 
+mod events;
+mod hostile;
+#[path = "../../../../tests/it/interleavings.rs"]
+mod interleavings;
+mod kills;
 mod line;
 mod process;
 #[path = "../../../../tests/it/proxy.rs"]
@@ -9,6 +14,7 @@ mod process;
 mod proxy;
 #[path = "../../../../tests/it/scripted.rs"]
 mod scripted;
+mod schedules;
 mod places;
 mod soak;
 mod speed;
@@ -28,9 +34,15 @@ use serde_json::Value;
 /// One figure: its name, what it shows, and what measures it.
 type Figure = (&'static str, &'static str, fn(Run) -> BoxFuture<'static, Result<Vec<Row>>>);
 
-const FIGURES: [Figure; 6] = [
+const FIGURES: [Figure; 10] = [
     ("telling", "how soon a waiting client is told of `--count` events (2,000)", |run| speed::telling(run).boxed()),
     ("reading", "how fast a stream of `--count` events is read (200,000)", |run| speed::reading(run).boxed()),
+    ("events", "`--count` (1,000,000) events through processes whose connections are cut", |run| events::measure(run).boxed()),
+    ("kills", "`--count` (1,000) processes killed at random moments", |run| kills::measure(run).boxed()),
+    ("hostile", "memory against servers without end, and a record of `--count` (100,000) events", |run| {
+        hostile::measure(run).boxed()
+    }),
+    ("schedules", "`--count` (1,000,000) random schedules of the pure merge", |run| schedules::measure(run).boxed()),
     ("walk", "a fault of every kind at every place of a scripted turn; `--count` of them", |run| places::measure(run).boxed()),
     ("stalls", "how soon a cut is made up for, and how soon silence is noticed; `--count` of each (1,000)", |run| {
         stalls::measure(run).boxed()

@@ -78,7 +78,7 @@ pub(crate) async fn measure(run: Run) -> Result<Vec<Row>> {
     let mut work = JoinSet::new();
     for number in 0..PROCESSES {
         let proxy = Proxy::start(world.simulator.base_url(), run.seed + number, draw).await?;
-        let process = Arc::new(world.process(&run.binary, &proxy).await?);
+        let process = Arc::new(world.process(&run.binary, &proxy.base_url(), &[]).await?);
         for place in 0..SESSIONS_EACH {
             let (world, process, count) = (Arc::clone(&world), Arc::clone(&process), Arc::clone(&count));
             let seed = run.seed + 1000 * number + place;
