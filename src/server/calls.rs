@@ -1,5 +1,5 @@
-//! The one door to the tools: an argument that looks like a secret is refused, and what became of a call is written to the
-//! audit log.
+//! The one door to the tools: so many at once, arguments within limits and without secrets; and what became of a call is
+//! written to the audit log.
 
 use std::borrow::Cow;
 
@@ -8,9 +8,9 @@ use rmcp::model::{CallToolRequestParams, CallToolResponse, JsonObject};
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
 
-use super::Server;
 use super::audit::Entry;
 use super::present::ToolError;
+use super::{Server, limits};
 use crate::api::tally;
 use crate::secrets;
 
@@ -28,13 +28,11 @@ impl Server {
             if place.is_err() {
                 return too_many().into_call_tool_result();
             }
-            match request.arguments.as_ref().and_then(secret_argument) {
-                Some(name) => secret_refused(name).into_call_tool_result(),
-                None => {
-                    let call = ToolCallContext::new(self, request, context);
-                    self.tools().call(call).await
-                }
+            if let Err(refused) = request.arguments.as_ref().map_or(Ok(()), acceptable) {
+                return refused.into_call_tool_result();
             }
+            let call = ToolCallContext::new(self, request, context);
+            self.tools().call(call).await
         };
         let (answer, tally) = tally::counted(work).await;
         let answered = (!cancelled.is_cancelled()).then_some(&answer);
@@ -52,6 +50,12 @@ fn too_many() -> ToolError {
         format!("{MOST_CALLS} calls are running already, the most at once. Nothing was sent."),
         "make the call again when others have returned; one get_status call waits for up to 50 sessions.",
     )
+}
+
+/// What holds for the arguments of every tool.
+fn acceptable(arguments: &JsonObject) -> Result<(), ToolError> {
+    limits::check(arguments)?;
+    secret_argument(arguments).map_or(Ok(()), |name| Err(secret_refused(name)))
 }
 
 /// The name of an argument that holds a secret.

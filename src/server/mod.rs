@@ -13,6 +13,7 @@ mod batches;
 mod calls;
 mod completions;
 mod instructions;
+mod limits;
 mod prompt_texts;
 mod prompts;
 mod reply;

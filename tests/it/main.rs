@@ -24,6 +24,7 @@ mod events;
 mod files;
 mod folders;
 mod host;
+mod hostile;
 mod house;
 mod interleavings;
 mod lists;
