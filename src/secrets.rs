@@ -62,32 +62,6 @@ pub fn mask(text: &str) -> Cow<'_, str> {
     without(text, spans(text, &known))
 }
 
-/// The same for every text in a value.
-pub fn mask_all(value: &mut Value) {
-    match value {
-        Value::String(text) => {
-            if let Cow::Owned(masked) = mask(text) {
-                *text = masked;
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(mask_all),
-        Value::Object(fields) => {
-            let names = fields.keys();
-            if names
-                .clone()
-                .any(|name| matches!(mask(name), Cow::Owned(_)))
-            {
-                let taken = std::mem::take(fields).into_iter();
-                *fields = taken
-                    .map(|(name, value)| (mask(&name).into_owned(), value))
-                    .collect();
-            }
-            fields.values_mut().for_each(mask_all);
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
-}
-
 /// Whether some text in a value holds a secret.
 pub fn holds_secret(value: &Value) -> bool {
     match value {

@@ -61,6 +61,16 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, 
     Value::deserialize(deserializer).map(Some)
 }
 
+/// Ids and types are words of visible ASCII; whatever else a server puts into one is left out, since both are shown.
+fn word(text: String) -> String {
+    let is_odd = |c: char| !c.is_ascii_graphic();
+    if text.contains(is_odd) {
+        text.replace(is_odd, "")
+    } else {
+        text
+    }
+}
+
 impl Event {
     /// Reads the head; whatever is missing or odd is left out, since the event itself must not be lost.
     pub fn new(raw: Box<RawValue>) -> Event {
@@ -69,8 +79,10 @@ impl Event {
             |value: &Option<Value>| value.as_ref().and_then(Value::as_str).map(str::to_owned);
         let at = text(&head.processed_at).or_else(|| text(&head.created_at));
         Event {
-            id: text(&head.id).unwrap_or_default(),
-            kind: text(&head.kind).unwrap_or_else(|| "unknown".to_owned()),
+            id: text(&head.id).map(word).unwrap_or_default(),
+            kind: text(&head.kind)
+                .map(word)
+                .unwrap_or_else(|| "unknown".to_owned()),
             at: at.as_deref().and_then(parse_time),
             taken: match head.processed_at {
                 Some(Value::Null) => Taken::NotYet,

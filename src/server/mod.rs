@@ -14,6 +14,7 @@ mod calls;
 mod completions;
 mod instructions;
 mod limits;
+mod outgoing;
 mod prompt_texts;
 mod prompts;
 mod reply;

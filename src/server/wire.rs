@@ -16,9 +16,9 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
 use super::batches::Batches;
 use super::messages::{self, LONGEST_LINE, Opening, Said};
+use super::outgoing::make_safe;
 use super::skeleton::Skeleton;
 use super::stdio::{Input, Output};
-use crate::secrets;
 
 /// What is kept of the room that a long line took.
 const KEPT_CAPACITY: usize = 64 * 1024;
@@ -169,7 +169,7 @@ impl Wire {
 
     fn post(&self, message: &impl Serialize) {
         let line = serde_json::to_value(message).and_then(|mut message| {
-            secrets::mask_all(&mut message);
+            make_safe(&mut message);
             serde_json::to_vec(&message)
         });
         match line {

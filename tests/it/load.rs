@@ -1,6 +1,7 @@
 //! Much at once: more calls than anybody means, more sessions than there are descriptors, sixty lines that break together.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -136,23 +137,30 @@ fn all_are(stands: &Value, state: &str) -> usize {
 }
 
 /// Passes connections on, until all of them break together.
-struct Lines {
-    url: String,
+pub(crate) struct Lines {
+    pub(crate) url: String,
+    /// The network is gone.
+    down: Arc<AtomicBool>,
     open: Arc<Mutex<JoinSet<()>>>,
     _accepting: JoinSet<()>,
 }
 
 impl Lines {
-    async fn to(target: &str) -> Lines {
+    pub(crate) async fn to(target: &str) -> Lines {
         let target = target.trim_start_matches("http://").to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let open = Arc::new(Mutex::new(JoinSet::new()));
         let into = Arc::clone(&open);
+        let down = Arc::new(AtomicBool::new(false));
+        let no_more = Arc::clone(&down);
         let mut accepting = JoinSet::new();
         accepting.spawn(async move {
             loop {
                 let (mut client, _) = listener.accept().await.unwrap();
+                if no_more.load(Ordering::Relaxed) {
+                    continue;
+                }
                 let target = target.clone();
                 into.lock().unwrap().spawn(async move {
                     let mut server = TcpStream::connect(target).await.unwrap();
@@ -162,12 +170,21 @@ impl Lines {
         });
         Lines {
             url,
+            down,
             open,
             _accepting: accepting,
         }
     }
 
-    fn cut(&self) {
+    /// Takes the network away, or gives it back.
+    pub(crate) fn set_down(&self, down: bool) {
+        self.down.store(down, Ordering::Relaxed);
+        if down {
+            self.cut();
+        }
+    }
+
+    pub(crate) fn cut(&self) {
         self.open.lock().unwrap().abort_all();
     }
 }

@@ -18,6 +18,7 @@ mod cuts;
 mod dialogs;
 mod doctor;
 mod doctor_network;
+mod endings;
 mod environments;
 mod errors;
 mod events;

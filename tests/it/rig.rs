@@ -700,6 +700,11 @@ impl Pipe {
         kilobytes.parse::<u64>().unwrap() * 1024
     }
 
+    /// The id of the process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id().expect("a living process")
+    }
+
     /// Closes the binary's stdin.
     pub(crate) fn hang_up(&mut self) {
         self.stdin = None;

@@ -1,0 +1,150 @@
+//! What ends in the middle: the process, the disk, the network, the right to ask. Nothing is lost, and the words say what to do.
+
+use std::time::Duration;
+
+use managed_agents_mcp::simulator::{Acting, Kind};
+use serde_json::{Value, json};
+#[cfg(unix)]
+use tokio::process::Command;
+
+use crate::files::{deliver, with_disk};
+use crate::load::Lines;
+use crate::rig::{GRACE, Rig, reply, session, until};
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_signal_ends_the_process_at_once_and_the_work_goes_on() {
+    for signal in ["TERM", "INT", "HUP"] {
+        let rig = Rig::start().await;
+        let mut pipe = rig.pipe();
+        pipe.initialize().await;
+        let arguments = json!({"message": "[work 5] go", "wait_seconds": 40, "request_key": "k"});
+        let _ = pipe.tool("create_session", arguments.clone()).await;
+        until("the session is there", async || rig.sessions().await == 1).await;
+        let killed = Command::new("kill")
+            .args([&format!("-{signal}"), &pipe.pid().to_string()])
+            .status()
+            .await;
+        assert!(killed.unwrap().success());
+        let status = pipe.exit_within(Duration::from_secs(1)).await;
+        assert!(!status.success(), "{status}");
+        assert!(
+            !pipe.stderr.text().contains("panick"),
+            "{}",
+            pipe.stderr.text()
+        );
+        // Another process finds it by its key.
+        let client = rig.client().await;
+        let report = client.call("create_session", arguments).await.ok();
+        assert_eq!(report["state"], "done", "{report}");
+        assert_eq!(rig.sessions().await, 1);
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_full_disk_is_said_and_leaves_neither_a_part_nor_a_loss() {
+    let (rig, disk) = with_disk().await;
+    let client = rig.client().await;
+    let (_, files) = deliver(&client, "[deliver 1 500] go").await;
+    let mut command = Command::new("/bin/sh");
+    let binary = env!("CARGO_BIN_EXE_managed-agents-mcp");
+    // No file may grow beyond 64 blocks; the signal that says so is ignored, as on a disk that is full.
+    command
+        .args(["-c", "trap '' XFSZ && ulimit -f 64 && exec \"$0\"", binary])
+        .env_clear()
+        .kill_on_drop(true);
+    rig.settings().for_each(|(name, value)| {
+        command.env(name, value);
+    });
+    let cramped = rig.client_as(command).await;
+    disk.put("result-1.txt", b"what was there");
+    let arguments = json!({"file_id": files[0]["file_id"], "overwrite": true});
+    let text = cramped.call("download_file", arguments.clone()).await.err();
+    assert!(
+        text.contains("too large") || text.contains("space"),
+        "{text}"
+    );
+    assert!(text.contains("Next:"), "{text}");
+    assert_eq!(disk.names(), ["result-1.txt"]);
+    let there = std::fs::read(disk.root().join("result-1.txt")).unwrap();
+    assert_eq!(there, b"what was there");
+    // With room it is saved.
+    let saved = client.call("download_file", arguments).await.ok();
+    assert_eq!(saved["saved"][0]["size_bytes"], 500_000);
+}
+
+#[tokio::test]
+async fn a_network_that_goes_and_comes_back_during_a_wait_costs_nothing() {
+    let rig = Rig::paced(Duration::from_millis(150)).await;
+    let lines = Lines::to(rig.simulator.base_url()).await;
+    let client = rig.client_through(&lines.url).await;
+    let id = session(&client.create("[work 20] go", 0).await);
+    let (report, ()) = tokio::join!(client.wait_for(&id, 40), async {
+        until("the stream is open", async || {
+            rig.requests()
+                .iter()
+                .any(|request| request.path.ends_with("/stream"))
+        })
+        .await;
+        lines.set_down(true);
+        until("the agent has gone on meanwhile", async || {
+            rig.record(&id).await.len() > 20
+        })
+        .await;
+        lines.set_down(false);
+    });
+    assert_eq!(report["state"], "done", "{report}");
+    assert!(reply(&report).contains("[work 20]"), "{report}");
+    let arguments = json!({"session_id": id, "detail": "full", "limit": 1000});
+    let page = client.call("get_events", arguments).await.ok();
+    let seen: Vec<&Value> = page["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| &event["id"])
+        .collect();
+    let record = rig.record(&id).await;
+    assert_eq!(
+        seen,
+        record.iter().map(|event| &event["id"]).collect::<Vec<_>>()
+    );
+}
+
+#[tokio::test]
+async fn a_key_that_is_revoked_during_a_wait_ends_it_with_advice() {
+    let rig = Rig::start().await;
+    let lines = Lines::to(rig.simulator.base_url()).await;
+    let client = rig.client_through(&lines.url).await;
+    let id = session(&client.create("[seconds 60] go", 0).await);
+    let revoked = Kind::Status {
+        code: 401,
+        retry_after: None,
+        acting: Acting::Before,
+        body: None,
+    };
+    let arguments = json!({"session_ids": [id], "wait_seconds": 40});
+    let (waited, ()) = tokio::join!(client.call("get_status", arguments), async {
+        until("the stream is open", async || {
+            rig.requests()
+                .iter()
+                .any(|request| request.path.ends_with("/stream"))
+        })
+        .await;
+        rig.always("* *", revoked);
+        lines.cut();
+    });
+    let waited = waited.within(Duration::from_secs(20) + GRACE);
+    assert!(
+        waited.text.contains("401") && waited.text.contains("key"),
+        "{}",
+        waited.text
+    );
+    let message = json!({"session_id": id, "message": "more"});
+    let text = client.call("send_message", message).await.err();
+    assert!(text.contains("401") && text.contains("Next:"), "{text}");
+    // The same process goes on once the key counts again.
+    rig.simulator.clear_faults();
+    let report = client.status(&id).await;
+    assert_eq!(report["state"], "working", "{report}");
+}
