@@ -96,6 +96,11 @@ impl World {
         process.insist("create_session", &arguments).await
     }
 
+    /// What `create_session` takes to start a session of its own.
+    pub(crate) fn arguments(&self, task: &str, wait_seconds: u64) -> Value {
+        json!({"message": task, "agent": self.agent, "environment": self.environment, "wait_seconds": wait_seconds})
+    }
+
     /// Sends a message as the result says: after a failure it looks first, and sends again only what did not arrive.
     pub(crate) async fn send(&self, process: &Process, session: &str, task: &str, wait_seconds: u64) -> Result<()> {
         let arguments = json!({"session_id": session, "message": task, "wait_seconds": wait_seconds});

@@ -16,6 +16,7 @@ mod proxy;
 mod scripted;
 mod schedules;
 mod places;
+mod sends;
 mod soak;
 mod speed;
 mod sse;
@@ -34,7 +35,8 @@ use serde_json::Value;
 /// One figure: its name, what it shows, and what measures it.
 type Figure = (&'static str, &'static str, fn(Run) -> BoxFuture<'static, Result<Vec<Row>>>);
 
-const FIGURES: [Figure; 10] = [
+const FIGURES: [Figure; 11] = [
+    ("sends", "`--count` (1,000) sends whose first attempt fails ambiguously", |run| sends::measure(run).boxed()),
     ("telling", "how soon a waiting client is told of `--count` events (2,000)", |run| speed::telling(run).boxed()),
     ("reading", "how fast a stream of `--count` events is read (200,000)", |run| speed::reading(run).boxed()),
     ("events", "`--count` (1,000,000) events through processes whose connections are cut", |run| events::measure(run).boxed()),
