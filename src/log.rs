@@ -12,16 +12,19 @@ pub fn line(text: &str) {
     let _ = Stderr.write_all(text.as_bytes());
 }
 
+fn as_line(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let text = secrets::mask(text.trim_end_matches('\n'));
+    escape(&text).replace('\n', "\\n") + "\n"
+}
+
 /// Standard error for `tracing`, which formats an event before it writes it.
 #[derive(Debug, Clone, Copy)]
 pub struct Stderr;
 
 impl Write for Stderr {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let text = String::from_utf8_lossy(bytes);
-        let text = secrets::mask(text.trim_end_matches('\n'));
-        let line = escape(&text).replace('\n', "\\n") + "\n";
-        io::stderr().write_all(line.as_bytes())?;
+        io::stderr().write_all(as_line(bytes).as_bytes())?;
         Ok(bytes.len())
     }
 
@@ -35,5 +38,19 @@ impl MakeWriter<'_> for Stderr {
 
     fn make_writer(&self) -> Stderr {
         Stderr
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_one_line_without_secrets_whatever_is_in_it() {
+        let said = "a\nforged: line\r\u{1b}[31m ghp_a1B2c3D4e5F6g7H8i9J0\n";
+        assert_eq!(
+            as_line(said.as_bytes()),
+            "a\\nforged: line\\u{d}\\u{1b}[31m [secret]\n"
+        );
     }
 }
