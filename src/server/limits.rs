@@ -42,7 +42,6 @@ fn must_say_something(name: &str) -> bool {
             | "page"
             | "url"
             | "path"
-            | "directory"
             | "mount_path"
     )
 }

@@ -95,6 +95,9 @@ async fn converse(world: &World, process: &Process, seed: u64, count: u64) -> Re
             true if called.text.contains("not known") => &mut told.unknown,
             true => &mut told.failed,
         };
+        if called.is_error {
+            eprintln!("{text}: {}", called.text);
+        }
         list.push(text);
         if let Some(id) = called.structured["session_id"].as_str() {
             session = Some(id.to_owned());
