@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::line::{Line, News};
 use super::progress::Progress;
-use super::scan::{Circle, in_a_circle};
+use super::scan::{Circle, in_a_circle, unseen};
 use super::{Attention, Patience};
 use crate::api::events::{Event, EventFilter};
 use crate::api::sessions::Session;
@@ -25,7 +25,7 @@ const PAGE: u32 = 200;
 const LARGE_PAGE: u32 = 1000;
 /// Most pages that one look reads: a server whose list never ends is left there, and the result says so.
 const MOST_PAGES: usize = 600;
-/// Most of a record that one look keeps.
+/// Most of a record that one call reads back.
 const MOST_BYTES: usize = 64 * 1024 * 1024;
 /// Late words and late tool calls are waited for so long.
 const SETTLING: Duration = Duration::from_secs(3);
@@ -55,6 +55,8 @@ pub struct Follow {
     listed_at: Option<Instant>,
     /// The list was read to its first event.
     complete: bool,
+    /// Bytes of the record that lists have shown.
+    kept: usize,
     /// Why the list was left before its end or the turn's beginning.
     left: Option<String>,
     trouble: Option<Error>,
@@ -77,6 +79,7 @@ impl Follow {
             gone: false,
             listed_at: None,
             complete: false,
+            kept: 0,
             left: None,
             trouble: None,
             crowded_out: false,
@@ -107,6 +110,7 @@ impl Follow {
         patience: &Patience,
         attention: &Attention,
     ) -> Result<(), Error> {
+        let mut over_since: Option<Instant> = None;
         loop {
             self.wait(patience, attention).await?;
             match self.look().await {
@@ -116,10 +120,29 @@ impl Follow {
             }
             // The last look may show that the turn goes on.
             let waits_on = Instant::now() < patience.until && !attention.stop.is_cancelled();
-            if self.turn().is_over() || !waits_on {
+            if !waits_on {
                 return Ok(());
             }
+            if self.turn().is_over() {
+                let since = *over_since.get_or_insert_with(Instant::now);
+                if self.shows_end() || since.elapsed() >= SETTLING {
+                    return Ok(());
+                }
+                tokio::select! {
+                    () = sleep_until(patience.until.min(Instant::now() + SETTLING_LOOK)) => {}
+                    () = attention.stop.cancelled() => {}
+                }
+            }
         }
+    }
+
+    /// Whether the list shows the newest status. While only the stream has told of it the list lags behind, and may not
+    /// show either what happened before it while there was no stream.
+    fn shows_end(&self) -> bool {
+        let mut newest_first = self.history.events().rev();
+        newest_first
+            .find(|event| event.kind.starts_with("session.status_"))
+            .is_none_or(|event| self.history.is_listed(&event.id))
     }
 
     /// Waits until the turn is over and settled, the patience ends or the caller stops. Trouble on the way is borne.
@@ -338,7 +361,11 @@ impl Follow {
             limit: Some(PAGE),
             ..EventFilter::default()
         };
-        let (mut run, mut circle) = (Back::default(), Circle::default());
+        let mut circle = Circle::default();
+        let mut run = Back {
+            bytes: self.kept,
+            ..Back::default()
+        };
         for _ in 0..MOST_PAGES {
             let page = match self.api.list_events(&self.id, &filter).await {
                 Err(Error::Unreadable {
@@ -374,6 +401,7 @@ impl Follow {
         for event in &run {
             if self.history.get(&event.id).is_none() {
                 self.progress.see(event);
+                self.kept += event.raw().len();
             }
         }
         self.history.listed(run);
@@ -401,10 +429,9 @@ struct Back {
 }
 
 impl Back {
-    /// Takes in what is new on a page: a list that turns in a circle shows its newest events again, where they do not
-    /// belong. Whether there was anything.
-    fn add(&mut self, mut page: Vec<Event>) -> bool {
-        page.retain(|event| event.id.is_empty() || self.seen.insert(event.id.clone()));
+    /// Takes in what is new on a page. Whether there was anything.
+    fn add(&mut self, page: Vec<Event>) -> bool {
+        let page = unseen(page, &mut self.seen);
         let is_new = page.iter().any(|event| !event.id.is_empty());
         self.bytes += page.iter().map(|event| event.raw().len()).sum::<usize>();
         self.pages += usize::from(is_new);

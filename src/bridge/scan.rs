@@ -96,6 +96,15 @@ impl Circle {
     }
 }
 
+/// The events of a page that follow what was seen before. A list that turns in a circle shows its first events again, and
+/// what came meanwhile ahead of them: that does not belong where the page stands.
+pub(super) fn unseen(mut page: Vec<Event>, seen: &mut HashSet<String>) -> Vec<Event> {
+    let known = page.iter().rposition(|event| seen.contains(&event.id));
+    page.drain(..known.map_or(0, |at| at + 1));
+    page.retain(|event| event.id.is_empty() || seen.insert(event.id.clone()));
+    page
+}
+
 /// What is said of a list that names a next page again and again, on which there is nothing new.
 pub(super) fn in_a_circle(count: usize) -> String {
     format!(
@@ -169,8 +178,7 @@ impl<'a> Scan<'a> {
             };
             self.started = true;
             self.pages += 1;
-            let mut new = page.data;
-            new.retain(|event| event.id.is_empty() || self.seen.insert(event.id.clone()));
+            let new = unseen(page.data, &mut self.seen);
             self.fruitful += usize::from(!new.is_empty());
             let next = page.next_page;
             self.filter.page = next.clone().filter(|token| {

@@ -367,7 +367,11 @@ impl Server {
             } else {
                 rng.usize(..4)
             },
-            page: if rng.bool() { 5 } else { 1000 },
+            page: if rng.bool() && kind != Kind::EndlessPage {
+                5
+            } else {
+                1000
+            },
             list: rng.usize(..3),
             refusals: rng.usize(1..3),
             status: rng.choice([429, 500, 503, 529]).unwrap_or(503),
@@ -491,19 +495,21 @@ impl Walk {
         if parameter("order=") == Some("desc") {
             events.reverse();
         }
-        let start = parameter("page=p")
-            .and_then(|page| page.parse().ok())
-            .unwrap_or(0);
+        // A page goes on after the last event of the one before it, wherever that stands by now.
+        let after =
+            parameter("page=").and_then(|id| events.iter().position(|event| event["id"] == id));
+        let start = after.map_or(0, |at| at + 1);
         let asked = parameter("limit=")
             .and_then(|limit| limit.parse().ok())
             .unwrap_or(1000);
         let end = events.len().min(start + self.chance.page.min(asked));
-        let next = format!("p{}", if end < events.len() { end } else { 0 });
-        let goes_on = end < events.len() || self.kind == Kind::EndlessPage;
-        let body = list(
-            &events[start.min(end)..end],
-            goes_on.then_some(next.as_str()),
-        );
+        let page = events.get(start..end).unwrap_or_default();
+        let last = page.last().and_then(|event| event["id"].as_str());
+        let next = match self.kind {
+            Kind::EndlessPage => Some("again"),
+            _ => last.filter(|_| end < events.len()),
+        };
+        let body = list(page, next);
         let done = self.harmed(socket, &body, number).await;
         self.listed.notify_waiters();
         done
@@ -614,9 +620,11 @@ impl Walk {
         let _ = timeout(Duration::from_millis(300), asked).await;
     }
 
-    /// Frames happen up to this one, whoever listens.
+    /// Frames happen up to this one, whoever listens. What comes after the end of the turn comes soon.
     fn happen(&self, until: usize) {
         let mut now = lock(&self.now);
+        let all = self.script.frames.len();
+        let until = if until + 1 >= all { all } else { until };
         while now.happened.len() < until.min(self.script.frames.len()) {
             now.happened.push(Instant::now());
         }

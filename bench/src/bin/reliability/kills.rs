@@ -75,7 +75,9 @@ async fn kill(world: &World, run: &Run, count: &Count, seed: u64) -> Result<()> 
     let task = format!("[work 20] [deliver {FILES} {KILOBYTES}] task {seed}.");
     let process = world.process(&run.binary, url, &settings).await?;
     let got = Mutex::new(Got::default());
-    let moment = Duration::from_micros(rng.u64(..450_000));
+    // The files are there a while after the rest.
+    let moment = if rng.bool() { rng.u64(..450_000) } else { rng.u64(300_000..2_500_000) };
+    let moment = Duration::from_micros(moment);
     tokio::select! {
         _ = work(world, &process, &task, &got) => {}
         () = tokio::time::sleep(moment) => {}
