@@ -190,6 +190,11 @@ impl Delivering<'_> {
             },
             // Not sent the second time: what became of the first is as open as before.
             Err(Error::Unreachable { .. }) => Err(open(error)),
+            // A limit is said before anything is done; but a gateway's word for that is not the API's.
+            Err(again) if again.is_transient() => match self.arrived(known, LISTED_WITHIN).await {
+                Ok(Some(ids)) => Ok(ids),
+                Ok(None) | Err(_) => Err(open(error)),
+            },
             Err(again) => Err(Unsettled::Refused(again)),
         }
     }

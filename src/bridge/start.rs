@@ -244,6 +244,11 @@ impl Bridge {
             },
             // Not sent the second time: what became of the first is as open as before.
             Err(Error::Unreachable { .. }) => Err(open(error)),
+            // A limit is said before anything is done; but a gateway's word for that is not the API's.
+            Err(again) if again.is_transient() => match self.created(api, key).await {
+                Ok(Some(session)) => Ok(session),
+                Ok(None) | Err(_) => Err(open(error)),
+            },
             Err(again) => Err(Failure::while_trying(doing)(again)),
         }
     }

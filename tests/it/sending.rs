@@ -101,6 +101,37 @@ async fn an_approval_arrives_once_whatever_happens_to_its_first_attempt() {
 }
 
 #[tokio::test]
+async fn a_second_attempt_that_is_refused_after_it_was_acted_on_counts_as_arrived() {
+    join_all(
+        [(SEND, 500), (CREATE, 500), (SEND, 429), (CREATE, 429)].map(async |(on, first)| {
+            let rig = Rig::start().await;
+            let client = rig.client().await;
+            let id = session(&client.create("hello", 20).await);
+            rig.fault(on, status(first, Acting::Before));
+            rig.simulator
+                .inject(Fault::new(on, status(429, Acting::After)).skip(1));
+            let report = match on {
+                SEND => client.send(&id, "only once", 25).await,
+                _ => client.create("only once", 25).await,
+            };
+            assert_eq!(report["state"], "done", "{on} {first}: {report}");
+            let told = rig.messages(&session(&report)).await;
+            assert_eq!(
+                told.iter().filter(|text| *text == "only once").count(),
+                1,
+                "{on} {first}"
+            );
+            assert_eq!(
+                rig.sessions().await,
+                if on == SEND { 1 } else { 2 },
+                "{on} {first}"
+            );
+        }),
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn a_list_that_lags_does_not_make_a_message_be_sent_again() {
     join_all(
         [
