@@ -23,7 +23,7 @@ fn draw(rng: &mut Rng) -> Option<Fate> {
     let harm = match rng.u32(..8) {
         0 => Harm::Garbage,
         1 => Harm::Mark,
-        2 | 3 | 4 => Harm::Finish,
+        2..=4 => Harm::Finish,
         _ => Harm::Reset,
     };
     let when = When::Byte(rng.usize(..200_000));

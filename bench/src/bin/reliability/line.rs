@@ -60,7 +60,7 @@ impl World {
         let mut path = format!("/v1/sessions/{session}/events?limit=1000");
         loop {
             let mut page = self.ask("GET", &path, Value::Null).await?;
-            events.extend(page["data"].as_array_mut().context("no data")?.drain(..));
+            events.append(page["data"].as_array_mut().context("no data")?);
             let Some(token) = page["next_page"].as_str() else { return Ok(events) };
             path = format!("/v1/sessions/{session}/events?limit=1000&page={token}");
         }

@@ -127,9 +127,9 @@ fn build() -> Result<PathBuf> {
     let built = cargo.stderr(Stdio::inherit()).output()?;
     ensure!(built.status.success(), "the release build failed");
     let messages = String::from_utf8(built.stdout)?;
-    let executables = messages.lines().filter_map(|line| {
+    let mut executables = messages.lines().filter_map(|line| {
         let message: Value = serde_json::from_str(line).ok()?;
         message["executable"].as_str().map(PathBuf::from)
     });
-    executables.last().context("cargo named no executable")
+    executables.next_back().context("cargo named no executable")
 }
