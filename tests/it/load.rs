@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use managed_agents_mcp::simulator::Kind;
 use serde_json::{Value, json};
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 use tokio::task::JoinSet;
@@ -227,4 +227,72 @@ async fn sixty_lines_that_break_together_are_mended_within_the_rate_and_the_wait
     assert!(mending <= 180, "{mending}");
     let all = rig.requests().len();
     assert!(all <= 600, "{all} requests in {:?}", began.elapsed());
+}
+
+/// Answers every request, except for streams where only these are harmed, with a beginning and then bytes without end.
+async fn pour(mut connection: TcpStream, answer: &str, only_streams: bool) -> std::io::Result<()> {
+    let mut request = vec![0; 16 * 1024];
+    while connection.read(&mut request).await? > 0 {
+        let text = String::from_utf8_lossy(&request).into_owned();
+        let path = text.split(' ').nth(1).unwrap_or_default();
+        if only_streams && !path.ends_with("/stream") {
+            let body = match path.contains("/events") {
+                true => json!({"data": [], "next_page": null}),
+                false => json!({"id": "sesn_01x", "status": "running"}),
+            };
+            let body = body.to_string();
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+            connection
+                .write_all(format!("{head}{body}").as_bytes())
+                .await?;
+            continue;
+        }
+        connection.write_all(answer.as_bytes()).await?;
+        let endless = "x".repeat(64 * 1024);
+        loop {
+            connection.write_all(endless.as_bytes()).await?;
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn answers_without_end_are_left_in_little_memory() {
+    for (answer, only_streams) in [
+        (
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{\"data\":[\"",
+            false,
+        ),
+        ("HTTP/1.1 503 Busy\r\n\r\n", false),
+        (
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: ",
+            true,
+        ),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let mut serving = JoinSet::new();
+        serving.spawn(async move {
+            loop {
+                let (connection, _) = listener.accept().await.unwrap();
+                tokio::spawn(async move { pour(connection, answer, only_streams).await });
+            }
+        });
+        let rig = Rig::start().await;
+        let mut pipe = rig.pipe_with("ANTHROPIC_BASE_URL", &url);
+        pipe.initialize().await;
+        let before = pipe.peak_memory();
+        let call = pipe
+            .tool(
+                "get_status",
+                json!({"session_ids": ["sesn_01x"], "wait_seconds": 3}),
+            )
+            .await;
+        let reply = pipe
+            .reply_within(call, Duration::from_secs(3) + GRACE)
+            .await;
+        assert!(reply["result"]["content"][0]["text"].is_string(), "{reply}");
+        let grown = pipe.peak_memory() - before;
+        assert!(grown < 40_000_000, "{answer}: {grown}");
+    }
 }

@@ -104,7 +104,8 @@ fn page(pages: &mut u64) -> Value {
 async fn history(run: &Run) -> Result<Vec<Row>> {
     let wanted = run.count.unwrap_or(100_000);
     let world = World::start(Duration::ZERO).await?;
-    let process = world.process(&run.binary, world.simulator.base_url(), &[]).await?;
+    let endless = [("MANAGED_AGENTS_BUDGET_USD", "none")];
+    let process = world.process(&run.binary, world.simulator.base_url(), &endless).await?;
     let task = format!("[work {}] a long record.", wanted / 2);
     let report = world.create(&process, &task, 0).await?;
     let session = report["session_id"].as_str().unwrap_or_default().to_owned();

@@ -35,7 +35,9 @@ use serde_json::Value;
 /// One figure: its name, what it shows, and what measures it.
 type Figure = (&'static str, &'static str, fn(Run) -> BoxFuture<'static, Result<Vec<Row>>>);
 
-const FIGURES: [Figure; 11] = [
+const FIGURES: [Figure; 13] = [
+    ("cancelling", "how soon a cancelled call stops waiting, worst of `--count` (100)", |run| speed::cancelling(run).boxed()),
+    ("flooding", "`--count` (10,000) calls at once", |run| speed::flooding(run).boxed()),
     ("sends", "`--count` (1,000) sends whose first attempt fails ambiguously", |run| sends::measure(run).boxed()),
     ("telling", "how soon a waiting client is told of `--count` events (2,000)", |run| speed::telling(run).boxed()),
     ("reading", "how fast a stream of `--count` events is read (200,000)", |run| speed::reading(run).boxed()),

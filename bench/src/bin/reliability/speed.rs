@@ -1,5 +1,6 @@
 //! How fast an event is told, and how fast a stream is read, from a server that does nothing but write.
 
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,9 +11,9 @@ use managed_agents_mcp::api::{Client, Id};
 use managed_agents_mcp::config::Config;
 use managed_agents_mcp::session::history::History;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::process::Command;
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use crate::{Row, Run};
 
@@ -54,26 +55,115 @@ fn frame(number: u64, padding: usize) -> Vec<u8> {
     format!("event: agent.tool_use\ndata: {event}\n\n").into_bytes()
 }
 
+/// A process that speaks to a server of ours, greeted.
+struct Served {
+    child: Child,
+    input: ChildStdin,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Served {
+    async fn start(binary: &Path, listener: &TcpListener) -> Result<Served> {
+        let mut server = Command::new(binary);
+        server.env_clear().env("ANTHROPIC_API_KEY", "figures").kill_on_drop(true);
+        server.env("ANTHROPIC_BASE_URL", format!("http://{}", listener.local_addr()?));
+        server.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = server.spawn()?;
+        let input = child.stdin.take().context("no input")?;
+        let lines = BufReader::new(child.stdout.take().context("no output")?).lines();
+        let mut served = Served { child, input, lines };
+        let hello = json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "figures", "version": "1"}});
+        served.write(&json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello})).await?;
+        served.write(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await?;
+        served.lines.next_line().await?.context("no greeting")?;
+        Ok(served)
+    }
+
+    async fn write(&mut self, message: &Value) -> Result<()> {
+        Ok(self.input.write_all(format!("{message}\n").as_bytes()).await?)
+    }
+
+    async fn wait_for_session(&mut self, id: u64) -> Result<()> {
+        let wait = json!({"name": "get_status", "arguments": {"session_ids": [SESSION], "wait_seconds": 45}, "_meta": {"progressToken": 1}});
+        self.write(&json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": wait})).await
+    }
+
+    fn peak_memory(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id().context("no process")?))?;
+        let line = status.lines().find(|line| line.starts_with("VmHWM")).context("no such line")?;
+        Ok(line.split_whitespace().nth(1).context("no number")?.parse::<u64>()? * 1024)
+    }
+}
+
+/// From the notification that a call is cancelled to the close of the stream that its wait held open.
+pub(crate) async fn cancelling(run: Run) -> Result<Vec<Row>> {
+    let count = run.count.unwrap_or(100);
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let mut delays = Vec::new();
+    for _ in 0..count {
+        let mut served = Served::start(&run.binary, &listener).await?;
+        served.wait_for_session(2).await?;
+        let mut connection = stream(&listener).await?;
+        let written = Instant::now();
+        served.write(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 2}})).await?;
+        while connection.read(&mut [0; 1024]).await? > 0 {}
+        delays.push(written.elapsed());
+    }
+    delays.sort_unstable();
+    let worst = delays.last().copied().unwrap_or_default().as_secs_f64() * 1000.0;
+    let median = delays.get(delays.len() / 2).copied().unwrap_or_default().as_secs_f64() * 1000.0;
+    Ok(vec![Row {
+        figure: format!("cancel to end of wait, worst of {count}"),
+        target: "< 100 ms",
+        measured: format!("{worst:.2} ms (median {median:.2} ms)"),
+        reached: worst < 100.0,
+    }])
+}
+
+/// Calls without waiting, to an API that never answers.
+pub(crate) async fn flooding(run: Run) -> Result<Vec<Row>> {
+    let count = run.count.unwrap_or(10_000);
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let mut served = Served::start(&run.binary, &listener).await?;
+    let held = tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((connection, _)) = listener.accept().await {
+            held.push(connection);
+        }
+    });
+    let before = served.peak_memory()?;
+    let call = json!({"name": "list_agents", "arguments": {}});
+    let lines: String = (0..count)
+        .map(|id| format!("{}\n", json!({"jsonrpc": "2.0", "id": 10 + id, "method": "tools/call", "params": call})))
+        .collect();
+    let mut input = served.input;
+    let writing = tokio::spawn(async move { input.write_all(lines.as_bytes()).await.map(|()| input) });
+    // All but those that run get their answer at once.
+    let (mut answered, mut odd) = (0_u64, 0_u64);
+    while answered + 256 < count {
+        let line = served.lines.next_line().await?.context("the server ended")?;
+        answered += 1;
+        odd += u64::from(!line.contains("at once"));
+    }
+    served.input = writing.await??;
+    served.write(&json!({"jsonrpc": "2.0", "id": 1, "method": "ping"})).await?;
+    let pong = served.lines.next_line().await?.context("the server ended")?;
+    let grown = served.peak_memory()?.saturating_sub(before);
+    held.abort();
+    Ok(vec![Row {
+        figure: format!("{count} calls at once: most memory above the start"),
+        target: "< 40 MB, each beyond 256 refused",
+        measured: format!("{:.1} MB, {answered} refused, {odd} in another way", grown as f64 / 1e6),
+        reached: grown < 40_000_000 && odd == 0 && pong.contains("result"),
+    }])
+}
+
 /// From the write of an event to the progress notification that tells of it.
 pub(crate) async fn telling(run: Run) -> Result<Vec<Row>> {
     let count = run.count.unwrap_or(2000);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let mut server = Command::new(&run.binary);
-    server.env_clear().env("ANTHROPIC_API_KEY", "figures").kill_on_drop(true);
-    server.env("ANTHROPIC_BASE_URL", format!("http://{}", listener.local_addr()?));
-    server.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut server = server.spawn()?;
-    let mut input = server.stdin.take().context("no input")?;
-    let mut lines = BufReader::new(server.stdout.take().context("no output")?).lines();
-    let hello = json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "figures", "version": "1"}});
-    let wait = json!({"name": "get_status", "arguments": {"session_ids": [SESSION], "wait_seconds": 45}, "_meta": {"progressToken": 1}});
-    for message in [
-        json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}),
-        json!({"jsonrpc": "2.0", "method": "notifications/initialized"}),
-        json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": wait}),
-    ] {
-        input.write_all(format!("{message}\n").as_bytes()).await?;
-    }
+    let mut served = Served::start(&run.binary, &listener).await?;
+    served.wait_for_session(2).await?;
     let mut connection = stream(&listener).await?;
     // Looks at the list go on meanwhile.
     tokio::spawn(async move { while let Ok(another) = stream(&listener).await { drop(another) } });
@@ -84,7 +174,7 @@ pub(crate) async fn telling(run: Run) -> Result<Vec<Row>> {
         connection.write_all(&frame(number, 0)).await?;
         let told = format!("echo n{number} ");
         loop {
-            let line = lines.next_line().await?.context("the server ended")?;
+            let line = served.lines.next_line().await?.context("the server ended")?;
             let message: Value = serde_json::from_str(&line)?;
             ensure!(message["id"] != 2, "the wait ended: {line}");
             let text = message["params"]["message"].as_str().unwrap_or_default();
