@@ -27,29 +27,31 @@ const IDS: [&str; 10] = [
     "memory_store_id",
 ];
 
+/// A fact of a line, in the order in which it is read.
+type Field = (&'static str, Value);
+
 /// A call that is under way.
 pub(super) struct Entry {
-    fields: Map<String, Value>,
+    fields: Vec<Field>,
     began: Instant,
 }
 
 impl Entry {
     /// What there is to say of a call before it is made.
     pub(super) fn of(request: &CallToolRequestParams) -> Entry {
-        let mut fields = Map::new();
-        fields.insert("tool".to_owned(), word(&request.name));
-        let arguments = request.arguments.iter().flatten();
-        fields.extend(arguments.filter_map(|(name, value)| {
-            IDS.contains(&name.as_str()).then_some(())?;
-            Some((name.clone(), ids(value)?))
-        }));
+        let mut fields = vec![("tool", word(&request.name))];
+        let argument = |name: &&'static str| {
+            let value = request.arguments.as_ref()?.get(*name)?;
+            Some((*name, ids(value)?))
+        };
+        fields.extend(IDS.iter().filter_map(argument));
         let decisions = request
             .arguments
             .as_ref()
             .map(decisions)
             .unwrap_or_default();
         if !decisions.is_empty() {
-            fields.insert("decisions".to_owned(), decisions.into());
+            fields.push(("decisions", decisions.into()));
         }
         Entry {
             fields,
@@ -64,20 +66,18 @@ impl Entry {
         answer: Option<&Result<CallToolResponse, ErrorData>>,
         tally: &Tally,
     ) {
-        if let Some(session) = answer.and_then(session) {
-            self.fields.insert("session_id".to_owned(), session);
+        let is_named = self.fields.iter().any(|(name, _)| *name == "session_id");
+        if let Some(session) = answer.and_then(session).filter(|_| !is_named) {
+            self.fields.push(("session_id", session));
         }
         let milliseconds = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let facts = [
+        self.fields.extend([
             ("outcome", outcome(answer)),
             ("milliseconds", json!(milliseconds)),
             ("requests", json!(tally.requests)),
             ("retries", json!(tally.retries)),
             ("request_id", json!(tally.request_id)),
-        ];
-        let facts = facts.into_iter().filter(|(_, value)| !value.is_null());
-        self.fields
-            .extend(facts.map(|(name, value)| (name.to_owned(), value)));
+        ]);
         write(audit, "call", self.fields);
     }
 }
@@ -90,48 +90,45 @@ pub(super) fn decided(audit: Audit, session: &Id, decisions: &[Decision]) {
             Verdict::Deny(_) => "deny",
             Verdict::Result { .. } => "result",
         };
-        let fields = [
+        let fields = vec![
             ("session_id", json!(session.as_str())),
             ("event_id", word(event_id)),
             ("decision", json!(decision)),
         ];
-        let fields = fields.map(|(name, value)| (name.to_owned(), value));
-        write(audit, "dialog", Map::from_iter(fields));
+        write(audit, "dialog", fields);
     }
 }
 
 /// The client cancelled a task.
 pub(super) fn cancelled_task(audit: Audit, session: &Id) {
-    let fields = [("session_id".to_owned(), json!(session.as_str()))];
-    write(audit, "cancel_task", Map::from_iter(fields));
+    let fields = vec![("session_id", json!(session.as_str()))];
+    write(audit, "cancel_task", fields);
 }
 
-fn write(audit: Audit, event: &str, fields: Map<String, Value>) {
+fn write(audit: Audit, event: &'static str, fields: Vec<Field>) {
     let at = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
+    let fields = fields.into_iter().filter(|(_, value)| !value.is_null());
     match audit {
         Audit::Off => {}
         Audit::Json => {
-            let mut line = Map::from_iter([
-                ("at".to_owned(), json!(at)),
-                ("audit".to_owned(), json!(event)),
-            ]);
-            line.extend(fields);
+            let head = [("at", json!(at)), ("audit", json!(event))];
+            let all = head.into_iter().chain(fields);
+            let line: Map<String, Value> =
+                all.map(|(name, value)| (name.to_owned(), value)).collect();
             log::line(&Value::Object(line).to_string());
         }
         Audit::Text => {
-            let text = |value: &Value| match value {
-                Value::String(text) => text.clone(),
-                Value::Array(items) => {
-                    let words = items.iter().map(|item| item.as_str().unwrap_or_default());
-                    words.collect::<Vec<_>>().join(",")
-                }
-                other => other.to_string(),
-            };
-            let fields = fields
-                .iter()
-                .map(|(name, value)| format!(" {name}={}", text(value)));
+            let fields = fields.map(|(name, value)| format!(" {name}={}", in_words(&value)));
             log::line(&format!("{at} AUDIT {event}{}", fields.collect::<String>()));
         }
+    }
+}
+
+fn in_words(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(in_words).collect::<Vec<_>>().join(","),
+        other => other.to_string(),
     }
 }
 
