@@ -375,6 +375,11 @@ impl Follow {
                     filter.limit = filter.limit.map(|limit| (limit / 8).max(1));
                     continue;
                 }
+                // What was read tells more than that the rest was not.
+                Err(error) if self.is_out_of_time(&run) && !error.is_final() => {
+                    self.left = Some(run.cut_short());
+                    break;
+                }
                 page => page?,
             };
             let is_new = run.add(page.data);
@@ -384,6 +389,10 @@ impl Follow {
                     break;
                 }
                 Some(_) if self.reaches_back(&run.events) => break,
+                Some(_) if self.is_out_of_time(&run) => {
+                    self.left = Some(run.cut_short());
+                    break;
+                }
                 Some(token) if !run.is_too_large() && circle.goes_on(&token, is_new) => {
                     filter.page = Some(token);
                     filter.limit = filter
@@ -408,6 +417,12 @@ impl Follow {
         self.listed_at = Some(Instant::now());
         self.trouble = None;
         Ok(())
+    }
+
+    /// Whether the first look at a record takes as long as the call may last.
+    fn is_out_of_time(&self, run: &Back) -> bool {
+        let is_first = self.listed_at.is_none() && !run.events.is_empty();
+        is_first && Instant::now() + LAST_LOOK >= self.api.deadline()
     }
 
     /// Whether a run, newest first, leaves no gap to what is known and holds the turn from its question on.
@@ -437,6 +452,13 @@ impl Back {
         self.pages += usize::from(is_new);
         self.events.extend(page);
         is_new
+    }
+
+    fn cut_short(&self) -> String {
+        format!(
+            "The newest {} events of the record were read in the time there was; it goes further back. A call with wait_seconds reads more.",
+            self.events.len()
+        )
     }
 
     fn is_too_large(&self) -> bool {

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use managed_agents_mcp::simulator::Kind;
 use serde_json::{Value, json};
 
-use crate::rig::{Client, Rig, length, session};
+use crate::rig::{Client, Rig, length, reply, session};
 
 fn ids(events: &Value) -> Vec<String> {
     let events = events.as_array().unwrap().iter();
@@ -439,6 +439,24 @@ async fn a_list_that_turns_in_a_circle_is_read_in_order_and_the_result_says_so()
     assert_eq!(seen, record);
     let first = page(&client, &id, json!({"types": ["agent.never_seen"]})).await;
     assert!(first.to_string().contains("in a circle"), "{first}, {last}");
+}
+
+#[tokio::test]
+async fn a_turn_too_long_to_be_read_in_time_is_told_by_its_newest_events() {
+    let rig = Rig::start().await;
+    let client = rig.client().await;
+    let id = session(&client.create("[work 700] go", 40).await);
+    rig.always("GET */events", Kind::SlowHeaders { ms: 800 });
+    let arguments = json!({"session_ids": [id]});
+    let called = rig.client().await.call("get_status", arguments).await;
+    let stands = called.within(Duration::from_secs(4)).ok();
+    let report = &stands["sessions"][0];
+    assert_eq!(report["state"], "done", "{stands}");
+    assert!(reply(report).contains("[work 700]"), "{stands}");
+    assert!(
+        report["notes"].to_string().contains("further back"),
+        "{stands}"
+    );
 }
 
 #[tokio::test]
