@@ -121,21 +121,33 @@ impl Bridge {
         };
         let mut events = Vec::new();
         let mut repeated = Vec::new();
+        // A person's other answers count all the same; of an assistant's list either all is sent or nothing.
+        let bears = decider == Decider::User && decisions.len() > 1;
+        let mut unsent = Vec::new();
         for decision in decisions {
-            match report
+            let answer = match report
                 .pending
                 .iter()
                 .find(|pending| pending.event_id == decision.event_id)
             {
-                Some(pending) => events.push(self.answer(pending, &decision.verdict, decider)?),
-                None if contradicts(&follow, decision) => {
-                    return Err(already_decided(decision));
-                }
+                Some(pending) => self.answer(pending, &decision.verdict, decider),
+                None if contradicts(&follow, decision) => Err(already_decided(decision)),
                 None if is_answered(&follow, &before, &decision.event_id) => {
-                    repeated.push(decision.event_id.clone())
+                    repeated.push(decision.event_id.clone());
+                    continue;
                 }
-                None => return Err(not_pending(&decision.event_id, &report)),
+                None => Err(not_pending(&decision.event_id, &report)),
+            };
+            match answer {
+                Ok(event) => events.push(event),
+                Err(failure) if bears => unsent.push(failure),
+                Err(failure) => return Err(failure),
             }
+        }
+        if let (true, true, Some(failure)) =
+            (events.is_empty(), repeated.is_empty(), unsent.first())
+        {
+            return Err(failure.clone());
         }
         let asked = if events.is_empty() {
             before
@@ -155,8 +167,12 @@ impl Bridge {
         let note = (!repeated.is_empty())
             .then(|| format!("already answered, not sent again: {}", repeated.join(", ")));
         let report = self.follow(session, asked, patience, attention).await?;
+        let unsent = unsent.into_iter().map(|failure| match failure {
+            Failure::Argument { what, .. } => format!("an answer of the user was not sent: {what}"),
+            other => format!("an answer of the user was not sent: {other:?}"),
+        });
         Ok(Report {
-            notes: report.notes.into_iter().chain(note).collect(),
+            notes: report.notes.into_iter().chain(note).chain(unsent).collect(),
             ..report
         })
     }

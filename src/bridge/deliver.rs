@@ -42,6 +42,7 @@ impl Sent {
             question: self.ids.into_iter().next_back(),
             unnamed,
             answered,
+            just_sent: true,
             ..Asked::default()
         }
     }

@@ -25,8 +25,9 @@ const PAGE: u32 = 200;
 const LARGE_PAGE: u32 = 1000;
 /// Most pages that one look reads: a server whose list never ends is left there, and the result says so.
 const MOST_PAGES: usize = 600;
-/// Most of a record that one call reads back.
-const MOST_BYTES: usize = 64 * 1024 * 1024;
+/// Most of a record that one call reads back, what is kept beside each event included.
+const MOST_BYTES: usize = 32 * 1024 * 1024;
+const BESIDE_EVENT: usize = 500;
 /// Late words and late tool calls are waited for so long.
 const SETTLING: Duration = Duration::from_secs(3);
 const SETTLING_LOOK: Duration = Duration::from_millis(400);
@@ -410,7 +411,7 @@ impl Follow {
         for event in &run {
             if self.history.get(&event.id).is_none() {
                 self.progress.see(event);
-                self.kept += event.raw().len();
+                self.kept += weight(event);
             }
         }
         self.history.listed(run);
@@ -434,6 +435,11 @@ impl Follow {
     }
 }
 
+/// About what an event takes.
+fn weight(event: &Event) -> usize {
+    event.raw().len() + BESIDE_EVENT
+}
+
 /// A run of the list, read back from its newest event.
 #[derive(Default)]
 struct Back {
@@ -448,7 +454,7 @@ impl Back {
     fn add(&mut self, page: Vec<Event>) -> bool {
         let page = unseen(page, &mut self.seen);
         let is_new = page.iter().any(|event| !event.id.is_empty());
-        self.bytes += page.iter().map(|event| event.raw().len()).sum::<usize>();
+        self.bytes += page.iter().map(weight).sum::<usize>();
         self.pages += usize::from(is_new);
         self.events.extend(page);
         is_new

@@ -36,7 +36,11 @@ impl Memory {
         let known = sent
             .get(session.as_str())
             .filter(|(at, _)| at.elapsed() < LONGEST);
-        known.map(|(_, asked)| asked.clone()).unwrap_or_default()
+        let known = known.map(|(_, asked)| asked.clone()).unwrap_or_default();
+        Asked {
+            just_sent: false,
+            ..known
+        }
     }
 
     /// Changes what is remembered of a session, and returns it.

@@ -59,10 +59,13 @@ impl Server {
     pub(super) fn delegating(
         &self,
         context: &RequestContext<RoleServer>,
+        round: &Round,
         wait_seconds: Option<u64>,
         turn: Turn,
     ) -> Delegating {
-        let as_task = wait_seconds != Some(0) && tasks::is_welcome(context);
+        // A call that comes again with answers has done its work already, whatever its client declares by now.
+        let is_first = round.state.is_none();
+        let as_task = is_first && wait_seconds != Some(0) && tasks::is_welcome(context);
         let patience = if as_task {
             self.bridge.unhurried()
         } else {

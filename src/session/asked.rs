@@ -16,6 +16,8 @@ pub struct Asked {
     pub answered: HashSet<String>,
     /// A question was sent whose event is not known by id.
     pub unnamed: Option<Unnamed>,
+    /// The question was sent a moment ago and may not be listed yet, however long the record is.
+    pub just_sent: bool,
     /// A status event with this id is from before the interrupt that was sent.
     pub stale_status: Option<String>,
 }

@@ -74,7 +74,7 @@ pub fn holds_turn(newest_first: &[Event], asked: &Asked) -> bool {
     // A question that the newest events do not hold is not listed yet: what it starts will come after them.
     match newest_first.iter().position(is_it) {
         Some(at) => newest_first.iter().skip(at).any(ends_turn),
-        None => asked.question.is_some() && newest_first.len() >= FAR_BACK,
+        None => asked.just_sent && newest_first.len() >= FAR_BACK,
     }
 }
 

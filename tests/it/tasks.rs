@@ -345,3 +345,46 @@ async fn a_slow_start_is_no_failure_of_a_task() {
     assert_eq!(rig.sessions().await, 1);
     assert!(task.starts_with("sesn_"));
 }
+
+#[tokio::test]
+async fn a_task_of_more_than_a_thousand_events_ends_like_any_other() {
+    let rig = Rig::start().await;
+    let mut follower = Follower::of(&rig);
+    let task = follower.start("[work 700] go").await;
+    let session = task.split('.').next().unwrap().to_owned();
+    rig.until_recorded(&session, |event| event["stop_reason"]["type"] == "end_turn")
+        .await;
+    for mut follower in [follower, Follower::of(&rig)] {
+        let ended = follower.until(&task, "completed").await;
+        assert!(
+            ended["result"].to_string().contains("[work 700]"),
+            "{ended}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_comes_again_with_answers_is_not_carried_out_again_as_a_task() {
+    let rig = Rig::start().await;
+    let mut follower = Follower::of(&rig);
+    let arguments = json!({"message": "[approve] go", "wait_seconds": 20});
+    follower.capabilities = json!({"elicitation": {"form": {}}});
+    let asked = follower.call("create_session", arguments.clone()).await;
+    let requests = asked["inputRequests"].as_object().unwrap();
+    let answers = requests
+        .keys()
+        .map(|event| (event.clone(), accept(json!({"decision": "allow"}))))
+        .collect::<serde_json::Map<_, _>>();
+    // From here on it follows tasks.
+    follower.capabilities = json!({"extensions": {TASKS: {}}, "elicitation": {"form": {}}});
+    let params = json!({
+        "name": "create_session", "arguments": arguments,
+        "inputResponses": answers, "requestState": asked["requestState"],
+    });
+    let reply = follower.ask("tools/call", params).await;
+    assert_eq!(
+        reply["result"]["structuredContent"]["state"], "done",
+        "{reply}"
+    );
+    assert_eq!(rig.sessions().await, 1);
+}

@@ -59,6 +59,8 @@ pub(super) struct User<'a> {
     rounds: u32,
     /// Several sessions were asked about.
     decides_at_once: bool,
+    /// What became of answers, by session, for its report.
+    notes: Vec<(String, String)>,
 }
 
 /// What a waiting call comes to.
@@ -89,6 +91,7 @@ impl<'a> User<'a> {
             unanswered: HashSet::new(),
             rounds: 0,
             decides_at_once: false,
+            notes: Vec::new(),
         }
     }
 
@@ -102,8 +105,15 @@ impl<'a> User<'a> {
             Way::None => {}
             Way::Elicitation => {
                 self.decides_at_once = reports.len() > 1;
+                let before = self.asked.len();
                 for report in &mut reports {
                     self.elicit(report).await?;
+                }
+                // While one dialog was open, the other sessions went on.
+                if reports.len() > 1 && self.asked.len() > before {
+                    for report in &mut reports {
+                        self.refresh(report).await;
+                    }
                 }
             }
             Way::InputRequired => {
@@ -112,7 +122,14 @@ impl<'a> User<'a> {
                 }
             }
         }
-        reports.iter_mut().for_each(|report| self.explain(report));
+        for report in &mut reports {
+            for (_, note) in self.notes.iter().filter(|(id, _)| *id == report.session_id) {
+                if !report.notes.contains(note) {
+                    report.notes.push(note.clone());
+                }
+            }
+            self.explain(report);
+        }
         Ok(Asked::Not(reports))
     }
 
@@ -149,8 +166,22 @@ impl<'a> User<'a> {
                     }
                 }
             }
-            let question = question.as_deref();
-            reports.push(self.decide(&session, question, &decisions).await?);
+            let decided = self.decide(&session, question.as_deref(), &decisions).await;
+            match decided {
+                Ok(report) => {
+                    let notes = report
+                        .notes
+                        .iter()
+                        .map(|note| (report.session_id.clone(), note.clone()));
+                    self.notes.extend(notes);
+                    reports.push(report);
+                }
+                // A session that is gone takes no answer of another with it; how it stands its own report says.
+                Err(failure) if self.decides_at_once => {
+                    tracing::info!(%session, ?failure, "the user's answer was not sent");
+                }
+                Err(failure) => return Err(failure.into()),
+            }
         }
         if let Some(report) = reports.first_mut() {
             report.notes.splice(..0, asked.notes);
@@ -182,6 +213,8 @@ impl<'a> User<'a> {
             let answer = answered.and_then(|answer| dialog::read(&answer, pending.kind));
             let Some(verdict) = answer else {
                 self.unanswered.insert(event_id);
+                // Somebody else may have decided while the dialog was open.
+                self.refresh(report).await;
                 continue;
             };
             let notes = std::mem::take(&mut report.notes);
@@ -193,6 +226,19 @@ impl<'a> User<'a> {
             report.notes.splice(..0, notes);
         }
         Ok(())
+    }
+
+    /// Looks again at a session; where that fails, the older report stands.
+    async fn refresh(&self, report: &mut Report) {
+        let Ok(session) = Id::parse(&report.session_id) else {
+            return;
+        };
+        if let Ok(mut fresh) = self.server.bridge.look_at(&session, self.patience).await {
+            let notes = std::mem::take(&mut report.notes);
+            fresh.notes.splice(..0, notes);
+            fresh.notes.dedup();
+            *report = fresh;
+        }
     }
 
     /// Sends what the user decided, and waits for what comes of it.

@@ -40,7 +40,7 @@ pub(in crate::server) struct Round {
     /// Tool and arguments, to which a state is bound.
     call: String,
     /// The state that the client brings back.
-    pub(super) state: Option<String>,
+    pub(in crate::server) state: Option<String>,
     answers: InputResponses,
 }
 

@@ -120,7 +120,7 @@ impl Server {
         Parameters(args): Parameters<CreateSession>,
         context: RequestContext<RoleServer>,
     ) -> Waited {
-        let delegating = self.delegating(&context, args.wait_seconds, Turn::First);
+        let delegating = self.delegating(&context, &round, args.wait_seconds, Turn::First);
         let start = self.start(args)?;
         let call = self.attend(&context);
         let patience = &delegating.patience;

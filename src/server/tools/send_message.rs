@@ -59,7 +59,7 @@ impl Server {
                 )
             })?;
         let attachments = attachments(&args.attachments, args.outcome.is_some())?;
-        let delegating = self.delegating(&context, args.wait_seconds, Turn::Later);
+        let delegating = self.delegating(&context, &round, args.wait_seconds, Turn::Later);
         let call = self.attend(&context);
         let sent = self.bridge.send(
             &session,
