@@ -19,7 +19,9 @@ const SHORTEST: usize = 8;
 /// Characters of a token after its beginning.
 const SHORTEST_TAIL: usize = 16;
 /// A tail of fewer different characters is a placeholder.
-const FEWEST_DIFFERENT: usize = 6;
+const FEWEST_DIFFERENT: u32 = 6;
+/// A secret that only shows once another one is gone is rare, and one behind that even more so.
+const MOST_LOOKS: usize = 4;
 
 /// How tokens begin.
 const BEGINNINGS: [&str; 8] = [
@@ -59,7 +61,7 @@ pub fn learn(secret: &SecretString) {
 /// The text without secrets.
 pub fn mask(text: &str) -> Cow<'_, str> {
     let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
-    without(text, spans(text, &known))
+    hidden(text, &known)
 }
 
 /// Whether some text in a value holds a secret.
@@ -130,57 +132,88 @@ fn pair(piece: &[u8]) -> usize {
 fn spans(text: &str, known: &Known) -> Vec<Range<usize>> {
     let mut spans = known.spans(text);
     for beginning in BEGINNINGS {
-        let found = text.match_indices(beginning);
-        spans.extend(found.filter_map(|(at, _)| token(text, at, beginning)));
+        spans.extend(tokens(text, beginning));
     }
     spans.extend(private_keys(text));
     spans.sort_unstable_by_key(|span| span.start);
     spans
 }
 
-/// The token that begins here, if it is one.
-fn token(text: &str, at: usize, beginning: &str) -> Option<Range<usize>> {
+/// The tokens that begin so. Each part of the text is looked at once, since somebody else may have written it.
+fn tokens(text: &str, beginning: &str) -> Vec<Range<usize>> {
     let is_part =
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '+' | '/' | '=' | '~');
-    let before = text.get(..at)?.chars().next_back();
-    // In the middle of a longer word it is none: an opaque page token may hold anything.
-    if before.is_some_and(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-')) {
-        return None;
+    let mut tokens = Vec::new();
+    let mut done = 0;
+    for (at, _) in text.match_indices(beginning) {
+        let before = text.get(..at).unwrap_or_default().chars().next_back();
+        let from = at + beginning.len();
+        // In the middle of a longer word it is none: an opaque page token may hold anything. Within a tail it shares its end.
+        let is_inside = before.is_some_and(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+        if is_inside || from <= done {
+            continue;
+        }
+        let tail = text.get(from..).unwrap_or_default();
+        let length = tail.find(|c| !is_part(c)).unwrap_or(tail.len());
+        let tail = tail.get(..length).unwrap_or_default();
+        done = from + length;
+        let tail = tail.trim_end_matches('.');
+        let is_bearer = beginning == "Bearer ";
+        let is_word = is_bearer && !tail.bytes().any(|byte| byte.is_ascii_digit());
+        if tail.len() >= SHORTEST_TAIL && different(tail) >= FEWEST_DIFFERENT && !is_word {
+            tokens.push(if is_bearer { from } else { at }..from + tail.len());
+        }
     }
-    let is_bearer = beginning == "Bearer ";
-    let from = at + beginning.len();
-    let tail: &str = text.get(from..)?;
-    let length = tail.find(|c| !is_part(c)).unwrap_or(tail.len());
-    let tail = tail.get(..length)?.trim_end_matches('.');
-    let mut different: Vec<u8> = tail.bytes().collect();
-    different.sort_unstable();
-    different.dedup();
-    let is_word = is_bearer && !tail.bytes().any(|byte| byte.is_ascii_digit());
-    if tail.len() < SHORTEST_TAIL || different.len() < FEWEST_DIFFERENT || is_word {
-        return None;
-    }
-    Some(if is_bearer { from } else { at }..from + tail.len())
+    tokens
+}
+
+/// How many different characters an ASCII text has.
+fn different(text: &str) -> u32 {
+    let seen = text
+        .bytes()
+        .fold(0_u128, |seen, byte| seen | 1 << (byte & 127));
+    seen.count_ones()
 }
 
 /// Private keys in PEM form, also such as are cut.
-fn private_keys(text: &str) -> impl Iterator<Item = Range<usize>> {
-    let found = text.match_indices("-----BEGIN ");
-    found.filter_map(|(at, _)| {
-        let key = text.get(at..)?;
-        let label = key.get(.."-----BEGIN ".len() + 40).unwrap_or(key);
-        let title = label.find("PRIVATE KEY-----")?;
-        let body = title + "PRIVATE KEY-----".len();
-        let rest = key.get(body..)?;
-        let end = match rest.find("-----END ") {
-            Some(end) => {
-                let last = rest.get(end + "-----END ".len()..)?;
-                let line = last.find("-----").map_or(last.len(), |dashes| dashes + 5);
-                end + "-----END ".len() + line
-            }
-            None => rest.len(),
+fn private_keys(text: &str) -> Vec<Range<usize>> {
+    let (begin, title, end) = ("-----BEGIN ", "PRIVATE KEY-----", "-----END ");
+    let mut keys = Vec::new();
+    // The last end that was found, and that of its line: keys that begin before it share it.
+    let (mut ending, mut line) = (0, 0);
+    for (at, _) in text.match_indices(begin) {
+        let label = at..floor_boundary(text, text.len().min(at + begin.len() + 40));
+        let found = text.get(label).and_then(|label| label.find(title));
+        let Some(body) = found.map(|found| at + found + title.len()) else {
+            continue;
         };
-        Some(at..at + body + end)
-    })
+        if body > ending || line == 0 {
+            let find = |what: &str, from: usize| {
+                let rest = text.get(from..).unwrap_or_default();
+                rest.find(what).map_or(text.len(), |found| from + found)
+            };
+            ending = find(end, body);
+            line = find("-----", text.len().min(ending + end.len())) + "-----".len();
+            line = line.min(text.len());
+        }
+        keys.push(at..line);
+    }
+    keys
+}
+
+/// The text without secrets. It is looked at again while there were some, since what stood directly behind a secret may be one
+/// itself.
+fn hidden<'a>(text: &'a str, known: &Known) -> Cow<'a, str> {
+    let mut shown = without(text, spans(text, known));
+    for _ in 1..MOST_LOOKS {
+        let Cow::Owned(before) = &shown else { break };
+        let after = without(before, spans(before, known)).into_owned();
+        if after == *before {
+            break;
+        }
+        shown = Cow::Owned(after);
+    }
+    shown
 }
 
 /// The text with each span replaced; they are sorted by where they begin.
@@ -229,7 +262,7 @@ mod tests {
     fn masked(text: &str, secrets: &[&str]) -> String {
         let mut known = Known::default();
         secrets.iter().for_each(|secret| known.add(secret));
-        without(text, spans(text, &known)).into_owned()
+        hidden(text, &known).into_owned()
     }
 
     #[test]
@@ -258,6 +291,10 @@ mod tests {
         assert_eq!(
             masked(&format!("Authorization: Bearer {tail}xyz"), &[]),
             "Authorization: Bearer [secret]"
+        );
+        assert_eq!(
+            masked(&format!("Bearer Bearer {tail}"), &[]),
+            "Bearer Bearer [secret]"
         );
         let key = "-----BEGIN EC PRIVATE KEY-----\nMHc\n-----END EC PRIVATE KEY-----";
         assert_eq!(masked(&format!("a\n{key}\nb"), &[]), "a\n[secret]\nb");
@@ -292,6 +329,34 @@ mod tests {
             masked("hunter22 hunter2", &["hunter22"]),
             "[secret] hunter2"
         );
+    }
+
+    #[test]
+    fn a_token_directly_behind_a_secret_is_masked_as_well() {
+        let known = "correct-horse-battery-staple";
+        let token = "ghp_a1B2c3D4e5F6g7H8i9";
+        let key = "-----BEGIN PRIVATE KEY-----\nMHc\n-----END PRIVATE KEY-----";
+        for before in [known, key] {
+            let left = masked(&format!("{before}{token}"), &[known]);
+            assert_eq!(left, format!("{MASK}{MASK}"));
+        }
+    }
+
+    #[test]
+    fn a_hostile_text_takes_no_more_time_than_its_length_allows() {
+        let parts = [
+            "ghp_.",
+            "Bearer a1/",
+            "-----BEGIN PRIVATE KEY-----",
+            "-----BEGIN \u{e9}---------------------------------------\u{e9}",
+        ];
+        for part in parts {
+            let text = part.repeat(200_000 / part.len());
+            let began = std::time::Instant::now();
+            masked(&text, &["correct-horse-battery-staple"]);
+            let took = began.elapsed();
+            assert!(took.as_secs() < 3, "{part}: {took:?}");
+        }
     }
 
     proptest! {
