@@ -5,7 +5,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
 
 use super::follow::Follow;
-use super::{Attention, Bridge, Failure, Patience};
+use super::{Attention, Bridge, Failure, Patience, next};
 use crate::api::Id;
 use crate::api::threads::Thread;
 use crate::session::clean::clean_line;
@@ -128,6 +128,27 @@ impl Bridge {
             ..patience.clone()
         };
         self.stand(id, &now, &Attention::none()).await
+    }
+
+    /// Looks again at a session that was read. Where that fails the older report stands, unless the session is gone by now.
+    pub async fn look_again(&self, before: Report, patience: &Patience) -> Report {
+        let Ok(id) = Id::parse(&before.session_id) else {
+            return before;
+        };
+        match self.look_at(&id, patience).await {
+            Ok(report) => report,
+            Err(failure) if failure.is_not_found() => {
+                let gone = Report {
+                    state: State::Terminated,
+                    reason: Some("deleted".to_owned()),
+                    pending: Vec::new(),
+                    ..before
+                };
+                let next = next(&gone, &self.config);
+                Report { next, ..gone }
+            }
+            Err(_) => before,
+        }
     }
 
     pub(super) async fn stand(

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::api::Id;
 use crate::api::tally::Tally;
-use crate::bridge::{Decision, Verdict};
+use crate::bridge::{Decision, Failure, Verdict};
 use crate::config::Audit;
 use crate::log;
 
@@ -82,8 +82,13 @@ impl Entry {
     }
 }
 
-/// The user decided in a dialog.
-pub(super) fn decided(audit: Audit, session: &Id, decisions: &[Decision]) {
+/// The user decided in a dialog, and what came of it.
+pub(super) fn decided<T>(
+    audit: Audit,
+    session: &Id,
+    decisions: &[Decision],
+    sent: &Result<T, Failure>,
+) {
     for Decision { event_id, verdict } in decisions {
         let decision = match verdict {
             Verdict::Allow => "allow",
@@ -94,15 +99,28 @@ pub(super) fn decided(audit: Audit, session: &Id, decisions: &[Decision]) {
             ("session_id", json!(session.as_str())),
             ("event_id", word(event_id)),
             ("decision", json!(decision)),
+            ("outcome", json!(delivery(sent))),
         ];
         write(audit, "dialog", fields);
     }
 }
 
-/// The client cancelled a task.
-pub(super) fn cancelled_task(audit: Audit, session: &Id) {
-    let fields = vec![("session_id", json!(session.as_str()))];
+/// The client cancelled a task, and what came of it.
+pub(super) fn cancelled_task<T>(audit: Audit, session: &Id, cancelled: &Result<T, Failure>) {
+    let fields = vec![
+        ("session_id", json!(session.as_str())),
+        ("outcome", json!(delivery(cancelled))),
+    ];
     write(audit, "cancel_task", fields);
+}
+
+fn delivery<T>(sent: &Result<T, Failure>) -> &'static str {
+    match sent {
+        Ok(_) => "ok",
+        Err(Failure::DeliveryUnknown { .. }) => "unknown",
+        Err(Failure::Argument { .. }) => "refused",
+        Err(Failure::Api { .. }) => "error",
+    }
 }
 
 fn write(audit: Audit, event: &'static str, fields: Vec<Field>) {

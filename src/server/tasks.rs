@@ -248,11 +248,11 @@ impl Server {
     ) -> Result<(), Failure> {
         let (patience, attention) = (self.bridge.unhurried(), Attention::none());
         let (user, bridge) = (Decider::User, &self.bridge);
-        bridge
+        let sent = bridge
             .resolve(session, decisions, user, question, &patience, &attention)
-            .await?;
-        audit::decided(bridge.config().audit, session, decisions);
-        Ok(())
+            .await;
+        audit::decided(bridge.config().audit, session, decisions, &sent);
+        sent.map(|_| ())
     }
 
     /// `tasks/cancel`: stops the turn; the task is cancelled once the session says that it has stopped.
@@ -263,7 +263,7 @@ impl Server {
             .bridge
             .interrupt_turn(&session, question.as_ref(), &patience)
             .await;
-        audit::cancelled_task(self.bridge.config().audit, &session);
+        audit::cancelled_task(self.bridge.config().audit, &session, &interrupted);
         interrupted.map_err(|failure| refused(failure, id))
     }
 }

@@ -42,6 +42,7 @@ mod proxy;
 mod readme;
 mod resources;
 mod rig;
+mod rounds;
 mod schedules;
 mod scripted;
 mod secrets;

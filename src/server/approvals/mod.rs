@@ -5,12 +5,13 @@
 
 pub(super) mod dialog;
 mod open;
+mod rounds;
 mod sealed;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use rmcp::RoleServer;
-use rmcp::model::{ElicitRequest, InputRequest, InputRequiredResult, ProtocolVersion};
+use rmcp::model::{InputRequiredResult, ProtocolVersion};
 use rmcp::service::{ElicitationMode, RequestContext};
 use tokio::time::{Duration, Instant};
 
@@ -21,15 +22,12 @@ use crate::bridge::{Attention, Decider, Decision, Failure, Patience};
 use crate::config::Approvals;
 use crate::session::report::{Pending, PendingKind, Report};
 use crate::session::turn::State;
-use dialog::{form, verdict};
+use dialog::form;
+pub(super) use rounds::ContinueError;
 pub(super) use sealed::Round;
-use sealed::{AskedAbout, AskedSession};
 
 /// A dialog that is open for a shorter time helps nobody, unless the whole call is short.
 const SHORTEST_DIALOG: Duration = Duration::from_secs(8);
-
-/// Rounds of asking that one call takes.
-const MOST_ROUNDS: u32 = 8;
 
 /// How this client's user can be asked in this call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,62 +131,6 @@ impl<'a> User<'a> {
         Ok(Asked::Not(reports))
     }
 
-    /// The answers of the round before, sent; how the sessions stand now. `None` in a first round.
-    pub(super) async fn continued(
-        &mut self,
-        round: &Round,
-    ) -> Result<Option<Vec<Report>>, ContinueError> {
-        let Some(sealed) = &round.state else {
-            return Ok(None);
-        };
-        let key = self.server.bridge.sealing_key(self.patience).await?;
-        let asked = sealed::open(&key, sealed, round).map_err(ContinueError::State)?;
-        self.rounds = asked.rounds;
-        self.asked.extend(asked.unanswered.iter().cloned());
-        self.unanswered.extend(asked.unanswered);
-        // One answer must not wait for what comes of another.
-        self.decides_at_once = asked.sessions.len() > 1;
-        let mut reports = Vec::new();
-        for (session, AskedSession { question, events }) in asked.sessions {
-            let session = Id::parse(&session).map_err(ContinueError::State)?;
-            let mut decisions = Vec::new();
-            for event_id in events {
-                self.asked.insert(event_id.clone());
-                // A call without an answer is asked about again.
-                let Some(answer) = round.answer(&event_id) else {
-                    self.asked.remove(&event_id);
-                    continue;
-                };
-                match verdict(answer, None) {
-                    Some(verdict) => decisions.push(Decision { event_id, verdict }),
-                    None => {
-                        self.unanswered.insert(event_id);
-                    }
-                }
-            }
-            let decided = self.decide(&session, question.as_deref(), &decisions).await;
-            match decided {
-                Ok(report) => {
-                    let notes = report
-                        .notes
-                        .iter()
-                        .map(|note| (report.session_id.clone(), note.clone()));
-                    self.notes.extend(notes);
-                    reports.push(report);
-                }
-                // A session that is gone takes no answer of another with it; how it stands its own report says.
-                Err(failure) if self.decides_at_once => {
-                    tracing::info!(%session, ?failure, "the user's answer was not sent");
-                }
-                Err(failure) => return Err(failure.into()),
-            }
-        }
-        if let Some(report) = reports.first_mut() {
-            report.notes.splice(..0, asked.notes);
-        }
-        Ok(Some(reports))
-    }
-
     /// Asks one after the other; each answer is sent before the next question, so that none is lost.
     async fn elicit(&mut self, report: &mut Report) -> Result<(), Failure> {
         let session = Id::parse(&report.session_id)
@@ -217,44 +159,37 @@ impl<'a> User<'a> {
                 self.refresh(report).await;
                 continue;
             };
-            let notes = std::mem::take(&mut report.notes);
             let question = report.question.as_ref().map(|asked| asked.event_id.clone());
             let decision = Decision { event_id, verdict };
-            *report = self
+            let decided = self
                 .decide(&session, question.as_deref(), &[decision])
                 .await?;
-            report.notes.splice(..0, notes);
+            match decided {
+                Some(fresh) => renew(report, fresh),
+                None => self.refresh(report).await,
+            }
         }
         Ok(())
     }
 
-    /// Looks again at a session; where that fails, the older report stands.
+    /// Looks again at a session: while a dialog was open, things went on.
     async fn refresh(&self, report: &mut Report) {
-        let Ok(session) = Id::parse(&report.session_id) else {
-            return;
-        };
-        if let Ok(mut fresh) = self.server.bridge.look_at(&session, self.patience).await {
-            let notes = std::mem::take(&mut report.notes);
-            fresh.notes.splice(..0, notes);
-            fresh.notes.dedup();
-            *report = fresh;
-        }
+        let before = report.clone();
+        let fresh = self.server.bridge.look_again(before, self.patience);
+        renew(report, fresh.await);
     }
 
-    /// Sends what the user decided, and waits for what comes of it.
+    /// Sends what the user decided, and waits for what comes of it. `None` where it was not sent, which the notes tell.
     async fn decide(
-        &self,
+        &mut self,
         session: &Id,
         question: Option<&str>,
         decisions: &[Decision],
-    ) -> Result<Report, Failure> {
+    ) -> Result<Option<Report>, Failure> {
         let bridge = &self.server.bridge;
         let mut patience = self.patience.clone();
         if self.decides_at_once {
             patience.until = Instant::now();
-        }
-        if decisions.is_empty() {
-            return bridge.look_at(session, self.patience).await;
         }
         let sent = bridge.resolve(
             session,
@@ -265,60 +200,24 @@ impl<'a> User<'a> {
             self.attention,
         );
         let sent = sent.await;
-        if sent.is_ok() {
-            audit::decided(bridge.config().audit, session, decisions);
-        }
+        audit::decided(bridge.config().audit, session, decisions, &sent);
         match sent {
-            // Somebody else was faster, on the session's page perhaps.
-            Err(Failure::Argument { what, .. }) => {
-                let mut report = bridge.look_at(session, self.patience).await?;
-                report
-                    .notes
-                    .push(format!("the user's answer was not sent: {what}"));
-                Ok(report)
+            Ok(report) => Ok(Some(report)),
+            // Somebody else was faster, on the session's page perhaps; or one of several sessions is gone.
+            Err(failure) if self.decides_at_once || matches!(failure, Failure::Argument { .. }) => {
+                self.notes.push((session.to_string(), unsent(failure)));
+                Ok(None)
             }
-            sent => sent,
+            Err(failure) => Err(failure),
         }
     }
 
-    async fn input_required(
-        &self,
-        round: &Round,
-        reports: &[Report],
-    ) -> Result<Option<InputRequiredResult>, Failure> {
-        let mut requests = BTreeMap::new();
-        let mut asked = AskedAbout {
-            rounds: self.rounds + 1,
-            unanswered: self.unanswered.iter().cloned().collect(),
-            ..AskedAbout::default()
-        };
-        for report in reports {
-            let mut events = Vec::new();
-            for pending in self.questions(report) {
-                let request = ElicitRequest::new(form(report, pending));
-                requests.insert(pending.event_id.clone(), InputRequest::Elicitation(request));
-                events.push(pending.event_id.clone());
-            }
-            if !events.is_empty() {
-                let question = report.question.as_ref();
-                let question = question.map(|asked| asked.event_id.clone());
-                let session = AskedSession { question, events };
-                asked.sessions.insert(report.session_id.clone(), session);
-                asked.notes.extend(report.notes.iter().cloned());
-            }
-        }
-        // Clients give up on a call that asks without end; its report says how to go on.
-        if requests.is_empty() || self.rounds >= MOST_ROUNDS {
-            return Ok(None);
-        }
-        let key = self
-            .server
-            .bridge
-            .sealing_key(self.patience)
-            .await
-            .map_err(Failure::while_trying("ask the user"))?;
-        let state = sealed::seal(&key, &asked, round);
-        Ok(state.map(|state| InputRequiredResult::new(Some(requests), Some(state))))
+    /// What became of answers about a session that has no report.
+    pub(super) fn notes_of(&self, session: &Id) -> impl Iterator<Item = &str> {
+        let notes = self.notes.iter();
+        notes
+            .filter(move |(id, _)| id == session.as_str())
+            .map(|(_, note)| note.as_str())
     }
 
     /// What can be asked about.
@@ -364,33 +263,25 @@ impl<'a> User<'a> {
     }
 }
 
-/// Why a round could not be continued.
-pub(super) enum ContinueError {
-    /// The state is not one that this server sealed for this call.
-    State(String),
-    /// What was decided could not be carried out.
-    Failed(Failure),
-}
-
-impl From<Failure> for ContinueError {
-    fn from(failure: Failure) -> ContinueError {
-        ContinueError::Failed(failure)
-    }
-}
-
-impl From<crate::api::Error> for ContinueError {
-    fn from(error: crate::api::Error) -> ContinueError {
-        ContinueError::Failed(Failure::while_trying("read the request state")(error))
-    }
-}
-
-impl From<ContinueError> for ToolError {
-    fn from(error: ContinueError) -> ToolError {
-        match error {
-            ContinueError::State(why) => ToolError::State(why),
-            ContinueError::Failed(failure) => failure.into(),
+/// A newer report in the place of an older one, whose notes were not told yet.
+fn renew(report: &mut Report, fresh: Report) {
+    let notes = std::mem::take(&mut report.notes);
+    *report = fresh;
+    for note in notes.into_iter().rev() {
+        if !report.notes.contains(&note) {
+            report.notes.insert(0, note);
         }
     }
+}
+
+/// What a person is told whose answer failed, on one line.
+fn unsent(failure: Failure) -> String {
+    if let Failure::DeliveryUnknown { next, .. } = failure {
+        return format!("it is not known whether the user's answer arrived: {next}");
+    }
+    let why = ToolError::from(failure).to_string();
+    let what = why.lines().next().unwrap_or_default();
+    format!("the user's answer was not sent: {what}")
 }
 
 /// Whether the client of this request can show a form. Without a mode, forms are meant.

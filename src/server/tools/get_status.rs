@@ -127,12 +127,18 @@ impl Server {
         if sessions.reports.is_empty() && sessions.failures.len() == 1 {
             return Err(sessions.failures.remove(0).1.into());
         }
+        let answers: Vec<String> = sessions
+            .failures
+            .iter()
+            .flat_map(|(id, _)| user.notes_of(id).map(move |note| format!("{id}: {note}")))
+            .collect();
         let budget = self.bridge.config().result_chars;
-        Ok(Reply::Shown(shown(sessions, budget)))
+        Ok(Reply::Shown(shown(sessions, answers, budget)))
     }
 }
 
-fn shown(sessions: Sessions, budget: usize) -> Shown {
+/// `answers`: what became of the user's answers about sessions that could not be read.
+fn shown(sessions: Sessions, answers: Vec<String>, budget: usize) -> Shown {
     let failed = sessions.failures.len();
     let told = (budget / 2 / 300).clamp(1, TOLD_FAILURES);
     let words = |(id, failure): (Id, Failure)| {
@@ -147,6 +153,8 @@ fn shown(sessions: Sessions, budget: usize) -> Shown {
     if failed > told {
         failures.push(format!("{} more could not be read", failed - told));
     }
+    let answers = answers.iter().map(|answer| cut(answer, 250));
+    failures.extend(answers.take(told));
     let failure_chars: usize = failures
         .iter()
         .map(|failure| render::json(failure).chars().count() + 1)

@@ -1,0 +1,205 @@
+//! Several questions to the user at once, and answers that come too late: each answer that can be sent is sent, and of each
+//! that cannot the call says what became of it.
+
+use serde_json::{Value, json};
+
+use crate::host::accept;
+use crate::rig::{Pipe, Rig, pending, session};
+
+/// A client of protocol 2026-07-28 whose user answers between two rounds of a call.
+struct Asker {
+    pipe: Pipe,
+    tool: &'static str,
+    arguments: Value,
+}
+
+impl Asker {
+    fn of(rig: &Rig, tool: &'static str, arguments: Value) -> Asker {
+        let pipe = rig.pipe();
+        Asker {
+            pipe,
+            tool,
+            arguments,
+        }
+    }
+
+    async fn round(&mut self, more: Value) -> Value {
+        let mut params = json!({
+            "name": self.tool, "arguments": self.arguments,
+            "_meta": {
+                "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+                "io.modelcontextprotocol/clientInfo": {"name": "rounds", "version": "1"},
+                "io.modelcontextprotocol/clientCapabilities": {"elicitation": {"form": {}}},
+            },
+        });
+        let more = more.as_object().cloned().unwrap_or_default();
+        params.as_object_mut().unwrap().extend(more);
+        self.pipe.ask("tools/call", params).await
+    }
+
+    /// The first round; what it asks about.
+    async fn asked(&mut self) -> (Value, Vec<String>) {
+        let result = self.round(json!({})).await;
+        let requests = result["inputRequests"].as_object();
+        let requests = requests.unwrap_or_else(|| panic!("{result}"));
+        let events = requests.keys().cloned().collect();
+        (result, events)
+    }
+
+    /// The next round, with the same answer about everything.
+    async fn answered(&mut self, asked: &(Value, Vec<String>), answer: Value) -> Value {
+        let answers = asked.1.iter().map(|event| (event.clone(), answer.clone()));
+        let answers: serde_json::Map<_, _> = answers.collect();
+        let state = &asked.0["requestState"];
+        self.round(json!({"inputResponses": answers, "requestState": state}))
+            .await
+    }
+}
+
+fn allow() -> Value {
+    accept(json!({"decision": "allow"}))
+}
+
+/// Somebody else decides, on the session's page.
+async fn deny(rig: &Rig, session: &str, event: &str) {
+    let deny = json!({"type": "user.tool_confirmation", "tool_use_id": event, "result": "deny", "deny_message": "page"});
+    let path = format!("/v1/sessions/{session}/events");
+    let _ = rig.api("POST", &path, json!({"events": [deny]})).await;
+}
+
+async fn waiting(rig: &Rig, script: &str) -> (String, Vec<String>) {
+    let report = rig.client().await.create(script, 20).await;
+    (session(&report), pending(&report))
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_too_late_takes_no_other_answer_with_it() {
+    let rig = Rig::start().await;
+    let (id, events) = waiting(&rig, "[approve 2]").await;
+    let arguments = json!({"session_ids": [id], "wait_seconds": 20});
+    let mut asker = Asker::of(&rig, "get_status", arguments);
+    let asked = asker.asked().await;
+    assert_eq!(asked.1.len(), 2);
+    deny(&rig, &id, &events[0]).await;
+    let result = asker.answered(&asked, allow()).await;
+    let report = &result["structuredContent"]["sessions"][0];
+    assert_eq!(report["state"], "done", "{result}");
+    let sent = rig.sent_events();
+    assert_eq!(sent.len(), 1, "{sent:?}");
+    assert_eq!(sent[0]["tool_use_id"], events[1]);
+    for half in [&report["notes"], &result["content"][0]["text"]] {
+        let words = half.to_string();
+        assert!(words.contains("not sent"), "{words}");
+        assert!(words.contains(&events[0]), "{words}");
+    }
+}
+
+#[tokio::test]
+async fn a_status_says_that_the_only_answer_came_too_late() {
+    let rig = Rig::start().await;
+    let (id, events) = waiting(&rig, "[approve]").await;
+    let arguments = json!({"session_ids": [id], "wait_seconds": 20});
+    let mut asker = Asker::of(&rig, "get_status", arguments);
+    let asked = asker.asked().await;
+    deny(&rig, &id, &events[0]).await;
+    let result = asker.answered(&asked, allow()).await;
+    let report = &result["structuredContent"]["sessions"][0];
+    assert_eq!(report["state"], "done", "{result}");
+    assert!(rig.sent_events().is_empty());
+    let notes = report["notes"].to_string();
+    assert!(notes.contains("the user's answer was not sent"), "{notes}");
+}
+
+#[tokio::test]
+async fn a_session_that_is_gone_takes_no_answer_for_another_with_it() {
+    let rig = Rig::start().await;
+    let (gone, _) = waiting(&rig, "[approve]").await;
+    let (kept, events) = waiting(&rig, "[approve]").await;
+    let arguments = json!({"session_ids": [gone, kept], "wait_seconds": 20, "until": "all"});
+    let mut asker = Asker::of(&rig, "get_status", arguments);
+    let asked = asker.asked().await;
+    assert_eq!(asked.1.len(), 2);
+    let path = format!("/v1/sessions/{gone}");
+    let _ = rig.api("DELETE", &path, Value::Null).await;
+    let result = asker.answered(&asked, allow()).await;
+    let sent = rig.sent_events();
+    assert_eq!(sent.len(), 1, "{sent:?}");
+    assert_eq!(sent[0]["tool_use_id"], events[0]);
+    let facts = &result["structuredContent"];
+    assert_eq!(facts["sessions"][0]["session_id"], kept, "{result}");
+    let failures = facts["failures"].to_string();
+    assert!(failures.contains(&gone), "{failures}");
+    assert!(failures.contains("answer was not sent"), "{failures}");
+    let text = result["content"][0]["text"].as_str().unwrap();
+    assert!(text.contains("answer was not sent"), "{text}");
+}
+
+#[tokio::test]
+async fn after_a_dialog_without_an_answer_the_report_is_of_then_and_not_of_before() {
+    let rig = Rig::start().await;
+    let (id, events) = waiting(&rig, "[approve]").await;
+    let mut pipe = rig.pipe();
+    let hello = json!({
+        "protocolVersion": "2025-06-18", "capabilities": {"elicitation": {}},
+        "clientInfo": {"name": "pipe", "version": "1"},
+    });
+    let greeting = pipe.request("initialize", hello).await;
+    let _ = pipe.reply(greeting).await;
+    pipe.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}))
+        .await;
+    let arguments = json!({"session_ids": [id], "wait_seconds": 20});
+    let call = pipe.tool("get_status", arguments).await;
+    let asked = loop {
+        let message = pipe.receive().await.unwrap();
+        if message["method"] == "elicitation/create" {
+            break message["id"].clone();
+        }
+    };
+    deny(&rig, &id, &events[0]).await;
+    rig.until_recorded(&id, |event| event["stop_reason"]["type"] == "end_turn")
+        .await;
+    pipe.send(&json!({"jsonrpc": "2.0", "id": asked, "result": {"action": "cancel"}}))
+        .await;
+    let reply = pipe.reply(call).await;
+    let report = &reply["result"]["structuredContent"]["sessions"][0];
+    assert_eq!(report["state"], "done", "{reply}");
+    assert_eq!(report["pending"], json!([]));
+    assert!(rig.sent_events().is_empty());
+}
+
+#[tokio::test]
+async fn in_dialogs_about_several_sessions_a_failed_answer_fails_no_other() {
+    let rig = Rig::start().await;
+    let (gone, _) = waiting(&rig, "[approve]").await;
+    let (kept, events) = waiting(&rig, "[approve]").await;
+    let mut pipe = rig.pipe();
+    let hello = json!({
+        "protocolVersion": "2025-06-18", "capabilities": {"elicitation": {}},
+        "clientInfo": {"name": "pipe", "version": "1"},
+    });
+    let greeting = pipe.request("initialize", hello).await;
+    let _ = pipe.reply(greeting).await;
+    pipe.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}))
+        .await;
+    let arguments = json!({"session_ids": [gone, kept], "wait_seconds": 30, "until": "all"});
+    let call = pipe.tool("get_status", arguments).await;
+    let reply = loop {
+        let message = pipe.receive().await.unwrap();
+        if message["method"] == "elicitation/create" {
+            let asked = message["id"].clone();
+            if message["params"]["message"].to_string().contains(&gone) {
+                let path = format!("/v1/sessions/{gone}");
+                let _ = rig.api("DELETE", &path, Value::Null).await;
+            }
+            pipe.send(&json!({"jsonrpc": "2.0", "id": asked, "result": allow()}))
+                .await;
+        } else if message["id"] == call {
+            break message;
+        }
+    };
+    let sent = rig.sent_events();
+    assert_eq!(sent.len(), 1, "{sent:?} {reply}");
+    assert_eq!(sent[0]["tool_use_id"], events[0]);
+    let text = reply["result"]["content"][0]["text"].as_str().unwrap();
+    assert!(text.contains("answer was not sent"), "{text}");
+}
