@@ -56,6 +56,7 @@ pub use read::{Order, Reading};
 pub use sessions::{Changes, SessionQuery, SessionRow};
 pub use status::{Sessions, Threads, Until};
 pub use suggestions::{Subject, Suggestions};
+pub use turns::Interrupted;
 pub use watch::Watch;
 
 /// What a call may take beyond its `wait_seconds`: the last look, and a slow line.

@@ -13,6 +13,17 @@ use crate::session::turn::{self, Asked, State};
 const TAKEN_IN_WITHIN: Duration = Duration::from_secs(2);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
 
+/// What became of an interrupt of a certain turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interrupted {
+    /// It was sent.
+    Sent,
+    /// The turn was over.
+    Over,
+    /// Nothing was sent: the question stands behind another turn, which is not to be stopped.
+    Queued,
+}
+
 impl Bridge {
     /// How the turn of a question stands, or that of the first question ever asked; later turns change nothing about it.
     pub async fn turn_of(
@@ -84,12 +95,12 @@ impl Bridge {
         session: &Id,
         question: Option<&Id>,
         patience: &Patience,
-    ) -> Result<(), Failure> {
+    ) -> Result<Interrupted, Failure> {
         let begun = Instant::now();
         loop {
             let report = self.turn_of(session, question, patience).await?;
             if !matches!(report.state, State::Working | State::NeedsAction) {
-                return Ok(());
+                return Ok(Interrupted::Over);
             }
             let is_taken_in = report
                 .question
@@ -98,11 +109,10 @@ impl Bridge {
             if is_taken_in {
                 let nobody = Attention::none();
                 let interrupt = self.interrupt(session, None, patience, &nobody);
-                return interrupt.await.map(|_| ());
+                return interrupt.await.map(|_| Interrupted::Sent);
             }
-            // A message that stays queued stands behind another turn, which is not to be stopped.
             if begun.elapsed() >= TAKEN_IN_WITHIN {
-                return Ok(());
+                return Ok(Interrupted::Queued);
             }
             sleep(BETWEEN_LOOKS).await;
         }

@@ -99,22 +99,23 @@ pub(super) fn decided<T>(
             ("session_id", json!(session.as_str())),
             ("event_id", word(event_id)),
             ("decision", json!(decision)),
-            ("outcome", json!(delivery(sent))),
+            ("outcome", json!(outcome_of(sent))),
         ];
         write(audit, "dialog", fields);
     }
 }
 
 /// The client cancelled a task, and what came of it.
-pub(super) fn cancelled_task<T>(audit: Audit, session: &Id, cancelled: &Result<T, Failure>) {
+pub(super) fn cancelled_task(audit: Audit, session: &Id, outcome: &str) {
     let fields = vec![
         ("session_id", json!(session.as_str())),
-        ("outcome", json!(delivery(cancelled))),
+        ("outcome", json!(outcome)),
     ];
     write(audit, "cancel_task", fields);
 }
 
-fn delivery<T>(sent: &Result<T, Failure>) -> &'static str {
+/// How sending something ended, in a word.
+pub(super) fn outcome_of<T>(sent: &Result<T, Failure>) -> &'static str {
     match sent {
         Ok(_) => "ok",
         Err(Failure::DeliveryUnknown { .. }) => "unknown",

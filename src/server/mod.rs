@@ -51,7 +51,7 @@ const ICON: &str = "data:image/svg+xml;base64,PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My
 pub struct Server {
     bridge: Arc<Bridge>,
     tools: Arc<OnceLock<ToolRouter<Server>>>,
-    declined: Arc<tasks::Declined>,
+    told: Arc<tasks::Told>,
     /// Places for tool calls.
     running: Arc<Semaphore>,
     subscriptions: Arc<subscriptions::Subscriptions>,
@@ -65,7 +65,7 @@ impl Server {
         Server {
             bridge: Arc::new(Bridge::new(config)),
             tools: Arc::default(),
-            declined: Arc::default(),
+            told: Arc::default(),
             running: Arc::new(Semaphore::new(calls::MOST_CALLS)),
             subscriptions: Arc::default(),
             gone,

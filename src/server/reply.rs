@@ -93,8 +93,11 @@ impl Server {
         }
         let report = call.run(work).await?;
         let is_known = delegating.turn == Turn::First || report.question.is_some();
-        if is_known && matches!(report.state, State::Working | State::NeedsAction) {
-            return Ok(Reply::Task(tasks::created(&report)));
+        if is_known
+            && matches!(report.state, State::Working | State::NeedsAction)
+            && let Some(task) = tasks::created(&report)
+        {
+            return Ok(Reply::Task(task));
         }
         let budget = self.bridge.config().result_chars;
         Ok(Reply::Shown(Shown::report(report, budget)))

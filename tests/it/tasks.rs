@@ -6,7 +6,7 @@ use managed_agents_mcp::simulator::{Acting, Kind};
 use serde_json::{Value, json};
 
 use crate::host::accept;
-use crate::rig::{Pipe, Rig};
+use crate::rig::{Pipe, Rig, until};
 
 const TASKS: &str = "io.modelcontextprotocol/tasks";
 
@@ -191,7 +191,9 @@ async fn cancelling_a_task_interrupts_its_turn() {
         .await;
     let reply = client.ask("tasks/cancel", json!({"taskId": task})).await;
     assert!(reply["error"].is_null(), "{reply}");
-    let _ = client.until(&task, "cancelled").await;
+    let cancelled = client.until(&task, "cancelled").await;
+    let words = cancelled["statusMessage"].as_str().unwrap();
+    assert!(words.starts_with("cancelled"), "{words}");
     let sent = rig.sent_events();
     assert_eq!(sent.len(), 1);
     assert_eq!(sent[0]["type"], "user.interrupt");
@@ -223,6 +225,8 @@ async fn failures_of_the_agent_are_results_and_unknown_tasks_are_errors() {
     for unknown in [
         "sesn_nobody",
         "sesn_nobody.sevt_1",
+        "sesn_nobody..0",
+        "sesn_nobody.sevt_1.0",
         "",
         "a/b",
         "..",
@@ -283,7 +287,17 @@ async fn cancelling_a_task_that_is_queued_stops_no_other_turn() {
         .as_str()
         .unwrap()
         .to_owned();
-    let _ = client.ask("tasks/cancel", json!({"taskId": second})).await;
+    let reply = client.ask("tasks/cancel", json!({"taskId": second})).await;
+    let why = reply["error"]["message"].as_str();
+    let why = why.unwrap_or_else(|| panic!("{reply}"));
+    assert!(why.contains("queued behind another turn"), "{why}");
+    let stderr = client.pipe.stderr.clone();
+    until("the audit line", async || {
+        let log = stderr.text();
+        let line = log.lines().find(|line| line.contains("AUDIT cancel_task"));
+        line.is_some_and(|line| line.ends_with("outcome=refused"))
+    })
+    .await;
     let done = client.until(&first, "completed").await;
     let reply = &done["result"]["structuredContent"]["reply"];
     assert!(reply.as_str().unwrap().contains("first"), "{reply}");
@@ -332,7 +346,7 @@ async fn a_message_that_a_session_does_not_hold_is_no_task() {
     let mut client = Follower::of(&rig);
     let task = client.start("hello").await;
     let _ = client.until(&task, "completed").await;
-    let bogus = format!("{}.sevt_bogus", session(&task));
+    let bogus = format!("{}.sevt_bogus.0", session(&task));
     let reply = client.ask("tasks/get", json!({"taskId": bogus})).await;
     assert_eq!(reply["error"]["code"], -32602, "{reply}");
 }
@@ -384,4 +398,67 @@ async fn a_call_that_comes_again_with_answers_is_not_carried_out_again_as_a_task
         "{reply}"
     );
     assert_eq!(rig.sessions().await, 1);
+}
+
+#[tokio::test]
+async fn a_task_that_was_completed_stays_so_whatever_the_assistant_does_then() {
+    let rig = Rig::start().await;
+    let mut client = Follower::of(&rig);
+    client.capabilities = json!({"extensions": {TASKS: {}}});
+    let task = client.start("[approve] [seconds 2]").await;
+    let told = client.until(&task, "completed").await;
+    let pending = &told["result"]["structuredContent"]["pending"][0];
+    let decisions = json!([{"event_id": pending["event_id"], "decision": "allow"}]);
+    let arguments =
+        json!({"session_id": session(&task), "decisions": decisions, "wait_seconds": 0});
+    let resolved = client.call("resolve_action", arguments).await;
+    assert_eq!(
+        resolved["structuredContent"]["state"], "working",
+        "{resolved}"
+    );
+    let again = client.get(&task).await;
+    assert_eq!(again["status"], "completed", "{again}");
+    assert_eq!(again["result"]["structuredContent"]["state"], "working");
+    let status = json!({"session_ids": [session(&task)], "wait_seconds": 20});
+    let _ = client.call("get_status", status).await;
+    let last = client.get(&task).await;
+    assert_eq!(last["result"]["structuredContent"]["state"], "done");
+}
+
+#[tokio::test]
+async fn a_task_paused_at_its_budget_stays_completed_when_it_goes_on() {
+    let rig = Rig::start().await;
+    let mut client = Follower::of(&rig);
+    let task = client.start("[work 3] [budget]").await;
+    let told = client.until(&task, "completed").await;
+    let report = &told["result"]["structuredContent"];
+    assert_eq!(report["state"], "budget_reached", "{report}");
+    let more = json!({"session_id": session(&task), "budget_usd": 50});
+    let raised = client.call("update_session", more).await;
+    assert_ne!(raised["isError"], true, "{raised}");
+    assert_eq!(client.get(&task).await["status"], "completed");
+}
+
+#[tokio::test]
+async fn a_task_was_created_when_it_was_created_whatever_happens_to_it() {
+    let rig = Rig::start().await;
+    let mut client = Follower::of(&rig);
+    let first = client.start("[seconds 3] [work 20] first").await;
+    let next = json!({"session_id": session(&first), "message": "second"});
+    let created = client.call("send_message", next).await;
+    let second = created["taskId"].as_str().unwrap().to_owned();
+    let at = created["createdAt"].clone();
+    let mut last = String::new();
+    for mut client in [client, Follower::of(&rig)] {
+        for _ in 0..3 {
+            let state = client.get(&second).await;
+            assert_eq!(state["createdAt"], at, "{state}");
+            let updated = state["lastUpdatedAt"].as_str().unwrap().to_owned();
+            assert!(updated >= last, "{updated} after {last}");
+            assert!(updated.as_str() >= at.as_str().unwrap());
+            last = updated;
+        }
+        let done = client.until(&second, "completed").await;
+        assert_eq!(done["createdAt"], at, "{done}");
+    }
 }

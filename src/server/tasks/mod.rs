@@ -1,10 +1,11 @@
 //! Delegations as tasks of the client (SEP-2663): for clients of protocol 2026-07-28 that declare the extension.
 //!
-//! A task is a turn of a session. Its id names both, so that any process finds it again; nothing is kept here but what the
-//! user declined to decide, which is asked no second time.
+//! A task is a turn of a session. Its id names both, so that any process finds it again.
 
-use std::collections::{BTreeMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+mod id;
+mod told;
+
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use rmcp::handler::server::tool::IntoCallToolResult;
@@ -19,39 +20,18 @@ use super::approvals::{dialog, has_forms};
 use super::present::{Shown, ToolError};
 use super::{Server, audit};
 use crate::api::Id;
-use crate::bridge::{Attention, Decider, Decision, Failure};
+use crate::bridge::{Attention, Decider, Decision, Failure, Interrupted};
 use crate::config::Approvals;
 use crate::session::report::Report;
 use crate::session::turn::State;
+use id::TaskId;
+pub(super) use told::Told;
 
 /// Between two looks at a task; each costs two or three calls, and the API takes 600 a minute.
 const POLL_MS: u64 = 3_000;
 /// The same for one that works for a while already.
 const SLOW_POLL_MS: u64 = 10_000;
 const A_WHILE: TimeDelta = TimeDelta::minutes(5);
-/// Declined questions that are remembered.
-const MOST_DECLINED: usize = 10_000;
-
-/// Pending events that a user declined to decide within a task.
-#[derive(Default)]
-pub(super) struct Declined(Mutex<HashSet<String>>);
-
-impl Declined {
-    fn add(&self, event_id: String) {
-        let mut declined = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // Forgotten, a question is only asked once more.
-        if declined.len() >= MOST_DECLINED {
-            declined.clear();
-        }
-        declined.insert(event_id);
-    }
-
-    fn holds(&self, event_id: &str) -> bool {
-        let declined = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        declined.contains(event_id)
-    }
-}
-
 /// Whether this client takes a task for an answer. The SDK checks what was declared, not the version.
 pub(super) fn is_welcome(context: &RequestContext<RoleServer>) -> bool {
     let declared = context.client_capabilities();
@@ -77,46 +57,41 @@ fn is_modern(context: &RequestContext<RoleServer>) -> bool {
         .is_some_and(|version| version >= ProtocolVersion::V_2026_07_28)
 }
 
-/// A turn that works, as a task.
-pub(super) fn created(report: &Report) -> CreateTaskResult {
-    CreateTaskResult::new(task(task_id(report), report))
+/// A turn that works, as a task; none where the API's ids are no ids.
+pub(super) fn created(report: &Report) -> Option<CreateTaskResult> {
+    let id = TaskId::of(report, Utc::now()).ok()?;
+    Some(CreateTaskResult::new(task(&id, report)))
 }
 
-fn task_id(report: &Report) -> String {
-    match &report.question {
-        Some(question) => format!("{}.{}", report.session_id, question.event_id),
-        None => report.session_id.clone(),
-    }
+fn read(id: &str) -> Result<TaskId, ErrorData> {
+    TaskId::parse(id).map_err(|why| ErrorData::invalid_params(format!("unknown task: {why}"), None))
 }
 
-/// The session and the question that a task id names.
-fn parse(task_id: &str) -> Result<(Id, Option<Id>), ErrorData> {
-    let unknown = |why: String| ErrorData::invalid_params(format!("unknown task: {why}"), None);
-    let (session, question) = match task_id.split_once('.') {
-        Some((session, question)) => (session, Some(question)),
-        None => (task_id, None),
-    };
-    let question = question.map(Id::parse).transpose().map_err(unknown)?;
-    Ok((Id::parse(session).map_err(unknown)?, question))
-}
-
-fn task(id: String, report: &Report) -> Task {
-    let now = Utc::now();
+fn task(id: &TaskId, report: &Report) -> Task {
     let begun = report.question.as_ref().and_then(|question| question.at);
-    let newest = report.newest.unwrap_or(now);
-    let is_long = begun.is_some_and(|begun| now - begun > A_WHILE);
-    let message = match report.activity.last() {
-        Some(line) => format!("{}: {line}", report.state.word()),
-        None => report.state.word().to_owned(),
+    let is_long = begun.is_some_and(|begun| Utc::now() - begun > A_WHILE);
+    // The API's clock may be behind ours.
+    let updated = report
+        .newest
+        .map_or(id.created, |newest| newest.max(id.created));
+    let word = match is_cancelled(report) {
+        true => "cancelled",
+        false => report.state.word(),
     };
-    Task::new(
-        id,
-        TaskStatus::Working,
-        rfc3339(begun.unwrap_or(newest)),
-        rfc3339(newest),
-    )
-    .with_status_message(message)
-    .with_poll_interval_ms(if is_long { SLOW_POLL_MS } else { POLL_MS })
+    let message = match report.activity.last() {
+        Some(line) => format!("{word}: {line}"),
+        None => word.to_owned(),
+    };
+    let (created, updated) = (rfc3339(id.created), rfc3339(updated));
+    Task::new(id.to_string(), TaskStatus::Working, created, updated)
+        .with_status_message(message)
+        .with_poll_interval_ms(if is_long { SLOW_POLL_MS } else { POLL_MS })
+}
+
+/// Whether somebody interrupted the turn, and it has stopped.
+fn is_cancelled(report: &Report) -> bool {
+    let question = report.question.as_ref();
+    report.state == State::Done && question.is_some_and(|question| question.interrupted)
 }
 
 fn rfc3339(time: DateTime<Utc>) -> String {
@@ -130,42 +105,46 @@ impl Server {
         id: &str,
         context: &RequestContext<RoleServer>,
     ) -> Result<GetTaskResult, ErrorData> {
-        let (session, question) = parse(id)?;
-        let patience = self.bridge.unhurried();
-        let read = self
-            .bridge
-            .turn_of(&session, question.as_ref(), &patience)
-            .await;
-        let report = read.map_err(|failure| refused(failure, id))?;
-        let task = task(id.to_owned(), &report);
-        let payload = self.payload(report, context)?;
+        let known = read(id)?;
+        let report = self.turn(&known).await?;
+        let task = task(&known, &report);
+        let payload = self.payload(id, report, context)?;
         Ok(GetTaskResult::new(DetailedTask::new(task, payload)))
+    }
+
+    /// The turn of a task.
+    async fn turn(&self, task: &TaskId) -> Result<Report, ErrorData> {
+        let patience = self.bridge.unhurried();
+        let (session, question) = (&task.session, task.question.as_ref());
+        let read = self.bridge.turn_of(session, question, &patience).await;
+        read.map_err(|failure| refused(failure, task))
     }
 
     fn payload(
         &self,
+        id: &str,
         report: Report,
         context: &RequestContext<RoleServer>,
     ) -> Result<TaskPayload, ErrorData> {
-        let interrupted = report
-            .question
-            .as_ref()
-            .is_some_and(|question| question.interrupted);
         let unlisted = report.pending.iter().any(|pending| !pending.is_listed);
         match report.state {
+            // The assistant has it now; what becomes of it there changes nothing about the task.
+            _ if self.told.has_ended(id) => {}
             State::Working => return Ok(TaskPayload::Working),
             // What it asks for cannot be shown yet.
             State::NeedsAction if unlisted => return Ok(TaskPayload::Working),
-            State::Done if interrupted => return Ok(TaskPayload::Cancelled),
+            _ if is_cancelled(&report) => return Ok(TaskPayload::Cancelled),
             State::NeedsAction => {
                 let input_requests = self.questions(&report, context);
                 if !input_requests.is_empty() {
                     return Ok(TaskPayload::InputRequired { input_requests });
                 }
+                // A task that nobody can answer must come to an end: the assistant is told what waits.
+                self.told.ended(id);
             }
+            State::BudgetReached => self.told.ended(id),
             _ => {}
         }
-        // Also what waits for the assistant: a task that nobody can answer must come to an end.
         let shown = Shown::report(report, self.bridge.config().result_chars);
         let CallToolResponse::Complete(result) = shown.into_call_tool_result()? else {
             return Err(ErrorData::internal_error(
@@ -191,7 +170,7 @@ impl Server {
         report
             .pending
             .iter()
-            .filter(|pending| dialog::fits(pending) && !self.declined.holds(&pending.event_id))
+            .filter(|pending| dialog::fits(pending) && !self.told.is_declined(&pending.event_id))
             .map(|pending| {
                 let request = ElicitRequest::new(dialog::form(report, pending));
                 (pending.event_id.clone(), InputRequest::Elicitation(request))
@@ -206,13 +185,8 @@ impl Server {
         answers: InputResponses,
         context: &RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        let (session, question) = parse(id)?;
-        let patience = self.bridge.unhurried();
-        let read = self
-            .bridge
-            .turn_of(&session, question.as_ref(), &patience)
-            .await;
-        let report = read.map_err(|failure| refused(failure, id))?;
+        let task = read(id)?;
+        let report = self.turn(&task).await?;
         let mut decisions = Vec::new();
         // Only what was shown can be answered.
         let shown = self.questions(&report, context);
@@ -227,27 +201,22 @@ impl Server {
                 .map(|answer| dialog::verdict(answer, Some(pending.kind)))
             {
                 Some(Some(verdict)) => decisions.push(Decision { event_id, verdict }),
-                Some(None) => self.declined.add(event_id),
+                Some(None) => self.told.declined(event_id),
                 None => {}
             }
         }
         if decisions.is_empty() {
             return Ok(());
         }
-        let question = question.as_ref().map(Id::as_str);
-        self.decide(&session, question, &decisions)
+        self.decide(&task, &decisions)
             .await
-            .map_err(|failure| refused(failure, id))
+            .map_err(|failure| refused(failure, &task))
     }
 
-    async fn decide(
-        &self,
-        session: &Id,
-        question: Option<&str>,
-        decisions: &[Decision],
-    ) -> Result<(), Failure> {
+    async fn decide(&self, task: &TaskId, decisions: &[Decision]) -> Result<(), Failure> {
         let (patience, attention) = (self.bridge.unhurried(), Attention::none());
-        let (user, bridge) = (Decider::User, &self.bridge);
+        let (user, bridge, session) = (Decider::User, &self.bridge, &task.session);
+        let question = task.question.as_ref().map(Id::as_str);
         let sent = bridge
             .resolve(session, decisions, user, question, &patience, &attention)
             .await;
@@ -257,19 +226,33 @@ impl Server {
 
     /// `tasks/cancel`: stops the turn; the task is cancelled once the session says that it has stopped.
     pub(super) async fn cancel_turn(&self, id: &str) -> Result<(), ErrorData> {
-        let (session, question) = parse(id)?;
+        let task = read(id)?;
+        let (session, question) = (&task.session, task.question.as_ref());
         let patience = self.bridge.unhurried();
         let interrupted = self
             .bridge
-            .interrupt_turn(&session, question.as_ref(), &patience)
+            .interrupt_turn(session, question, &patience)
             .await;
-        audit::cancelled_task(self.bridge.config().audit, &session, &interrupted);
-        interrupted.map_err(|failure| refused(failure, id))
+        let outcome = match &interrupted {
+            Ok(Interrupted::Queued) => "refused",
+            other => audit::outcome_of(other),
+        };
+        audit::cancelled_task(self.bridge.config().audit, session, outcome);
+        match interrupted.map_err(|failure| refused(failure, &task))? {
+            Interrupted::Sent | Interrupted::Over => Ok(()),
+            Interrupted::Queued => Err(ErrorData::internal_error(
+                format!(
+                    "task {task} was not cancelled: its message is queued behind another turn of session {session}, which \
+                     a cancel would stop as well. Cancel again once that turn is over."
+                ),
+                None,
+            )),
+        }
     }
 }
 
 /// A task that cannot be read: unknown where the session is, else for the client to try again.
-fn refused(failure: Failure, id: &str) -> ErrorData {
+fn refused(failure: Failure, id: &TaskId) -> ErrorData {
     let is_unknown = match &failure {
         Failure::Api { error, .. } => error.status() == Some(404),
         Failure::Argument { .. } => true,
