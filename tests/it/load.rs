@@ -14,7 +14,7 @@ use tokio::process::Command;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::rig::{GRACE, Rig, id, until};
+use crate::rig::{GRACE, Rig, id, session, until};
 
 /// Sessions at work, made by somebody else.
 async fn working(rig: &Rig, count: usize, task: &str) -> Vec<String> {
@@ -295,4 +295,26 @@ async fn answers_without_end_are_left_in_little_memory() {
         let grown = pipe.peak_memory() - before;
         assert!(grown < 40_000_000, "{answer}: {grown}");
     }
+}
+
+#[tokio::test]
+async fn what_the_client_cancelled_takes_no_place_from_what_it_asks_next() {
+    let rig = Rig::start().await;
+    let session = session(&rig.client().await.create("quick", 20).await);
+    let mut pipe = rig.pipe();
+    pipe.initialize().await;
+    let uri = format!("session://{session}/transcript");
+    rig.always("GET */events", Kind::SlowHeaders { ms: 30_000 });
+    for _ in 0..400 {
+        let read = pipe.request("resources/read", json!({"uri": uri})).await;
+        let cancelled = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": read}});
+        pipe.send(&cancelled).await;
+    }
+    rig.simulator.clear_faults();
+    let read = pipe.request("resources/read", json!({"uri": uri})).await;
+    let reply = pipe.reply_within(read, Duration::from_secs(5)).await;
+    assert!(
+        reply["result"]["contents"][0]["text"].is_string(),
+        "{reply}"
+    );
 }
