@@ -34,12 +34,12 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "MANAGED_AGENTS_KEY_FILE",
         "",
-        "a file that only you can read (0600) and that holds the key; goes before all others",
+        "a file that only you can read (0600) and that holds the key; goes before all others; read again when the API refuses the key",
     ),
     setting(
         "MANAGED_AGENTS_KEY_COMMAND",
         "",
-        "a command whose output is the key (no shell, 10 s at most); goes before the variables",
+        "a command whose output is the key (no shell, 10 s at most); goes before the variables; run again when the API refuses the key",
     ),
     setting(
         "ANTHROPIC_BASE_URL",

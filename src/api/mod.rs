@@ -20,6 +20,7 @@ pub mod threads;
 pub mod vaults;
 
 mod call;
+mod credentials;
 mod pace;
 mod send;
 mod transfer;
@@ -28,16 +29,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reqwest::Url;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use secrecy::ExposeSecret;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use tokio::sync::{OnceCell, Semaphore};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
-use crate::config::{Config, Key, Origin};
+use crate::config::{Config, Origin};
 use crate::key::KeySource;
+use credentials::Credentials;
 pub use error::{Delivery, Error, Fault, Refusal};
 pub use id::Id;
 use lines::{Lines, Use, Wanted};
@@ -60,7 +59,7 @@ struct Shared {
     config: Arc<Config>,
     origin: OnceCell<Url>,
     http: OnceLock<Http>,
-    headers: OnceCell<HeaderMap>,
+    credentials: Credentials,
     pace: Pace,
     /// The API takes five calls about environments at once.
     environments: Semaphore,
@@ -102,7 +101,7 @@ impl Client {
             config,
             origin: OnceCell::new(),
             http: OnceLock::new(),
-            headers: OnceCell::new(),
+            credentials: Credentials::default(),
             pace: Pace::default(),
             environments: Semaphore::new(5),
             lines: Lines::new(),
@@ -130,7 +129,7 @@ impl Client {
 
     /// Whether a call needs no command to fetch the key first.
     pub fn has_key_at_hand(&self) -> bool {
-        self.shared.headers.initialized()
+        self.shared.credentials.are_known()
             || !matches!(self.shared.config.key, KeySource::Command(_))
     }
 
@@ -158,34 +157,6 @@ impl Client {
             .get_or_try_init(|| start(&self.shared.config.origin))
             .await
     }
-
-    /// The headers of every request; resolves the key on first use.
-    async fn headers(&self) -> Result<&HeaderMap, Error> {
-        self.shared
-            .headers
-            .get_or_try_init(|| headers(&self.shared.config))
-            .await
-    }
-}
-
-impl Client {
-    /// A secret that depends on the key and on nothing else but its purpose.
-    pub async fn derived_key(&self, purpose: &str) -> Result<Vec<u8>, Error> {
-        let late = || Error::Unreachable {
-            reason: "the key was not there in time".to_owned(),
-            delivery: Delivery::NotSent,
-        };
-        let headers = timeout_at(self.deadline(), self.headers()).await;
-        let headers = headers.map_err(|_| late())??;
-        let key = headers
-            .get("x-api-key")
-            .or_else(|| headers.get(reqwest::header::AUTHORIZATION));
-        let mut hash = Sha256::new();
-        hash.update(purpose.as_bytes());
-        hash.update([0]);
-        hash.update(key.map_or(&[][..], HeaderValue::as_bytes));
-        Ok(hash.finalize().to_vec())
-    }
 }
 
 /// A request body with one more field, if there is a value for it.
@@ -204,48 +175,6 @@ async fn start(origin: &Origin) -> Result<Url, Error> {
             delivery: Delivery::NotSent,
         }),
     }
-}
-
-async fn headers(config: &Config) -> Result<HeaderMap, Error> {
-    let key = config.key.resolve().await.map_err(Error::Keyless)?;
-    let mut headers = keyless_headers(config);
-    add_key(&mut headers, &key)?;
-    Ok(headers)
-}
-
-fn add_key(headers: &mut HeaderMap, key: &Key) -> Result<(), Error> {
-    let (name, value) = match key {
-        Key::Api(key) => (
-            HeaderName::from_static("x-api-key"),
-            key.expose_secret().to_owned(),
-        ),
-        Key::Bearer(token) => (
-            reqwest::header::AUTHORIZATION,
-            format!("Bearer {}", token.expose_secret()),
-        ),
-    };
-    let unusable =
-        |_| Error::Keyless("the key holds characters that no HTTP header can carry".to_owned());
-    let mut value = HeaderValue::try_from(value).map_err(unusable)?;
-    value.set_sensitive(true);
-    headers.insert(name, value);
-    Ok(())
-}
-
-/// Without the key; the beta is for each call.
-fn keyless_headers(config: &Config) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    let plain = [
-        ("anthropic-version", Some(&config.api_version)),
-        ("anthropic-workspace-id", config.workspace.as_ref()),
-    ];
-    for (name, value) in plain {
-        // Settings are checked for header characters when they are read.
-        if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
-            headers.insert(HeaderName::from_static(name), value);
-        }
-    }
-    headers
 }
 
 impl Http {

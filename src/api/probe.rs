@@ -11,8 +11,9 @@ use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
 use super::call::Call;
+use super::credentials::{add_key, keyless};
 use super::send::{Body, header, read, reasons};
-use super::{Error, Http, add_key, keyless_headers};
+use super::{Error, Http};
 use crate::config::{Config, Key};
 
 /// More is no answer to a list of one.
@@ -91,7 +92,7 @@ pub async fn probe(
     key: Option<&Key>,
     deadline: Instant,
 ) -> Result<Answer, Silence> {
-    let mut headers = keyless_headers(config);
+    let mut headers = keyless(config);
     if let Some(key) = key {
         add_key(&mut headers, key).map_err(|error| silence(Trouble::BadKey, &error))?;
     }

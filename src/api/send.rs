@@ -132,8 +132,28 @@ impl Client {
         })
     }
 
-    /// Sends once and returns an answer with a 2xx status.
+    /// Sends once, or again where only the key was refused and there is another; returns an answer with a 2xx status.
     pub(super) async fn attempt(
+        &self,
+        http: &reqwest::Client,
+        call: &Call,
+        deadline: Instant,
+        accept: Option<&'static str>,
+    ) -> Result<Response, Error> {
+        let began = Instant::now();
+        match self.attempt_once(http, call, deadline, accept).await {
+            Err(error)
+                if timeout_at(deadline, self.has_other_key(&error, began))
+                    .await
+                    .unwrap_or(false) =>
+            {
+                self.attempt_once(http, call, deadline, accept).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn attempt_once(
         &self,
         http: &reqwest::Client,
         call: &Call,
@@ -168,7 +188,7 @@ impl Client {
     ) -> Result<RequestBuilder, Error> {
         let ready = async {
             let url = call.url(self.origin().await?);
-            let headers = self.headers().await?.clone();
+            let headers = self.headers().await?;
             self.take_turn(call.group, deadline).await?;
             Ok((url, headers))
         };

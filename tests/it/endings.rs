@@ -9,7 +9,7 @@ use tokio::process::Command;
 
 use crate::files::{deliver, with_disk};
 use crate::load::Lines;
-use crate::rig::{GRACE, Rig, reply, session, until};
+use crate::rig::{GRACE, KEY, Rig, reply, session, until};
 
 #[cfg(unix)]
 #[tokio::test]
@@ -147,4 +147,57 @@ async fn a_key_that_is_revoked_during_a_wait_ends_it_with_advice() {
     rig.simulator.clear_faults();
     let report = client.status(&id).await;
     assert_eq!(report["state"], "working", "{report}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_key_that_was_replaced_in_its_file_is_used_from_then_on() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    std::fs::write(&file, "sk-ant-of-yesterday-0123456789").unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let rig = Rig::start()
+        .await
+        .unset("ANTHROPIC_API_KEY")
+        .set("MANAGED_AGENTS_KEY_FILE", file.display().to_string());
+    let client = rig.client().await;
+    rig.fault("* *", Kind::SlowHeaders { ms: 500 });
+    let (listed, ()) = tokio::join!(client.call("list_agents", json!({})), async {
+        until("the old key was sent", async || !rig.requests().is_empty()).await;
+        std::fs::write(&file, KEY).unwrap();
+    });
+    let _ = listed.ok();
+    let report = client.create("hello", 20).await;
+    assert_eq!(report["state"], "done", "{report}");
+    let stale = rig.requests();
+    let stale = stale
+        .iter()
+        .filter(|request| request.headers["x-api-key"] != KEY);
+    assert_eq!(stale.count(), 1);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_key_that_stays_refused_is_not_fetched_for_every_call() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let (script, runs) = (folder.path().join("key.sh"), folder.path().join("runs"));
+    let text = format!(
+        "#!/bin/sh\necho run >> {}\necho sk-ant-revoked-0123456789\n",
+        runs.display()
+    );
+    std::fs::write(&script, text).unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let rig = Rig::start()
+        .await
+        .unset("ANTHROPIC_API_KEY")
+        .set("MANAGED_AGENTS_KEY_COMMAND", script.display().to_string());
+    let client = rig.client().await;
+    for _ in 0..5 {
+        let text = client.call("list_agents", json!({})).await.err();
+        assert!(text.contains("401") && text.contains("Next:"), "{text}");
+    }
+    let runs = std::fs::read_to_string(&runs).unwrap();
+    assert_eq!(runs.lines().count(), 2, "{runs}");
 }
