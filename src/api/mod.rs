@@ -20,6 +20,7 @@ pub mod threads;
 pub mod vaults;
 
 mod call;
+mod clock;
 mod credentials;
 mod pace;
 mod send;
@@ -36,6 +37,7 @@ use tokio::time::Instant;
 
 use crate::config::{Config, Origin};
 use crate::key::KeySource;
+use clock::Clock;
 use credentials::Credentials;
 pub use error::{Delivery, Error, Fault, Refusal};
 pub use id::Id;
@@ -60,6 +62,7 @@ struct Shared {
     origin: OnceCell<Url>,
     http: OnceLock<Http>,
     credentials: Credentials,
+    clock: Clock,
     pace: Pace,
     /// The API takes five calls about environments at once.
     environments: Semaphore,
@@ -102,6 +105,7 @@ impl Client {
             origin: OnceCell::new(),
             http: OnceLock::new(),
             credentials: Credentials::default(),
+            clock: Clock::default(),
             pace: Pace::default(),
             environments: Semaphore::new(5),
             lines: Lines::new(),

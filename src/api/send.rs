@@ -215,6 +215,7 @@ impl Client {
             Ok(Err(error)) => return Err(unreachable(error)),
             Ok(Ok(response)) => response,
         };
+        self.shared.clock.learn(response.headers());
         let request_id = header(response.headers(), "request-id").map(|id| word(&id));
         tracing::debug!(
             call = call.name(),
@@ -382,7 +383,9 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         .or_else(|| number("retry-after"))
         .or_else(|| {
             let date = DateTime::parse_from_rfc2822(&header(headers, "retry-after")?).ok()?;
-            Some((date.to_utc() - Utc::now()).as_seconds_f64())
+            // The server's own clock is right for its own dates.
+            let now = super::clock::date(headers).unwrap_or_else(Utc::now);
+            Some((date.to_utc() - now).as_seconds_f64())
         })?;
     let wait = Duration::try_from_secs_f64(seconds).ok()?;
     (!wait.is_zero()).then_some(wait.min(A_DAY))

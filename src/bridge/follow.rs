@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use tokio::time::{Instant, sleep_until};
 
 use super::line::{Line, News};
@@ -237,7 +237,7 @@ impl Follow {
     fn is_fresh(&self) -> bool {
         let newest = self.history.events().rev().find_map(|event| event.at);
         newest.is_none_or(|newest| {
-            (Utc::now() - newest)
+            (self.api.now() - newest)
                 .abs()
                 .to_std()
                 .is_ok_and(|age| age < SETTLING)
@@ -282,6 +282,11 @@ impl Follow {
         turn::judge(&self.history, &self.asked, lifecycle)
     }
 
+    /// The time at the server.
+    pub(super) fn now(&self) -> DateTime<Utc> {
+        self.api.now()
+    }
+
     /// The record as far as it is known.
     pub fn history(&self) -> &History {
         &self.history
@@ -295,7 +300,7 @@ impl Follow {
             session: self.session.as_ref(),
             history: &self.history,
             turn: &turn,
-            now: Utc::now(),
+            now: self.api.now(),
         };
         let mut report = report::report(&facts);
         if self.crowded_out {

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 
-use chrono::Utc;
 use tokio::time::{Duration, Instant, sleep, sleep_until};
 
 use super::follow::Follow;
@@ -298,7 +297,7 @@ fn next(page: &Page, reading: &Reading, held: usize) -> String {
 
 /// Ids of the newest events that do not have their final place yet. The newest events are always in the window.
 pub(super) fn moving(follow: &Follow) -> HashSet<&str> {
-    let now = Utc::now();
+    let now = follow.now();
     let fresh = |event: &Event| {
         event
             .at

@@ -5,7 +5,6 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::Utc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until};
 
@@ -165,7 +164,7 @@ async fn look(api: &Client, session: &Id) -> Result<Look, Error> {
     let mut mark = DefaultHasher::new();
     (raw, &object.status, is_archived).hash(&mut mark);
     let newest = events.iter().filter_map(|event| event.at).max();
-    let age = newest.and_then(|newest| (Utc::now() - newest).abs().to_std().ok());
+    let age = newest.and_then(|newest| (api.now() - newest).abs().to_std().ok());
     Ok(Look {
         mark: mark.finish(),
         over: is_archived || object.status == "terminated",

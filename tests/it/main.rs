@@ -13,6 +13,7 @@ mod answers;
 mod approvals;
 mod attachments;
 mod clients;
+mod clocks;
 mod completions;
 mod cuts;
 mod dialogs;

@@ -102,7 +102,7 @@ impl Bridge {
             // Without its events the list is as good as any.
             Err(_) => (false, None),
         };
-        let settled = Instant::now() + ended.map_or(Duration::ZERO, left);
+        let settled = Instant::now() + ended.map_or(Duration::ZERO, |ended| left(ended, api.now()));
         while Instant::now() < settled {
             attention.tell("waiting for the files that were written last".to_owned());
             tokio::select! {
@@ -139,8 +139,8 @@ impl Bridge {
 }
 
 /// How long files may still appear after a turn that ended then. Clocks differ, in either direction.
-fn left(ended: DateTime<Utc>) -> Duration {
-    let age = (Utc::now() - ended).abs().to_std().unwrap_or_default();
+fn left(ended: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
+    let age = (now - ended).abs().to_std().unwrap_or_default();
     LISTED_WITHIN.saturating_sub(age)
 }
 
