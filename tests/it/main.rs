@@ -32,6 +32,7 @@ mod lists;
 mod live;
 mod load;
 mod network;
+mod once;
 mod operations;
 mod outcomes;
 mod progress;
