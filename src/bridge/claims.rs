@@ -283,10 +283,11 @@ impl Bridge {
                 && event.answers().as_deref() == Some(id)
                 && Word::of(&event.value()).is_some_and(|word| Some(word) != wanted)
         };
-        match wanted.filter(|_| follow.history.events().any(is_opposite)) {
-            Some(wanted) => Some(wanted.too_late(id, "was already {}")),
-            None => self.claims.opposed(session, id, wanted),
-        }
+        let known = self.claims.opposed(session, id, wanted);
+        known.or_else(|| {
+            let wanted = wanted.filter(|_| follow.history.events().any(is_opposite))?;
+            Some(wanted.too_late(id, "was already {}"))
+        })
     }
 }
 

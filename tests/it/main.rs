@@ -15,6 +15,7 @@ mod attachments;
 mod clients;
 mod completions;
 mod cuts;
+mod deciding;
 mod dialogs;
 mod doctor;
 mod doctor_network;
