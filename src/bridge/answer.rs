@@ -232,12 +232,7 @@ impl Bridge {
         let stale_status = newest
             .filter(|_| thread.is_none())
             .map(|event| event.id.clone());
-        let known = follow
-            .history
-            .events()
-            .filter(|event| event.kind == "user.interrupt");
-        let known = known.map(|event| event.id.clone()).collect();
-        self.send_interrupt(session, thread, &known, patience.deadline)
+        self.send_interrupt(session, thread, &follow, patience.deadline)
             .await?;
         let asked = self.memory.update(session, |asked| {
             *asked = Asked {

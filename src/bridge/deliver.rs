@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 
+use super::follow::Follow;
 use super::once::{Second, Write};
 use super::{Bridge, Failure};
 use crate::api::events::{Event, EventFilter, content_text};
@@ -93,18 +94,30 @@ impl Bridge {
         })
     }
 
-    /// Stops the turn of a session or of one of its threads. `known`: the interrupts that were recorded before.
+    /// Stops the turn of a session or of one of its threads.
     pub(super) async fn send_interrupt(
         &self,
         session: &Id,
         thread: Option<&Id>,
-        known: &HashSet<String>,
+        follow: &Follow,
         deadline: Instant,
     ) -> Result<(), Failure> {
+        let doing = "interrupt the session";
+        let is_interrupt = |event: &&Event| event.kind == INTERRUPT;
+        let known: HashSet<String> = if follow.is_complete() {
+            let known = follow.history.events().filter(is_interrupt);
+            known.map(|event| event.id.clone()).collect()
+        } else {
+            let api = self.api.until(deadline);
+            let known = newest(&api, session, vec![INTERRUPT.to_owned()]).await;
+            let known = known.map_err(Failure::while_trying(doing))?.into_iter();
+            known.map(|event| event.id).collect()
+        };
+        let known = &known;
         let next = format!(
             "get_status with session_ids [\"{session}\"]: where it still works, make the same call again."
         );
-        let write = Write::new("interrupt the session", Second::Repeats, next);
+        let write = Write::new(doing, Second::Repeats, next);
         let send = |api: Client| async move { api.send_interrupt(session, thread).await };
         let look = |api: Client| async move {
             let newest = newest(&api, session, vec![INTERRUPT.to_owned()]).await?;

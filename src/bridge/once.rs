@@ -17,6 +17,8 @@ const BETWEEN_LOOKS: [Duration; 3] = [
 ];
 /// Before a request is made again, where the server does not say.
 const PAUSE: Duration = Duration::from_millis(500);
+/// A server that asks to wait for longer is not waited for.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// A create clones repositories before it answers.
 const LONGEST_CREATE: Duration = Duration::from_secs(60);
 /// Longest time of another first attempt.
@@ -44,6 +46,7 @@ impl Second {
         }
     }
 
+    /// The pauses between the looks before it.
     fn looks(self) -> &'static [Duration] {
         match self {
             Second::Creates | Second::Repeats => &BETWEEN_LOOKS,
@@ -106,8 +109,18 @@ impl Write {
             until = deadline;
             if tried.calls_for_a_look(error) {
                 tracing::warn!(doing = self.doing, error = ?tried.newest, "looking whether it was done");
-                match self.look(&api.until(deadline), &look).await {
+                let again = tried.pause(self.second).is_some();
+                let pauses = if again {
+                    self.second.looks()
+                } else {
+                    &BETWEEN_LOOKS
+                };
+                match searched(&api.until(deadline), pauses, &look).await {
                     Ok(Some(done)) => return Ok(done),
+                    // There was no time to look for long enough.
+                    Ok(None) if tried.open.is_some() && Instant::now() >= deadline => {
+                        return Err(self.failure(tried.unseen()));
+                    }
                     Ok(None) => {}
                     // Without having looked nothing is sent again.
                     Err(_) => return Err(self.failure(tried.unseen())),
@@ -121,24 +134,6 @@ impl Write {
         }
     }
 
-    /// Looks until it is there or was looked for long enough.
-    async fn look<T, L: Future<Output = Result<Option<T>, Error>>>(
-        &self,
-        api: &Client,
-        look: impl Fn(Client) -> L,
-    ) -> Result<Option<T>, Error> {
-        for pause in self.second.looks() {
-            if let Some(done) = look(api.clone()).await? {
-                return Ok(Some(done));
-            }
-            sleep_until((Instant::now() + *pause).min(api.deadline())).await;
-            if Instant::now() >= api.deadline() {
-                return Ok(None);
-            }
-        }
-        look(api.clone()).await
-    }
-
     fn failure(&self, end: End) -> Failure {
         let doing = self.doing.clone();
         match end {
@@ -150,6 +145,24 @@ impl Write {
             },
         }
     }
+}
+
+/// Looks until it is there or was looked for long enough.
+async fn searched<T, L: Future<Output = Result<Option<T>, Error>>>(
+    api: &Client,
+    pauses: &[Duration],
+    look: impl Fn(Client) -> L,
+) -> Result<Option<T>, Error> {
+    for pause in pauses {
+        if let Some(done) = look(api.clone()).await? {
+            return Ok(Some(done));
+        }
+        sleep_until((Instant::now() + *pause).min(api.deadline())).await;
+        if Instant::now() >= api.deadline() {
+            return Ok(None);
+        }
+    }
+    look(api.clone()).await
 }
 
 /// An answer that names nothing is none.
@@ -211,6 +224,7 @@ enum End {
 #[derive(Debug, Default)]
 struct Tried {
     failed: usize,
+    may_have_arrived: bool,
     first: Option<Error>,
     newest: Option<Error>,
     /// The newest that may have been acted on, whatever was said about others since.
@@ -220,19 +234,15 @@ struct Tried {
 impl Tried {
     /// Takes in how an attempt failed; whether to look for what it may have done.
     fn calls_for_a_look(&mut self, error: Error) -> bool {
-        let looks = match said(&error) {
-            Said::Unsent => false,
-            Said::Open => true,
-            // It may be refused because the one before arrived.
-            Said::No => self.open.is_some(),
-        };
+        // One that is refused may be so because the one before arrived.
+        self.may_have_arrived |= said(&error) == Said::Open;
         self.failed += 1;
         if error.is_ambiguous() {
             self.open = Some(error.clone());
         }
         self.first.get_or_insert_with(|| error.clone());
         self.newest = Some(error);
-        looks
+        self.may_have_arrived
     }
 
     /// How long to wait before it is sent again; `None`: it is not.
@@ -248,10 +258,11 @@ impl Tried {
         if forbidden || said(newest) == Said::No || self.failed > second.most() {
             return None;
         }
-        match newest {
-            Error::Refused(refusal) => Some(refusal.retry_after.unwrap_or(PAUSE)),
-            _ => Some(PAUSE),
-        }
+        let asked = match newest {
+            Error::Refused(refusal) => refusal.retry_after,
+            _ => None,
+        };
+        Some(asked.unwrap_or(PAUSE)).filter(|pause| *pause <= LONGEST_PAUSE)
     }
 
     /// How it ended, where the looks found nothing.
@@ -266,12 +277,9 @@ impl Tried {
 
     /// How it ended, where nobody could look.
     fn unseen(self) -> End {
-        match (self.open, self.first) {
-            (Some(open), _) => End::Unknown(open),
-            (None, Some(first)) if self.failed == 1 => End::Unknown(first),
-            (None, first) => {
-                End::Refused(first.unwrap_or_else(|| Error::Keyless("nothing was sent".to_owned())))
-            }
+        match self.open.or(self.newest) {
+            Some(error) => End::Unknown(error),
+            None => End::Refused(Error::Keyless("nothing was sent".to_owned())),
         }
     }
 }
@@ -361,6 +369,7 @@ mod tests {
             assert_eq!(pause(&[refused(500)], second), Some(PAUSE));
             let asked = advised(429, Some(7), None);
             assert_eq!(pause(&[asked], second), Some(Duration::from_secs(7)));
+            assert_eq!(pause(&[advised(429, Some(61), None)], second), None);
             assert_eq!(pause(&[advised(503, None, Some(false))], second), None);
             assert_eq!(pause(&[refused(400)], second), None);
             let twice = pause(&[refused(500), lost(Delivery::Unknown)], second);
@@ -391,7 +400,7 @@ mod tests {
         for again in [lost(Delivery::NotSent), refused(429)] {
             let (looks, unknown) = end(&[open(), again.clone()]);
             assert_eq!(unknown, End::Unknown(open()), "{again}");
-            assert_eq!(looks, [true, said(&again) == Said::Open]);
+            assert_eq!(looks, [true, true]);
             let (_, refusal) = end(&[refused(429), again]);
             assert_eq!(refusal, End::Refused(refused(429)));
         }
@@ -422,8 +431,8 @@ mod tests {
             End::Unknown(refused(500))
         );
         assert_eq!(
-            unseen(&[refused(429), refused(429)]),
-            End::Refused(refused(429))
+            unseen(&[refused(429), refused(529)]),
+            End::Unknown(refused(529))
         );
     }
 
@@ -437,5 +446,194 @@ mod tests {
         assert_eq!(left(45, LONGEST_ATTEMPT), 10);
         assert_eq!(left(45, LONGEST_CREATE), 40);
         assert_eq!(left(8, LONGEST_CREATE), 6);
+    }
+
+    /// What becomes of one attempt.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    enum Fate {
+        Done,
+        NotSent,
+        Refused {
+            status: u16,
+            acts: bool,
+        },
+        Lost {
+            acts: bool,
+        },
+        /// The answer does not come in time; it is acted on so many milliseconds later, if at all.
+        Late {
+            acts_after: Option<u64>,
+        },
+        Garbled,
+    }
+
+    const FATES: [Fate; 11] = [
+        Fate::Done,
+        Fate::NotSent,
+        Fate::Refused {
+            status: 429,
+            acts: false,
+        },
+        Fate::Refused {
+            status: 429,
+            acts: true,
+        },
+        Fate::Refused {
+            status: 503,
+            acts: false,
+        },
+        Fate::Refused {
+            status: 503,
+            acts: true,
+        },
+        Fate::Refused {
+            status: 409,
+            acts: false,
+        },
+        Fate::Lost { acts: false },
+        Fate::Lost { acts: true },
+        Fate::Late { acts_after: None },
+        Fate::Garbled,
+    ];
+
+    /// A server that acts or not, says so or not, and lists what it did a little later.
+    struct World {
+        fates: Vec<Fate>,
+        lag: Duration,
+        /// No look from this one on finds an answer.
+        sighted: usize,
+        seen: std::cell::RefCell<Seen>,
+    }
+
+    #[derive(Default)]
+    struct Seen {
+        attempts: usize,
+        looks: usize,
+        listed_at: Vec<Instant>,
+    }
+
+    impl World {
+        async fn send(&self) -> Result<(), Error> {
+            let mut seen = self.seen.borrow_mut();
+            let fate = self.fates[seen.attempts];
+            seen.attempts += 1;
+            let now = Instant::now();
+            let mut act = |acts: bool, after: Duration| {
+                if acts {
+                    seen.listed_at.push(now + after + self.lag);
+                }
+            };
+            match fate {
+                Fate::Done => {
+                    act(true, Duration::ZERO);
+                    Ok(())
+                }
+                Fate::NotSent => Err(lost(Delivery::NotSent)),
+                Fate::Refused { status, acts } => {
+                    act(acts, Duration::ZERO);
+                    Err(refused(status))
+                }
+                Fate::Lost { acts } => {
+                    act(acts, Duration::ZERO);
+                    Err(lost(Delivery::Unknown))
+                }
+                Fate::Late { acts_after } => {
+                    act(
+                        acts_after.is_some(),
+                        Duration::from_millis(acts_after.unwrap_or(0)),
+                    );
+                    Err(lost(Delivery::Late))
+                }
+                Fate::Garbled => {
+                    act(true, Duration::ZERO);
+                    Err(garbled())
+                }
+            }
+        }
+
+        async fn look(&self) -> Result<Option<()>, Error> {
+            let mut seen = self.seen.borrow_mut();
+            seen.looks += 1;
+            if seen.looks > self.sighted {
+                return Err(refused(500));
+            }
+            let is_listed = seen.listed_at.iter().any(|at| *at <= Instant::now());
+            Ok(is_listed.then_some(()))
+        }
+
+        async fn check(&self, api: &Client, second: Second, time: Duration) {
+            let write = Write::new("write", second, "look");
+            let deadline = Instant::now() + time;
+            let (send, look) = (|_| self.send(), |_| self.look());
+            let told = write.once(api, deadline, send, look).await;
+            let seen = self.seen.borrow();
+            let effects = seen.listed_at.len();
+            let fates = &self.fates[..seen.attempts];
+            let said = format!(
+                "{second:?} {fates:?} lag {:?} sighted {} within {time:?}: {told:?}",
+                self.lag, self.sighted
+            );
+            assert!(effects <= 1 || second == Second::ChangesNothing, "{said}");
+            assert!(seen.attempts <= 1 + second.most(), "{said}");
+            match told {
+                Ok(()) => assert!(effects > 0, "{said}"),
+                Err(Failure::Api { .. }) => assert_eq!(effects, 0, "{said}"),
+                Err(Failure::DeliveryUnknown { .. }) => {
+                    let sure = [
+                        Fate::NotSent,
+                        Fate::Refused {
+                            status: 409,
+                            acts: false,
+                        },
+                    ];
+                    assert!(fates.iter().any(|fate| !sure.contains(fate)), "{said}");
+                }
+                Err(other) => panic!("{said}: {other:?}"),
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whatever_becomes_of_each_attempt_nothing_is_doubled_and_what_happened_has_not_failed()
+    {
+        let config = crate::config::Config::read(&|name| {
+            (name == "ANTHROPIC_API_KEY").then(|| "sk-ant-none".to_owned())
+        });
+        let api = Client::new(std::sync::Arc::new(config.unwrap()));
+        let mut count = 0;
+        for second in [Second::Creates, Second::Repeats, Second::ChangesNothing] {
+            // A create may still be acted on long after nobody waits for its answer.
+            let lates: &[Option<u64>] = match second {
+                Second::Creates => &[None, Some(1000), Some(20_000)],
+                _ => &[None, Some(1000)],
+            };
+            let late = lates.iter().map(|after| Fate::Late { acts_after: *after });
+            let fates: Vec<Fate> = FATES.into_iter().chain(late).collect();
+            let base = fates.len();
+            for place in 0..base.pow(3) {
+                let three = [place / base / base, place / base % base, place % base];
+                // With little time it is only found where it is listed at once.
+                for (lag, time) in [
+                    (0, 45_000),
+                    (400, 45_000),
+                    (900, 45_000),
+                    (0, 4000),
+                    (0, 1800),
+                ] {
+                    for sighted in [usize::MAX, 0, 1, 4, 5] {
+                        let world = World {
+                            fates: three.map(|place| fates[place]).to_vec(),
+                            lag: Duration::from_millis(lag),
+                            sighted,
+                            seen: std::cell::RefCell::default(),
+                        };
+                        let time = Duration::from_millis(time);
+                        world.check(&api, second, time).await;
+                        count += 1;
+                    }
+                }
+            }
+        }
+        assert!(count > 150_000, "{count}");
     }
 }

@@ -177,3 +177,47 @@ async fn an_answer_of_another_process_between_the_look_and_the_sending_is_notice
     }))
     .await;
 }
+
+#[tokio::test]
+async fn a_decision_that_was_cancelled_before_it_was_sent_can_be_made_again() {
+    let rig = Rig::start().await;
+    let client = rig.client().await;
+    let asking = client.create("[approve] go", 20).await;
+    let (id, event) = (session(&asking), pending(&asking).remove(0));
+    let mut pipe = rig.pipe();
+    let _ = pipe.initialize().await;
+    let slow = Kind::Status {
+        code: 503,
+        retry_after: Some("30".to_owned()),
+        acting: Acting::Before,
+        body: None,
+    };
+    rig.simulator
+        .inject(Fault::new("GET */events", slow).skip(1));
+    let looks = || {
+        let requests = rig.requests().into_iter();
+        requests
+            .filter(|one| one.path.ends_with("/events") && one.method == "GET")
+            .count()
+    };
+    let before = looks();
+    let arguments = |decision: &str| {
+        let decisions = json!([{"event_id": event, "decision": decision}]);
+        json!({"session_id": id, "decisions": decisions, "wait_seconds": 40})
+    };
+    let call = pipe.tool("resolve_action", arguments("allow")).await;
+    until("it looks again", async || looks() >= before + 2).await;
+    let cancel = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": call}});
+    pipe.send(&cancel).await;
+    let status = json!({"name": "get_status", "arguments": {"session_ids": [id]}});
+    let status = pipe.ask("tools/call", status).await;
+    let report = &status["structuredContent"]["sessions"][0];
+    assert_eq!(report["state"], "needs_action", "{status}");
+    let again = json!({"name": "resolve_action", "arguments": arguments("deny")});
+    let again = pipe.ask("tools/call", again).await;
+    assert_eq!(again["structuredContent"]["state"], "done", "{again}");
+    assert_eq!(
+        decided(&rig, &id).await,
+        [(event.clone(), "deny".to_owned())]
+    );
+}
