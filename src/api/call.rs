@@ -16,7 +16,6 @@ pub(super) struct Call {
     pub(super) path: Vec<String>,
     pub(super) query: Vec<(&'static str, String)>,
     pub(super) body: Option<Value>,
-    pub(super) repeat: Repeat,
     pub(super) group: Group,
     pub(super) beta: Beta,
 }
@@ -48,43 +47,34 @@ impl Beta {
     }
 }
 
-/// When a call may be made again after a failure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Repeat {
-    /// Making it twice changes nothing.
-    Freely,
-    /// Only if the connection was never made: the API has no idempotency key.
-    IfNotSent,
-}
-
 impl Call {
     pub(super) fn get(path: &[&str]) -> Call {
-        Call::new(Method::GET, path, Repeat::Freely, Group::Read)
+        Call::new(Method::GET, path, Group::Read)
     }
 
     pub(super) fn delete(path: &[&str]) -> Call {
-        Call::new(Method::DELETE, path, Repeat::Freely, Group::Read)
+        Call::new(Method::DELETE, path, Group::Read)
     }
 
-    /// A POST that sets what is already set, when made again.
+    /// A POST that changes what is there.
     pub(super) fn set(path: &[&str], body: Value) -> Call {
-        let call = Call::new(Method::POST, path, Repeat::Freely, Group::Read);
+        let call = Call::new(Method::POST, path, Group::Read);
         Call {
             body: Some(body),
             ..call
         }
     }
 
-    /// A POST that would make a second one of what it makes.
+    /// A POST that makes something or starts work.
     pub(super) fn create(path: &[&str], body: Value) -> Call {
-        let call = Call::new(Method::POST, path, Repeat::IfNotSent, Group::Write);
+        let call = Call::new(Method::POST, path, Group::Write);
         Call {
             body: Some(body),
             ..call
         }
     }
 
-    pub(super) fn new(method: Method, path: &[&str], repeat: Repeat, group: Group) -> Call {
+    pub(super) fn new(method: Method, path: &[&str], group: Group) -> Call {
         let path = std::iter::once("v1")
             .chain(path.iter().copied())
             .map(str::to_owned)
@@ -94,7 +84,6 @@ impl Call {
             path,
             query: Vec::new(),
             body: None,
-            repeat,
             group,
             beta: Beta::ManagedAgents,
         }

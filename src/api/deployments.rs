@@ -27,6 +27,8 @@ pub struct Deployment {
     pub paused_reason: Option<Value>,
     /// None: it runs only when told to.
     pub schedule: Option<Schedule>,
+    /// Up to 16 pairs.
+    pub metadata: Value,
     /// Ceiling of each session it starts.
     pub budget: Option<Budget>,
     /// RFC 3339; set once the deployment is archived.

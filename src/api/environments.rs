@@ -40,6 +40,12 @@ impl Client {
         self.send(call.in_group(Group::Environment)).await
     }
 
+    /// `GET /v1/environments/{id}`
+    pub async fn get_environment(&self, id: &Id) -> Result<Environment, Error> {
+        let call = Call::get(&["environments", id.as_str()]);
+        self.send(call.in_group(Group::Environment)).await
+    }
+
     /// `POST /v1/environments`. A taken name is refused with 409.
     pub async fn create_environment(&self, body: Value) -> Result<Environment, Error> {
         self.send(Call::create(&["environments"], body).in_group(Group::Environment))

@@ -231,7 +231,7 @@ impl Client {
         self.send(call).await
     }
 
-    /// `POST /v1/sessions/{id}/events` with an interrupt. A second one changes nothing, so it is repeated like a read.
+    /// `POST /v1/sessions/{id}/events` with an interrupt.
     pub async fn send_interrupt(&self, session: &Id, thread: Option<&Id>) -> Result<(), Error> {
         let event = json!({"type": "user.interrupt"});
         let event = with(event, "session_thread_id", thread.map(Id::as_str));

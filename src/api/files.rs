@@ -113,7 +113,17 @@ impl Client {
         Ok(found)
     }
 
-    /// `POST /v1/files`. `content` is asked again for every attempt; a file that may have arrived is not sent again.
+    /// `GET /v1/files`, one page: the newest, and whether there are more.
+    pub async fn list_newest_files(&self) -> Result<(Vec<File>, bool), Error> {
+        let call = Call::get(&["files"])
+            .query("limit", PAGE)
+            .with_beta(Beta::Files);
+        let page: FilePage = self.send(call).await?;
+        let goes_on = page.next().is_some();
+        Ok((page.data, goes_on))
+    }
+
+    /// `POST /v1/files`. `content` is asked again where the connection was never made.
     pub async fn upload_file<S>(
         &self,
         upload: &Upload,

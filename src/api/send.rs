@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::call::{Call, Repeat};
+use super::call::Call;
 use super::pace::Group;
 use super::{Client, Delivery, Error, Fault, Refusal, tally};
 
@@ -66,15 +66,7 @@ impl Client {
                 0 if call.method == Method::GET => deadline.min(Instant::now() + FIRST_ATTEMPT),
                 _ => deadline,
             };
-            let answer = self.exchange(http, call, deadline).await;
-            let gone = |error: &Error| error.status() == Some(404);
-            match answer {
-                // The first attempt arrived after all.
-                Err(error) if attempt > 0 && call.method == Method::DELETE && gone(&error) => {
-                    decode((b"{}".to_vec(), None))
-                }
-                answer => decode(answer?),
-            }
+            decode(self.exchange(http, call, deadline).await?)
         };
         self.repeat(call, deadline, once).await
     }
@@ -319,9 +311,10 @@ fn retry_delay(call: &Call, error: &Error, attempt: u32) -> Option<Duration> {
             ..
         }
     );
-    let once_more = call.method == Method::GET && attempt == 0 && (raced || garbled);
-    let repeatable =
-        unsent || (call.repeat == Repeat::Freely && (error.is_transient() || once_more));
+    let is_read = call.method == Method::GET;
+    let once_more = attempt == 0 && (raced || garbled);
+    // What became of a write is for the bridge to find out: the API has no idempotency key.
+    let repeatable = unsent || (is_read && (error.is_transient() || once_more));
     if attempt >= MAX_RETRIES || !repeatable {
         return None;
     }

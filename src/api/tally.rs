@@ -30,7 +30,8 @@ pub(super) fn sent() {
     count(|tally| tally.requests += 1);
 }
 
-pub(super) fn retried() {
+/// What failed is sent again.
+pub fn retried() {
     count(|tally| tally.retries += 1);
 }
 

@@ -3,10 +3,12 @@
 use serde_json::{Map, Value, json};
 
 use super::environments::Retired;
+use super::marks::{REQUEST, Stamp};
+use super::once::{Second, Write, named};
 use super::{Bridge, Ending, Failure, find};
+use crate::api::agents::{Agent, AgentFilter};
 use crate::api::{Client, Error, Id, with};
 use crate::session::clean::clean_line;
-use crate::session::report::cut;
 
 /// What an agent is to be; what is not given stays as it is, or as the API has it.
 #[derive(Debug, Clone, Default)]
@@ -94,7 +96,7 @@ impl AgentFields {
         self.body(&[]).as_object().is_some_and(Map::is_empty)
     }
 
-    fn body(&self, current_tools: &[Value]) -> Value {
+    pub(super) fn body(&self, current_tools: &[Value]) -> Value {
         let body = Value::Object(self.plain.clone());
         let body = with(body, "tools", self.toolbox.tools(current_tools));
         with(body, "mcp_servers", self.toolbox.servers())
@@ -109,19 +111,14 @@ fn server_of(tool: &Value) -> Option<&str> {
     tool.get("mcp_server_name").and_then(Value::as_str)
 }
 
-fn version_of(agent: &Value) -> u64 {
-    agent
-        .get("version")
-        .and_then(Value::as_u64)
-        .unwrap_or_default()
-}
-
 impl Bridge {
     /// One agent as the API has it, found by id or name; an older version on request.
     pub async fn get_agent(&self, wanted: &str, version: Option<u64>) -> Result<Value, Failure> {
         let api = self.api_in_time();
         let id = find::agent(&api, wanted, &[]).await?;
-        read(&api, &id, version).await
+        api.get_agent(&id, version)
+            .await
+            .map_err(Failure::while_trying(format!("read agent {id}")))
     }
 
     /// Creates an agent. The answer is the API's object.
@@ -129,57 +126,19 @@ impl Bridge {
         self.check_name(fields)?;
         let body = fields.body(&[]);
         let lacking = body.get("model").is_none();
-        let body = with(body, "model", lacking.then_some(self.config.model.as_str()));
-        match self.api_in_time().create_agent(body).await {
-            Ok(created) => Ok(created),
-            Err(error) if error.is_ambiguous() => Err(Failure::DeliveryUnknown {
-                doing: "create the agent".to_owned(),
-                error,
-                next: "list_agents with name_contains shows whether it is there; create it again only if it is not."
-                    .to_owned(),
-            }),
-            Err(error) => Err(Failure::while_trying("create the agent")(error)),
-        }
-    }
-
-    /// Makes a new version of an agent out of `version`, which must be its newest. The answer is the API's object.
-    pub async fn update_agent(
-        &self,
-        wanted: &str,
-        version: u64,
-        fields: &AgentFields,
-    ) -> Result<Value, Failure> {
-        let api = self.api_in_time();
-        let id = find::very_agent(&api, wanted).await?;
-        let current = read(&api, &id, None).await?;
-        if current.get("name") != fields.plain.get("name") {
-            self.check_name(fields)?;
-        }
-        if version_of(&current) != version {
-            return Err(stale(&api, &id, version, &current).await);
-        }
-        let tools = current.get("tools").and_then(Value::as_array);
-        let body = fields.body(tools.map_or(&[], Vec::as_slice));
-        let doing = format!("update agent {id}");
-        let error = match api
-            .update_agent(&id, with(body, "version", Some(version)))
+        let mut body = with(body, "model", lacking.then_some(self.config.model.as_str()));
+        let (stamp, api) = (&Stamp::on(&mut body), self.api_in_time());
+        let look = |api: Client| async move {
+            let stamp = stamp.value()?;
+            let stamped = |agent: &Agent| agent.metadata.get(REQUEST).is_some_and(|it| it == stamp);
+            newest_agent(&api, stamped).await
+        };
+        let next = "list_agents with name_contains shows whether it is there; create it again only if it is not.";
+        let body = &body;
+        let send = |api: Client| async move { create(&api, body).await };
+        Write::new("create the agent", Second::Creates, next)
+            .once(&self.api, api.deadline(), send, look)
             .await
-        {
-            Ok(updated) => return Ok(updated),
-            Err(error) => error,
-        };
-        let moved_on = async || {
-            let current = read(&api, &id, None).await.ok()?;
-            (version_of(&current) != version).then_some(current)
-        };
-        match error.status() {
-            Some(409) => match moved_on().await {
-                Some(current) => Err(stale(&api, &id, version, &current).await),
-                None => Err(Failure::while_trying(doing)(error)),
-            },
-            _ if error.is_ambiguous() => Err(unknown(&id, version, doing, error)),
-            _ => Err(Failure::while_trying(doing)(error)),
-        }
     }
 
     /// Archives or deletes an agent. Where the API does not delete it, it is archived instead, and the note says why.
@@ -192,106 +151,89 @@ impl Bridge {
             note: None,
         };
         if ending == Ending::Delete {
-            match api.delete_agent(&id).await {
+            match self.end_agent(&api, &id, ending).await {
                 Ok(()) => {}
-                Err(error)
+                Err(Failure::Api { error, .. })
                     if error.status() == Some(404) && api.get_agent(&id, None).await.is_err() =>
                 {
                     retired.note = Some("it was gone already".to_owned());
                 }
-                Err(Error::Refused(refusal)) if matches!(refusal.status, 400 | 403 | 404 | 405) => {
+                Err(Failure::Api {
+                    error: Error::Refused(refusal),
+                    ..
+                }) if matches!(refusal.status, 400 | 403 | 404 | 405) => {
                     retired.ending = Ending::Archive;
                     retired.note = Some(format!(
                         "it was archived instead: the API did not delete it ({})",
                         clean_line(&refusal.message)
                     ));
                 }
-                Err(error) => {
-                    return Err(Failure::while_trying(format!("delete agent {id}"))(error));
-                }
+                Err(failure) => return Err(failure),
             }
         }
         if retired.ending == Ending::Archive {
-            api.archive_agent(&id)
-                .await
-                .map_err(Failure::while_trying(format!("archive agent {id}")))?;
+            self.end_agent(&api, &id, Ending::Archive).await?;
         }
         self.defaults.forget();
         Ok(retired)
     }
 
-    fn check_name(&self, fields: &AgentFields) -> Result<(), Failure> {
+    async fn end_agent(&self, api: &Client, id: &Id, ending: Ending) -> Result<(), Failure> {
+        let send = |api: Client| async move {
+            match ending {
+                Ending::Archive => api.archive_agent(id).await,
+                Ending::Delete => api.delete_agent(id).await,
+            }
+        };
+        let look = |api: Client| async move {
+            let read = api.get_agent(id, None).await;
+            ending.is_reached(
+                read.map(|agent| agent.get("archived_at").is_some_and(Value::is_string)),
+            )
+        };
+        let next = format!(
+            "get_agent with agent {id} shows whether it is there; then make the same call again."
+        );
+        ending
+            .write(&format!("agent {id}"), next)
+            .once(&self.api, api.deadline(), send, look)
+            .await
+    }
+
+    pub(super) fn check_name(&self, fields: &AgentFields) -> Result<(), Failure> {
         let name = fields.plain.get("name").and_then(Value::as_str);
         find::unreserved("agent", name.unwrap_or_default(), &self.config.allow_agents)
     }
 }
 
-async fn read(api: &Client, id: &Id, version: Option<u64>) -> Result<Value, Failure> {
-    api.get_agent(id, version)
-        .await
-        .map_err(Failure::while_trying(format!("read agent {id}")))
+/// Sends a new agent.
+pub(super) async fn create(api: &Client, body: &Value) -> Result<Value, Error> {
+    let created = api.create_agent(body.clone()).await?;
+    named(created, "agent", |agent| text(agent, "id"))
 }
 
-/// The version carried is the guard: a second attempt can never do it twice.
-fn unknown(id: &Id, version: u64, doing: String, error: Error) -> Failure {
-    Failure::DeliveryUnknown {
-        doing,
-        error,
-        next: format!(
-            "get_agent with agent {id}: if its version is still {version}, make the same call again; if not, compare it."
-        ),
+/// The newest agent that is looked for, whole.
+pub(super) async fn newest_agent(
+    api: &Client,
+    is_it: impl Fn(&Agent) -> bool,
+) -> Result<Option<Value>, Error> {
+    let page = |page| async move {
+        let filter = AgentFilter {
+            limit: Some(100),
+            page,
+            ..AgentFilter::default()
+        };
+        api.list_agents(&filter).await
+    };
+    let found = find::first(find::NEWEST_PAGES, page, is_it).await?;
+    match found.and_then(|agent| Id::parse(&agent.id).ok()) {
+        Some(id) => api.get_agent(&id, None).await.map(Some),
+        None => Ok(None),
     }
 }
 
-/// What changed since the version that the caller read.
-async fn stale(api: &Client, id: &Id, version: u64, current: &Value) -> Failure {
-    let newest = version_of(current);
-    let what = format!("Agent {id} is at version {newest}, not {version}; nothing was changed.");
-    let next = format!("get_agent with agent {id}, then decide again; pass version {newest}.");
-    match api.get_agent(id, Some(version)).await {
-        Ok(old) => {
-            let changes = differences(&old, current);
-            let since = if changes.is_empty() {
-                "no field that can be changed differs".to_owned()
-            } else {
-                changes.join("; ")
-            };
-            Failure::argument(format!("{what} Since version {version}: {since}."), next)
-        }
-        Err(_) => Failure::argument(
-            format!("{what} It has no version {version} to compare."),
-            next,
-        ),
-    }
-}
-
-/// Longest value of a field that is shown.
-const SHOWN: usize = 120;
-const FIELDS: [&str; 9] = [
-    "name",
-    "model",
-    "system",
-    "description",
-    "tools",
-    "mcp_servers",
-    "skills",
-    "multiagent",
-    "metadata",
-];
-
-fn differences(old: &Value, new: &Value) -> Vec<String> {
-    let field = |agent: &Value, name: &str| agent.get(name).cloned().unwrap_or_default();
-    let changed = FIELDS
-        .into_iter()
-        .map(|name| (name, field(old, name), field(new, name)))
-        .filter(|(_, old, new)| old != new);
-    changed
-        .map(|(name, old, new)| format!("{name} was {} and is {}", shown(&old), shown(&new)))
-        .collect()
-}
-
-fn shown(value: &Value) -> String {
-    cut(&clean_line(&value.to_string()), SHOWN)
+pub(super) fn text<'a>(agent: &'a Value, field: &str) -> &'a str {
+    agent.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -356,12 +298,5 @@ mod tests {
         };
         let tools = toolbox.tools(&current()).unwrap();
         assert_eq!((&tools[0], tools.len()), (&ask, 3));
-    }
-
-    #[test]
-    fn only_fields_that_differ_are_told() {
-        let old = json!({"name": "a", "system": "s", "version": 1});
-        let new = json!({"name": "b", "system": "s", "version": 2});
-        assert_eq!(differences(&old, &new), ["name was \"a\" and is \"b\""]);
     }
 }

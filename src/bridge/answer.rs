@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant, sleep_until};
 
+use super::claims::Opposed;
 use super::follow::Follow;
 use super::{Attention, Bridge, Failure, Patience, Question};
 use crate::api::{Id, with};
@@ -67,7 +68,7 @@ impl Bridge {
         let interrupt = interrupt_first.then(|| json!({"type": "user.interrupt"}));
         let events: Vec<Value> = interrupt.into_iter().chain([question.clone()]).collect();
         let sent = self
-            .deliver(session, &events, doing, patience.deadline)
+            .deliver(session, events, doing, patience.deadline)
             .await?;
         let asked = self.memory.update(session, |asked| {
             *asked = sent.question(&question, std::mem::take(&mut asked.answered))
@@ -125,18 +126,19 @@ impl Bridge {
         let bears = decider == Decider::User && decisions.len() > 1;
         let mut unsent = Vec::new();
         for decision in decisions {
-            let answer = match report
+            let pending = report
                 .pending
                 .iter()
-                .find(|pending| pending.event_id == decision.event_id)
-            {
-                Some(pending) => self.answer(pending, &decision.verdict, decider),
-                None if contradicts(&follow, decision) => Err(already_decided(decision)),
-                None if is_answered(&follow, &before, &decision.event_id) => {
+                .find(|pending| pending.event_id == decision.event_id);
+            let too_late = self.contradicted(session, &follow, decision);
+            let answer = match (pending, too_late) {
+                (Some(pending), _) => self.answer(pending, &decision.verdict, decider),
+                (None, Some(failure)) => Err(failure),
+                (None, None) if is_answered(&follow, &before, &decision.event_id) => {
                     repeated.push(decision.event_id.clone());
                     continue;
                 }
-                None => Err(not_pending(&decision.event_id, &report)),
+                (None, None) => Err(not_pending(&decision.event_id, &report)),
             };
             match answer {
                 Ok(event) => events.push(event),
@@ -152,8 +154,15 @@ impl Bridge {
         let asked = if events.is_empty() {
             before
         } else {
-            self.answer_once(session, events, &mut repeated, patience)
-                .await?
+            let opposed = if bears {
+                Opposed::IsLeftOut
+            } else {
+                Opposed::StopsAll
+            };
+            let answered = self.answer_once(session, events, opposed, patience).await?;
+            repeated.extend(answered.repeated);
+            unsent.extend(answered.unsent);
+            answered.asked
         };
         // What the caller asked may not be what was asked last.
         let asked = match question {
@@ -191,46 +200,6 @@ impl Bridge {
         Ok(())
     }
 
-    /// Sends answers; those that another call is just sending are left out and added to `repeated`.
-    async fn answer_once(
-        &self,
-        session: &Id,
-        mut events: Vec<Value>,
-        repeated: &mut Vec<String>,
-        patience: &Patience,
-    ) -> Result<Asked, Failure> {
-        let mut claimed = Vec::new();
-        let asked = self.memory.update(session, |asked| {
-            events.retain(|event| {
-                let id = answered_id(event);
-                let is_new = asked.answered.insert(id.clone());
-                if is_new {
-                    claimed.push(id)
-                } else {
-                    repeated.push(id)
-                }
-                is_new
-            });
-        });
-        if events.is_empty() {
-            return Ok(asked);
-        }
-        match self
-            .deliver(session, &events, "resolve the action", patience.deadline)
-            .await
-        {
-            Ok(sent) => Ok(self
-                .memory
-                .update(session, |asked| asked.answers = sent.ids)),
-            Err(failure) => {
-                self.memory.update(session, |asked| {
-                    asked.answered.retain(|id| !claimed.contains(id))
-                });
-                Err(failure)
-            }
-        }
-    }
-
     /// Stops the current turn, or one thread of it, and waits until it has stopped.
     pub async fn interrupt(
         &self,
@@ -263,10 +232,8 @@ impl Bridge {
         let stale_status = newest
             .filter(|_| thread.is_none())
             .map(|event| event.id.clone());
-        let api = self.api.until(patience.deadline);
-        api.send_interrupt(session, thread)
-            .await
-            .map_err(Failure::while_trying(doing))?;
+        self.send_interrupt(session, thread, &follow, patience.deadline)
+            .await?;
         let asked = self.memory.update(session, |asked| {
             *asked = Asked {
                 answered: std::mem::take(&mut asked.answered),
@@ -355,13 +322,6 @@ impl Bridge {
     }
 }
 
-fn answered_id(event: &Value) -> String {
-    let id = event
-        .get("tool_use_id")
-        .or_else(|| event.get("custom_tool_use_id"));
-    id.and_then(Value::as_str).unwrap_or_default().to_owned()
-}
-
 fn is_answered(follow: &Follow, before: &Asked, event_id: &str) -> bool {
     let recorded: HashSet<String> = follow
         .history
@@ -376,34 +336,6 @@ fn reading_only() -> Failure {
     Failure::argument(
         "This server only reads: MANAGED_AGENTS_READ_ONLY is set.",
         "ask the user to decide on the session's page.",
-    )
-}
-
-/// Whether the record holds the opposite decision already.
-fn contradicts(follow: &Follow, decision: &Decision) -> bool {
-    let opposite = match decision.verdict {
-        Verdict::Allow => "deny",
-        Verdict::Deny(_) => "allow",
-        Verdict::Result { .. } => return false,
-    };
-    follow.history.events().any(|event| {
-        event.kind == "user.tool_confirmation"
-            && event.answers().as_deref() == Some(decision.event_id.as_str())
-            && event.value().get("result").and_then(Value::as_str) == Some(opposite)
-    })
-}
-
-fn already_decided(decision: &Decision) -> Failure {
-    let (was, next) = match decision.verdict {
-        Verdict::Allow => ("denied", "send_message can ask the agent to try again."),
-        _ => (
-            "allowed",
-            "interrupt_session stops the turn if it still runs; what was run cannot be undone.",
-        ),
-    };
-    Failure::argument(
-        format!("{} was already {was}; nothing was sent.", decision.event_id),
-        next,
     )
 }
 

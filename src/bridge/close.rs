@@ -5,8 +5,9 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::follow::Follow;
+use super::once::{Second, Write};
 use super::{Attention, Bridge, Failure, Patience};
-use crate::api::{Error, Id};
+use crate::api::{Client, Error, Id};
 use crate::session::report::Report;
 use crate::session::turn::State;
 
@@ -74,31 +75,58 @@ impl Bridge {
         if follow.is_archived() && ending == Ending::Archive {
             return Ok(Closed { ending, last });
         }
-        self.end(session, ending, patience.deadline)
-            .await
-            .map_err(Failure::while_trying(doing))?;
+        self.end(session, ending, patience.deadline).await?;
         // The same request_key may start something new from now on.
-        self.started
-            .lock()
-            .await
-            .retain(|_, id| id != session.as_str());
+        self.started.forget(session);
         Ok(Closed { ending, last })
     }
 
-    async fn end(&self, session: &Id, ending: Ending, deadline: Instant) -> Result<(), Error> {
-        let api = self.api.until(deadline);
-        let started = Instant::now();
-        loop {
-            let ended = match ending {
+    async fn end(&self, session: &Id, ending: Ending, deadline: Instant) -> Result<(), Failure> {
+        let next = format!(
+            "get_status with session_ids [\"{session}\"] shows whether it is over; if not, make the same call again."
+        );
+        let write = ending.write("the session", next);
+        let send = |api: Client| async move {
+            match ending {
                 Ending::Archive => api.archive_session(session).await,
                 Ending::Delete => api.delete_session(session).await,
-            };
-            match ended {
-                Err(error) if error.status() == Some(400) && started.elapsed() < STATUS_LAG => {
+            }
+        };
+        let look = |api: Client| async move {
+            let read = api.get_session(session).await;
+            ending.is_reached(read.map(|session| session.archived_at.is_some()))
+        };
+        let started = Instant::now();
+        loop {
+            match write.once(&self.api, deadline, send, look).await {
+                Err(Failure::Api { error, .. })
+                    if error.status() == Some(400) && started.elapsed() < STATUS_LAG =>
+                {
                     sleep(Duration::from_millis(300)).await;
                 }
                 ended => return ended,
             }
+        }
+    }
+}
+
+impl Ending {
+    /// The end of something.
+    pub(super) fn write(self, what: &str, next: String) -> Write {
+        let verb = match self {
+            Ending::Archive => "archive",
+            Ending::Delete => "delete",
+        };
+        Write::new(format!("{verb} {what}"), Second::ChangesNothing, next)
+    }
+
+    /// Whether it is reached: `is_archived` is what reading it says.
+    pub(super) fn is_reached(self, is_archived: Result<bool, Error>) -> Result<Option<()>, Error> {
+        match (self, is_archived) {
+            (Ending::Delete, Err(error)) if error.status() == Some(404) => Ok(Some(())),
+            (_, Err(error)) => Err(error),
+            (Ending::Archive, Ok(is_archived)) => Ok(is_archived.then_some(())),
+            (Ending::Delete, Ok(_)) => Ok(None),
         }
     }
 }

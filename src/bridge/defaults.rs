@@ -1,19 +1,26 @@
 //! The agent and the environment of a new session: named by the caller, configured, or the default pair, which is found
 //! by a mark in its metadata or made once.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
 
+use super::agents::{self, newest_agent};
+use super::environments::{self, newest_environment};
+use super::once::{Second, Write};
 use super::{Bridge, Failure, MARK, find};
+use crate::api::agents::Agent;
 use crate::api::environments::Environment;
 use crate::api::{Client, Id};
 
 /// Value of the mark on what was made to be the default.
 const DEFAULT: &str = "default";
 const DEFAULT_NAME: &str = "managed-agents-mcp default";
+/// Where nobody can tell whether it was made.
+const AGAIN: &str = "make the same call again: it is found by its mark if it is there, and made if not. No session was started.";
 
 /// Agent and environment of sessions that name none, once they are known. Locked while they are looked for, so that
 /// two calls do not both create them.
@@ -149,31 +156,25 @@ async fn agent(api: &Client, model: &str, notes: &mut Vec<String>) -> Result<Id,
     let all = find::agents(api)
         .await
         .map_err(Failure::while_trying(doing))?;
-    let marked = all
-        .iter()
-        .find(|agent| agent.metadata.get(MARK).is_some_and(|mark| mark == DEFAULT));
-    let id = match marked {
-        Some(agent) => agent.id.clone(),
+    let is_default = |agent: &Agent| is_marked(&agent.metadata);
+    let id = match all.into_iter().find(is_default) {
+        Some(agent) => agent.id,
         None => {
-            let body = json!({
+            let body = &json!({
                 "name": DEFAULT_NAME,
                 "model": model,
                 "description": "Does the work that local assistants delegate.",
                 "tools": [{"type": "agent_toolset_20260401"}],
                 "metadata": {MARK: DEFAULT},
             });
-            let agent = api
-                .create_agent(body)
-                .await
-                .map_err(Failure::while_trying(doing))?;
+            let send = |api: Client| async move { agents::create(&api, body).await };
+            let look = |api: Client| async move { newest_agent(&api, is_default).await };
+            let write = Write::new(doing, Second::Creates, AGAIN);
+            let agent = write.once(api, api.deadline(), send, look).await?;
             notes.push(format!(
                 "created the agent \"{DEFAULT_NAME}\" ({model}); later sessions use it too"
             ));
-            agent
-                .get("id")
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
+            agents::text(&agent, "id").to_owned()
         }
     };
     Id::parse(&id).map_err(|why| Failure::argument(why, "the API returned this agent id."))
@@ -182,30 +183,26 @@ async fn agent(api: &Client, model: &str, notes: &mut Vec<String>) -> Result<Id,
 /// The environment that this product marked as its default, made if there is none.
 async fn environment(api: &Client, notes: &mut Vec<String>) -> Result<Id, Failure> {
     let doing = "find or create the default environment";
-    let marked_one = |all: Vec<Environment>| {
-        let marked = |environment: &Environment| {
-            environment
-                .metadata
-                .get(MARK)
-                .is_some_and(|mark| mark == DEFAULT)
-                || environment.name == DEFAULT_NAME
-        };
-        all.into_iter()
-            .find(marked)
-            .map(|environment| environment.id)
+    let is_default = |environment: &Environment| {
+        is_marked(&environment.metadata) || environment.name == DEFAULT_NAME
     };
-    let listed = find::environments(api)
-        .await
-        .map_err(Failure::while_trying(doing))?;
-    let id = match marked_one(listed) {
-        Some(id) => id,
+    let listed = async || {
+        let all = find::environments(api).await;
+        let all = all.map_err(Failure::while_trying(doing))?;
+        Ok(all.into_iter().find(is_default))
+    };
+    let id = match listed().await? {
+        Some(environment) => environment.id,
         None => {
-            let body = json!({
+            let body = &json!({
                 "name": DEFAULT_NAME,
                 "config": {"type": "cloud", "networking": {"type": "unrestricted"}},
                 "metadata": {MARK: DEFAULT},
             });
-            match api.create_environment(body).await {
+            let send = |api: Client| async move { environments::create(&api, body).await };
+            let look = |api: Client| async move { newest_environment(&api, is_default).await };
+            let write = Write::new(doing, Second::Creates, AGAIN);
+            match write.once(api, api.deadline(), send, look).await {
                 Ok(environment) => {
                     notes.push(format!(
                         "created the environment \"{DEFAULT_NAME}\"; later sessions use it too"
@@ -213,15 +210,14 @@ async fn environment(api: &Client, notes: &mut Vec<String>) -> Result<Id, Failur
                     environment.id
                 }
                 // Another server was faster.
-                Err(error) if error.status() == Some(409) => {
-                    let listed = find::environments(api)
-                        .await
-                        .map_err(Failure::while_trying(doing))?;
-                    marked_one(listed).ok_or_else(|| Failure::while_trying(doing)(error))?
-                }
-                Err(error) => return Err(Failure::while_trying(doing)(error)),
+                Err(failure) if failure.is_conflict() => listed().await?.ok_or(failure)?.id,
+                Err(failure) => return Err(failure),
             }
         }
     };
     Id::parse(&id).map_err(|why| Failure::argument(why, "the API returned this environment id."))
+}
+
+fn is_marked(metadata: &BTreeMap<String, String>) -> bool {
+    metadata.get(MARK).is_some_and(|mark| mark == DEFAULT)
 }

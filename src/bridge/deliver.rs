@@ -1,25 +1,23 @@
-//! Sending once. The API has no idempotency key: after a failure that leaves it open whether the events arrived, the
-//! record is read before anything is sent again, and nothing is sent a third time.
+//! Events into a session, each once: what was recorded before is compared with what is recorded after, since two messages
+//! may be the same on purpose.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
+use super::follow::Follow;
+use super::once::{Second, Write};
 use super::{Bridge, Failure};
 use crate::api::events::{Event, EventFilter, content_text};
-use crate::api::{Client, Delivery, Error, Id};
+use crate::api::{Client, Error, Id};
 use crate::session::turn::{Asked, Unnamed};
 
-/// What was sent may take so long to be listed.
+/// What the server accepted without a word may be listed so late.
 const LISTED_WITHIN: Duration = Duration::from_secs(2);
 /// Newest events of the sent types that are compared.
 const COMPARED: u32 = 50;
-/// Longest time of a first attempt.
-const LONGEST_ATTEMPT: Duration = Duration::from_secs(10);
-/// Time for two looks and a second attempt.
-const SETTLING: Duration = Duration::from_secs(5);
 
 /// What was sent.
 pub(super) struct Sent {
@@ -48,201 +46,155 @@ impl Sent {
     }
 }
 
+/// Events that are about to be sent.
+pub(super) struct Parcel<'a> {
+    api: &'a Client,
+    session: &'a Id,
+    deadline: Instant,
+    write: Write,
+    pub(super) events: Vec<Value>,
+    /// The newest events of these types that were listed just before.
+    pub(super) before: Vec<Event>,
+}
+
 impl Bridge {
     /// Sends events and returns what to look for in the record.
     pub(super) async fn deliver(
         &self,
         session: &Id,
-        events: &[Value],
+        events: Vec<Value>,
         doing: &str,
         deadline: Instant,
     ) -> Result<Sent, Failure> {
-        let api = self.api.until(deadline);
-        let delivery = Delivering {
-            api: &api,
-            session,
-            events,
-        };
-        let before = delivery
-            .listed()
+        let parcel = self.parcel(session, events, doing, deadline).await?;
+        parcel.send().await
+    }
+
+    /// Looks at the record, and sends nothing yet.
+    pub(super) async fn parcel<'a>(
+        &'a self,
+        session: &'a Id,
+        events: Vec<Value>,
+        doing: &str,
+        deadline: Instant,
+    ) -> Result<Parcel<'a>, Failure> {
+        let before = listed(&self.api.until(deadline), session, &events)
             .await
             .map_err(Failure::while_trying(doing))?;
-        let known: HashSet<String> = before.into_iter().map(|event| event.id).collect();
-        let first = Delivering {
-            api: &self.api.until(first_attempt(deadline, LONGEST_ATTEMPT)),
-            ..delivery
-        };
-        let error = match first.send(&known).await {
-            Ok(ids) => return Ok(Sent { ids, before: known }),
-            Err(error) if !may_be_sent_again(&error) => {
-                return Err(Failure::while_trying(doing)(error));
-            }
-            Err(error) => error,
-        };
-        tracing::warn!(%session, %error, "looking whether what was sent arrived");
-        match delivery.settle(&known, error, deadline).await {
-            Ok(ids) => Ok(Sent { ids, before: known }),
-            Err(Unsettled::Refused(error)) => Err(Failure::while_trying(doing)(error)),
-            Err(Unsettled::Unknown(error)) => Err(Failure::DeliveryUnknown {
-                doing: doing.to_owned(),
-                error,
-                next: format!(
-                    "get_events with session_id {session} and order desc shows whether it arrived; send it again only if it did not."
-                ),
-            }),
-        }
-    }
-}
-
-/// The first attempt leaves time to look whether it arrived, and to send again, unless there is none to spare.
-pub(super) fn first_attempt(deadline: Instant, longest: Duration) -> Instant {
-    let now = Instant::now();
-    let left = deadline.saturating_duration_since(now);
-    let spared = if left > 2 * SETTLING {
-        SETTLING
-    } else {
-        left / 4
-    };
-    now + (left - spared).min(longest)
-}
-
-/// Why it stayed open what became of a send.
-enum Unsettled {
-    /// The API refused it, and the first attempt did not arrive.
-    Refused(Error),
-    /// Nobody can tell; this is how the first attempt failed.
-    Unknown(Error),
-}
-
-/// Whether a failed send may be followed by a look and a second one.
-fn may_be_sent_again(error: &Error) -> bool {
-    let forbidden = matches!(error, Error::Refused(refusal) if refusal.should_retry == Some(false));
-    error.is_ambiguous() || (error.is_transient() && !forbidden)
-}
-
-#[derive(Clone, Copy)]
-struct Delivering<'a> {
-    api: &'a Client,
-    session: &'a Id,
-    events: &'a [Value],
-}
-
-impl Delivering<'_> {
-    async fn send(&self, known: &HashSet<String>) -> Result<Vec<String>, Error> {
-        let recorded = self.api.send_events(self.session, self.events).await?;
-        if recorded.len() == self.events.len()
-            && recorded
-                .iter()
-                .all(|event| !event.id.is_empty() || is_interrupt(&event.kind))
-        {
-            return Ok(recorded.into_iter().map(|event| event.id).collect());
-        }
-        // Some servers accept without saying what they recorded.
-        match self.arrived(known, LISTED_WITHIN).await {
-            Ok(Some(ids)) => Ok(ids),
-            Ok(None) | Err(_) => Ok(Vec::new()),
-        }
+        let next = format!(
+            "get_events with session_id {session} and order desc shows whether it arrived; send it again only if it did not."
+        );
+        Ok(Parcel {
+            api: &self.api,
+            session,
+            deadline,
+            write: Write::new(doing, Second::Repeats, next),
+            events,
+            before,
+        })
     }
 
-    /// Looks twice, sends once more if nothing arrived, and looks again if that is open too.
-    async fn settle(
+    /// Stops the turn of a session or of one of its threads.
+    pub(super) async fn send_interrupt(
         &self,
-        known: &HashSet<String>,
-        error: Error,
+        session: &Id,
+        thread: Option<&Id>,
+        follow: &Follow,
         deadline: Instant,
-    ) -> Result<Vec<String>, Unsettled> {
-        let open = |error: Error| {
-            if error.is_ambiguous() {
-                Unsettled::Unknown(error)
-            } else {
-                Unsettled::Refused(error)
-            }
+    ) -> Result<(), Failure> {
+        let doing = "interrupt the session";
+        let is_interrupt = |event: &&Event| event.kind == INTERRUPT;
+        let known: HashSet<String> = if follow.is_complete() {
+            let known = follow.history.events().filter(is_interrupt);
+            known.map(|event| event.id.clone()).collect()
+        } else {
+            let api = self.api.until(deadline);
+            let known = newest(&api, session, vec![INTERRUPT.to_owned()]).await;
+            let known = known.map_err(Failure::while_trying(doing))?.into_iter();
+            known.map(|event| event.id).collect()
         };
-        let pause = match &error {
-            Error::Refused(refusal) => refusal.retry_after.unwrap_or(Duration::from_millis(500)),
-            _ => Duration::from_millis(500),
+        let known = &known;
+        let next = format!(
+            "get_status with session_ids [\"{session}\"]: where it still works, make the same call again."
+        );
+        let write = Write::new(doing, Second::Repeats, next);
+        let send = |api: Client| async move { api.send_interrupt(session, thread).await };
+        let look = |api: Client| async move {
+            let newest = newest(&api, session, vec![INTERRUPT.to_owned()]).await?;
+            let is_new = |event: &Event| !event.id.is_empty() && !known.contains(&event.id);
+            Ok(newest.iter().any(is_new).then_some(()))
         };
-        // A refusal as well may have come after the act.
-        if !matches!(
-            error,
-            Error::Unreachable {
-                delivery: Delivery::NotSent,
-                ..
-            }
-        ) {
-            match self.arrived(known, LISTED_WITHIN).await {
-                Ok(Some(ids)) => return Ok(ids),
-                Ok(None) => {}
-                // Without having looked nothing is sent again.
-                Err(_) => return Err(Unsettled::Unknown(error)),
-            }
-        }
-        let server_forbids =
-            matches!(&error, Error::Refused(refusal) if refusal.should_retry == Some(false));
-        if server_forbids || Instant::now() + pause >= deadline {
-            return Err(open(error));
-        }
-        sleep(pause).await;
-        match self.send(known).await {
-            Ok(ids) => Ok(ids),
-            Err(again) if again.is_ambiguous() => match self.arrived(known, LISTED_WITHIN).await {
-                Ok(Some(ids)) => Ok(ids),
-                Ok(None) | Err(_) => Err(Unsettled::Unknown(again)),
-            },
-            // Not sent the second time: what became of the first is as open as before.
-            Err(Error::Unreachable { .. }) => Err(open(error)),
-            // A limit is said before anything is done; but a gateway's word for that is not the API's.
-            Err(again) if again.is_transient() => match self.arrived(known, LISTED_WITHIN).await {
-                Ok(Some(ids)) => Ok(ids),
-                Ok(None) | Err(_) => Err(open(error)),
-            },
-            Err(again) => Err(Unsettled::Refused(again)),
-        }
+        write.once(&self.api, deadline, send, look).await
     }
+}
 
-    /// Ids of the sent events, once all of them are listed; at least two looks, `within` apart.
-    async fn arrived(
-        &self,
-        known: &HashSet<String>,
-        within: Duration,
-    ) -> Result<Option<Vec<String>>, Error> {
-        let started = Instant::now();
-        loop {
-            let last = started.elapsed() >= within;
-            if let Some(ids) = matched(self.events, &self.listed().await?, known) {
-                return Ok(Some(ids));
-            }
-            if last {
-                return Ok(None);
-            }
-            sleep_until((Instant::now() + within / 4).min(self.api.deadline())).await;
-            if Instant::now() >= self.api.deadline() {
-                return Ok(None);
-            }
-        }
+impl Parcel<'_> {
+    /// Sends them once.
+    pub(super) async fn send(self) -> Result<Sent, Failure> {
+        let known: HashSet<String> = self.before.into_iter().map(|event| event.id).collect();
+        let (session, events, known_ids) = (self.session, &self.events, &known);
+        let send = |api: Client| async move { send(&api, session, events, known_ids).await };
+        let look = |api: Client| async move {
+            Ok(matched(
+                events,
+                &listed(&api, session, events).await?,
+                known_ids,
+            ))
+        };
+        let ids = self.write.once(self.api, self.deadline, send, look).await?;
+        Ok(Sent { ids, before: known })
     }
+}
 
-    async fn listed(&self) -> Result<Vec<Event>, Error> {
-        let mut types: Vec<String> = self
-            .events
+async fn send(
+    api: &Client,
+    session: &Id,
+    events: &[Value],
+    known: &HashSet<String>,
+) -> Result<Vec<String>, Error> {
+    let recorded = api.send_events(session, events).await?;
+    if recorded.len() == events.len()
+        && recorded
             .iter()
-            .filter_map(kind)
-            .map(str::to_owned)
-            .collect();
-        types.dedup();
-        let filter = EventFilter {
-            newest_first: true,
-            types,
-            limit: Some(COMPARED),
-            ..EventFilter::default()
+            .all(|event| !event.id.is_empty() || event.kind == INTERRUPT)
+    {
+        return Ok(recorded.into_iter().map(|event| event.id).collect());
+    }
+    // Some servers accept without saying what they recorded.
+    let begun = Instant::now();
+    loop {
+        let is_last = begun.elapsed() >= LISTED_WITHIN;
+        let Ok(listed) = listed(api, session, events).await else {
+            return Ok(Vec::new());
         };
-        Ok(self.api.list_events(self.session, &filter).await?.data)
+        if let Some(ids) = matched(events, &listed, known) {
+            return Ok(ids);
+        }
+        if is_last || Instant::now() >= api.deadline() {
+            return Ok(Vec::new());
+        }
+        sleep_until((Instant::now() + LISTED_WITHIN / 4).min(api.deadline())).await;
     }
 }
 
-fn is_interrupt(kind: &str) -> bool {
-    kind == "user.interrupt"
+/// The newest events of the types that are sent, newest first.
+async fn listed(api: &Client, session: &Id, events: &[Value]) -> Result<Vec<Event>, Error> {
+    let mut types: Vec<String> = events.iter().filter_map(kind).map(str::to_owned).collect();
+    types.dedup();
+    newest(api, session, types).await
 }
+
+async fn newest(api: &Client, session: &Id, types: Vec<String>) -> Result<Vec<Event>, Error> {
+    let filter = EventFilter {
+        newest_first: true,
+        types,
+        limit: Some(COMPARED),
+        ..EventFilter::default()
+    };
+    Ok(api.list_events(session, &filter).await?.data)
+}
+
+const INTERRUPT: &str = "user.interrupt";
 
 fn kind(event: &Value) -> Option<&str> {
     event.get("type").and_then(Value::as_str)
@@ -256,10 +208,7 @@ fn matched(sent: &[Value], listed: &[Event], known: &HashSet<String>) -> Option<
         .collect();
     let mut ids = Vec::new();
     // An interrupt may have no id, and a second one does no harm.
-    for sent in sent
-        .iter()
-        .filter(|event| kind(event).is_none_or(|kind| !is_interrupt(kind)))
-    {
+    for sent in sent.iter().filter(|event| kind(event) != Some(INTERRUPT)) {
         // The oldest match first, since identical events keep the order in which they were sent.
         let place = candidates.iter().rposition(|event| is_same(sent, event))?;
         ids.push(candidates.remove(place).id.clone());

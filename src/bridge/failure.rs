@@ -42,6 +42,11 @@ impl Failure {
         matches!(self, Failure::Api { error, .. } if error.status() == Some(404))
     }
 
+    /// Whether the API refused it because of how things stand.
+    pub(super) fn is_conflict(&self) -> bool {
+        matches!(self, Failure::Api { error, .. } if error.status() == Some(409))
+    }
+
     /// The same failure, where a setting and not the caller named what is wrong.
     pub(super) fn of_setting(self, name: &str) -> Failure {
         match self {

@@ -5,12 +5,14 @@ use std::collections::HashSet;
 use super::Failure;
 use crate::api::agents::{Agent, AgentFilter};
 use crate::api::environments::Environment;
-use crate::api::{Client, Error, Id};
+use crate::api::{Client, Error, Id, Page};
 use crate::session::clean::clean_line;
 use crate::session::report::cut;
 
 /// Pages that a search reads at most.
 pub(super) const SEARCHED_PAGES: usize = 25;
+/// Pages on which something is that was made just now.
+pub(super) const NEWEST_PAGES: usize = 3;
 /// A name farther away than this is no likely misspelling: fewer than half of the pairs of letters agree.
 const FAR: usize = 550;
 /// Names offered when one was not found.
@@ -198,6 +200,24 @@ fn distance(a: &str, b: &str) -> usize {
     let (a, b) = (pairs(a), pairs(b));
     let shared = a.intersection(&b).count();
     1000 - 1000 * shared / a.len().min(b.len()).max(1) + a.len().abs_diff(b.len())
+}
+
+/// The first item that is looked for, on so many pages of a list.
+pub(super) async fn first<T, F: Future<Output = Result<Page<T>, Error>>>(
+    pages: usize,
+    page: impl Fn(Option<String>) -> F,
+    is_it: impl Fn(&T) -> bool,
+) -> Result<Option<T>, Error> {
+    let mut next = None;
+    for _ in 0..pages {
+        let found = page(next.take()).await?;
+        let item = found.data.into_iter().find(&is_it);
+        next = found.next_page;
+        if item.is_some() || next.is_none() {
+            return Ok(item);
+        }
+    }
+    Ok(None)
 }
 
 pub(super) async fn agents(api: &Client) -> Result<Vec<Agent>, Error> {

@@ -10,8 +10,10 @@ pub mod follow;
 pub mod schedules;
 pub mod start;
 
+mod agent_update;
 mod answer;
 mod attachments;
+mod claims;
 mod close;
 mod defaults;
 mod deliver;
@@ -19,18 +21,22 @@ mod deliverables;
 mod environments;
 mod find;
 mod line;
+mod locks;
+mod marks;
 mod memory;
+mod once;
 mod progress;
 mod read;
 mod record;
 mod scan;
+mod schedule_changes;
 mod sessions;
 mod status;
 mod suggestions;
 mod turns;
+mod update;
 mod watch;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,30 +58,28 @@ pub use deliverables::{
 };
 pub use environments::Retired;
 pub use failure::Failure;
+pub use marks::MARK;
 pub use read::{Order, Reading};
-pub use sessions::{Changes, SessionQuery, SessionRow};
+pub use sessions::{SessionQuery, SessionRow};
 pub use status::{Sessions, Threads, Until};
 pub use suggestions::{Subject, Suggestions};
 pub use turns::Interrupted;
+pub use update::Changes;
 pub use watch::Watch;
 
 /// What a call may take beyond its `wait_seconds`: the last look, and a slow line.
 const GRACE: Duration = Duration::from_millis(1800);
 /// Most of a line of progress; hosts cut soon after.
 const PROGRESS_CHARS: usize = 180;
-/// Starts that are remembered by their request_key; others are looked up.
-const MOST_STARTED: usize = 1000;
-/// The mark in the metadata of what was made through this product.
-pub const MARK: &str = "managed-agents-mcp";
 
 /// The operations behind the tools.
 pub struct Bridge {
     config: Arc<Config>,
     api: Client,
     memory: Memory,
+    claims: claims::Claims,
     defaults: defaults::Defaults,
-    /// Sessions of this process by their request_key.
-    started: tokio::sync::Mutex<HashMap<String, String>>,
+    started: start::Started,
     watched: watch::Places,
     recent: suggestions::Recent,
 }
@@ -128,8 +132,9 @@ impl Bridge {
             config,
             api,
             memory: Memory::default(),
+            claims: claims::Claims::default(),
             defaults: defaults::Defaults::default(),
-            started: tokio::sync::Mutex::default(),
+            started: start::Started::default(),
             watched: watch::Places::default(),
             recent: suggestions::Recent::default(),
         }

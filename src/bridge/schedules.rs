@@ -2,13 +2,13 @@
 
 use futures_util::future::join_all;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::catalog::{Listed, Named, Query, collect};
-use super::{Bridge, Failure, MARK, find};
-use crate::api::deployments::{Control, Deployment, Run};
-use crate::api::sessions::budget;
-use crate::api::{Client, Id, with};
+pub use super::schedule_changes::{Action, NewSchedule};
+use super::{Bridge, Failure};
+use crate::api::deployments::{Deployment, Run};
+use crate::api::{Client, Id};
 use crate::session::clean::clean_line;
 use crate::session::report::cut;
 
@@ -53,36 +53,6 @@ pub struct RunRow {
     pub error: Option<String>,
 }
 
-/// What to run, and when.
-#[derive(Debug, Clone)]
-pub struct NewSchedule {
-    /// Its name.
-    pub name: String,
-    /// Id or name; as configured where there is none.
-    pub agent: Option<String>,
-    /// Id or name; as configured where there is none.
-    pub environment: Option<String>,
-    /// The first event of each session.
-    pub question: Value,
-    /// Cron expression and IANA time zone.
-    pub cron: Option<(String, String)>,
-    /// Ceiling of each session in cents, instead of the configured one.
-    pub budget_cents: Option<u64>,
-}
-
-/// What can be done with a schedule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// Start a session now.
-    Run,
-    /// Do not run by the clock.
-    Pause,
-    /// Run by the clock again.
-    Resume,
-    /// Never run again.
-    Archive,
-}
-
 /// Runs that a list shows of each schedule.
 const LAST_RUNS: u32 = 3;
 
@@ -104,125 +74,10 @@ impl Bridge {
         join_all(listed.items.iter_mut().map(|row| fill_in_runs(&api, row))).await;
         Ok(listed)
     }
-
-    /// Creates a schedule. Its sessions carry a budget like any other.
-    pub async fn create_schedule(&self, schedule: &NewSchedule) -> Result<ScheduleRow, Failure> {
-        let api = self.api_in_time();
-        let (agent, environment) = tokio::join!(
-            self.scheduled_agent(&api, schedule),
-            self.scheduled_environment(&api, schedule)
-        );
-        let (agent, environment) = (agent?, environment?);
-        let cents = schedule.budget_cents.or(self.config.budget_cents);
-        let cron = schedule.cron.as_ref().map(|(expression, timezone)| {
-            json!({"type": "cron", "expression": expression, "timezone": timezone})
-        });
-        let body = json!({
-            "name": schedule.name,
-            "agent": agent.as_str(),
-            "environment_id": environment.as_str(),
-            "initial_events": [schedule.question],
-            "metadata": {MARK: env!("CARGO_PKG_VERSION")},
-        });
-        let body = with(body, "schedule", cron);
-        let body = with(body, "budget", cents.map(budget));
-        match api.create_deployment(body).await {
-            Ok(created) => Ok(row(&created)),
-            Err(error) if error.is_ambiguous() => Err(Failure::DeliveryUnknown {
-                doing: "create the schedule".to_owned(),
-                error,
-                next:
-                    "list_schedules shows whether it is there; create it again only if it is not."
-                        .to_owned(),
-            }),
-            Err(error) => Err(Failure::while_trying("create the schedule")(error)),
-        }
-    }
-
-    /// Runs, pauses, resumes or archives a schedule; returns how it stands, and the run if there was one.
-    pub async fn control_schedule(
-        &self,
-        id: &Id,
-        action: Action,
-    ) -> Result<(ScheduleRow, Option<RunRow>), Failure> {
-        let api = self.api_in_time();
-        let control = match action {
-            Action::Run => return self.run_schedule(&api, id).await,
-            Action::Pause => Control::Pause,
-            Action::Resume => Control::Unpause,
-            Action::Archive => Control::Archive,
-        };
-        let doing = || format!("change schedule {id}");
-        if action == Action::Resume {
-            let schedule = api.get_deployment(id).await;
-            let schedule = schedule.map_err(Failure::while_trying(doing()))?;
-            self.check_scheduled(&api, &schedule).await?;
-        }
-        let changed = api.control_deployment(id, control).await;
-        let mut row = row(&changed.map_err(Failure::while_trying(doing()))?);
-        fill_in_runs(&api, &mut row).await;
-        Ok((row, None))
-    }
-
-    async fn run_schedule(
-        &self,
-        api: &Client,
-        id: &Id,
-    ) -> Result<(ScheduleRow, Option<RunRow>), Failure> {
-        let doing = format!("run schedule {id}");
-        let schedule = api
-            .get_deployment(id)
-            .await
-            .map_err(Failure::while_trying(doing.clone()))?;
-        self.check_scheduled(api, &schedule).await?;
-        match api.run_deployment(id).await {
-            Ok(run) => {
-                let mut row = row(&schedule);
-                fill_in_runs(api, &mut row).await;
-                Ok((row, Some(run_row(&run))))
-            }
-            Err(error) if error.is_ambiguous() => Err(Failure::DeliveryUnknown {
-                doing,
-                error,
-                next: "list_schedules shows its last runs; run it again only if this one is not among them."
-                    .to_owned(),
-            }),
-            Err(error) => Err(Failure::while_trying(doing)(error)),
-        }
-    }
-
-    /// What sessions may not use, a schedule must not run for them.
-    async fn check_scheduled(&self, api: &Client, schedule: &Deployment) -> Result<(), Failure> {
-        let (agents, environments) = (&self.config.allow_agents, &self.config.allow_environments);
-        if !agents.is_empty() {
-            find::agent(api, &schedule.agent.id, agents).await?;
-        }
-        if !environments.is_empty() {
-            find::environment(api, &schedule.environment_id, environments).await?;
-        }
-        Ok(())
-    }
-
-    async fn scheduled_agent(&self, api: &Client, schedule: &NewSchedule) -> Result<Id, Failure> {
-        let wanted = schedule.agent.as_ref().or(self.config.agent.as_ref());
-        let wanted = wanted.ok_or_else(|| unnamed("agent"))?;
-        find::agent(api, wanted, &self.config.allow_agents).await
-    }
-
-    async fn scheduled_environment(
-        &self,
-        api: &Client,
-        schedule: &NewSchedule,
-    ) -> Result<Id, Failure> {
-        let configured = self.config.environment.as_ref();
-        let wanted = schedule.environment.as_ref().or(configured);
-        let wanted = wanted.ok_or_else(|| unnamed("environment"))?;
-        find::environment(api, wanted, &self.config.allow_environments).await
-    }
 }
 
 /// A row without its runs is still a row.
-async fn fill_in_runs(api: &Client, row: &mut ScheduleRow) {
+pub(super) async fn fill_in_runs(api: &Client, row: &mut ScheduleRow) {
     if let Ok(id) = Id::parse(&row.schedule_id)
         && let Ok(runs) = api.list_runs(&id, LAST_RUNS).await
     {
@@ -230,14 +85,7 @@ async fn fill_in_runs(api: &Client, row: &mut ScheduleRow) {
     }
 }
 
-fn unnamed(noun: &str) -> Failure {
-    Failure::argument(
-        format!("No {noun} was named, and none is configured."),
-        format!("pass `{noun}`; list_{noun}s shows which exist."),
-    )
-}
-
-fn row(schedule: &Deployment) -> ScheduleRow {
+pub(super) fn row(schedule: &Deployment) -> ScheduleRow {
     let reason = schedule.paused_reason.as_ref();
     let words = |pointer: &str| {
         let words = reason?.pointer(pointer)?.as_str()?;
@@ -273,7 +121,7 @@ fn row(schedule: &Deployment) -> ScheduleRow {
     }
 }
 
-fn run_row(run: &Run) -> RunRow {
+pub(super) fn run_row(run: &Run) -> RunRow {
     let trigger = run.trigger_context.get("type").and_then(Value::as_str);
     RunRow {
         at: run.created_at.clone(),

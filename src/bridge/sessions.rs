@@ -2,18 +2,15 @@
 
 use futures_util::future::join_all;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
-use tokio::time::{Duration, Instant, timeout};
+use tokio::time::{Duration, timeout};
 
 use super::catalog::{Listed, SIFTED_PAGE};
-use super::follow::Follow;
-use super::{Attention, Bridge, Failure, MARK, Patience, find};
+use super::{Bridge, Failure, MARK, find};
 use crate::api::events::EventFilter;
-use crate::api::sessions::{Session, SessionFilter, budget};
-use crate::api::{Client, Error, Id, with};
+use crate::api::sessions::{Session, SessionFilter};
+use crate::api::{Client, Error, Id};
 use crate::session::clean::clean_line;
 use crate::session::history::History;
-use crate::session::report::Report;
 use crate::session::turn::{self, Lifecycle, State};
 
 /// A session in a list.
@@ -66,8 +63,6 @@ pub struct SessionQuery {
     pub page: Option<String>,
 }
 
-/// A change may take so long, with the looks before and after it.
-const CHANGING: Duration = Duration::from_secs(10);
 /// Pages that a search through all sessions reads at most.
 const SEARCHED_PAGES: usize = 25;
 /// A list is not held up by events that do not come.
@@ -186,98 +181,6 @@ impl Bridge {
         // Fifty events of work, and no word on how it stands.
         let is_guess = turn.state == State::Ready && page.next_page.is_some();
         Ok((!is_guess).then_some(turn.state))
-    }
-
-    /// The newest session whose metadata holds this pair, among the newest 2,500.
-    pub(super) async fn find_session(
-        &self,
-        api: &Client,
-        key: &str,
-        value: &str,
-    ) -> Result<Option<Session>, Error> {
-        let mut filter = SessionFilter {
-            limit: Some(100),
-            ..SessionFilter::default()
-        };
-        for _ in 0..SEARCHED_PAGES {
-            let page = api.list_sessions(&filter).await?;
-            let found = page
-                .data
-                .into_iter()
-                .find(|session| session.metadata.get(key).is_some_and(|held| held == value));
-            if found.is_some() || page.next_page.is_none() {
-                return Ok(found);
-            }
-            filter.page = page.next_page;
-        }
-        Ok(None)
-    }
-
-    /// Changes title, metadata or budget. A raised budget sets a paused session to work again.
-    pub async fn update(&self, id: &Id, changes: Changes) -> Result<Report, Failure> {
-        let doing = "update the session";
-        let now = Instant::now();
-        let patience = Patience {
-            until: now,
-            deadline: now + CHANGING,
-            note: None,
-        };
-        let mut follow = Follow::new(&self.api, patience.deadline, id, self.memory.recall(id));
-        follow.look().await.map_err(Failure::while_trying(doing))?;
-        let resumes = changes.frees_budget() && follow.turn().state == State::BudgetReached;
-        self.api
-            .until(patience.deadline)
-            .update_session(id, changes.body())
-            .await
-            .map_err(Failure::while_trying(doing))?;
-        if resumes {
-            // The pause is over, though the record does not say so yet.
-            let newest = follow
-                .history
-                .events()
-                .rev()
-                .find(|event| event.kind.starts_with("session.status_"));
-            let pause = newest.map(|event| event.id.clone());
-            self.memory.update(id, |asked| asked.stale_status = pause);
-        }
-        self.stand(id, &patience, &Attention::none()).await
-    }
-}
-
-/// What to change of a session.
-#[derive(Debug, Clone, Default)]
-pub struct Changes {
-    /// A new title.
-    pub title: Option<String>,
-    /// Pairs to set; null deletes one.
-    pub metadata: Option<Map<String, Value>>,
-    /// A new ceiling in cents.
-    pub budget_cents: Option<u64>,
-    /// No ceiling any more; this cannot be taken back.
-    pub remove_budget: bool,
-}
-
-impl Changes {
-    /// Whether there is nothing to change.
-    pub fn is_empty(&self) -> bool {
-        self.title.is_none()
-            && self.metadata.is_none()
-            && self.budget_cents.is_none()
-            && !self.remove_budget
-    }
-
-    fn frees_budget(&self) -> bool {
-        self.budget_cents.is_some() || self.remove_budget
-    }
-
-    fn body(self) -> Value {
-        let budget = self
-            .budget_cents
-            .map(budget)
-            .or(self.remove_budget.then_some(Value::Null));
-        let body = with(json!({}), "title", self.title);
-        let body = with(body, "metadata", self.metadata);
-        with(body, "budget", budget)
     }
 }
 

@@ -1,22 +1,24 @@
 //! One idempotent start: defaults, resources, budget and the first event in a single request.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use serde_json::{Map, Value, json};
-use tokio::time::{Duration, Instant, sleep, sleep_until};
+use tokio::time::Instant;
 
 use super::defaults::in_time;
-use super::deliver::first_attempt;
-use super::{Attention, Bridge, Failure, MARK, Patience, Question};
-use crate::api::sessions::{Session, budget};
-use crate::api::{Client, Delivery, Error, Id, with};
+use super::find::{NEWEST_PAGES, SEARCHED_PAGES};
+use super::locks::Locks;
+use super::marks::REQUEST;
+use super::once::{Second, Write, named};
+use super::{Attention, Bridge, Failure, MARK, Patience, Question, find};
+use crate::api::sessions::{Session, SessionFilter, budget};
+use crate::api::{Client, Error, Id, with};
 use crate::session::report::Report;
 use crate::session::turn::Unnamed;
 
-/// Metadata key of a session that holds the caller's `request_key`, or the one made for it.
-const REQUEST_KEY: &str = "managed-agents-mcp-request";
-/// A create clones repositories before it answers.
-const LONGEST_CREATE: Duration = Duration::from_secs(60);
-/// Two looks for a session that may have been created are so far apart.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(2000);
+/// Starts that are remembered by their request_key; others are looked up.
+const MOST_STARTED: usize = 1000;
 
 /// What to start.
 #[derive(Debug, Clone, Default)]
@@ -78,15 +80,14 @@ impl Bridge {
         let api = self.api.until(patience.deadline);
         let mut notes: Vec<String> = patience.note.clone().into_iter().collect();
         // Held while the key is looked for and used, so that two calls with the same key cannot both start something.
-        let mut keyed = match &start.request_key {
-            Some(_) => Some(in_time(patience.deadline, self.started.lock()).await?),
+        let keyed = match &start.request_key {
+            Some(key) => Some(in_time(patience.deadline, self.started.keys.lock(key)).await?),
             None => None,
         };
-        if let (Some(key), Some(started)) = (&start.request_key, &keyed) {
-            let found = match started.get(key) {
-                Some(id) => Some(id.clone()),
-                None => self
-                    .find_session(&api, REQUEST_KEY, key)
+        if let Some(key) = &start.request_key {
+            let found = match self.started.by(key) {
+                Some(id) => Some(id),
+                None => find_session(&api, key, SEARCHED_PAGES)
                     .await
                     .map_err(Failure::while_trying(doing))?
                     .map(|session| session.id),
@@ -118,18 +119,15 @@ impl Bridge {
         let body = body(&start, &agent, &environment, &key, self.config.budget_cents);
         let first = question.map(|question| json!([question]));
         let body = with(body, "initial_events", first);
-        let session = match self.create(&api, body, &key, patience.deadline).await {
+        let session = match self.create(body, &key, patience.deadline).await {
             Ok(session) => session,
             Err(failure) => {
                 self.defaults.forget();
                 return Err(failure);
             }
         };
-        if let Some(started) = &mut keyed {
-            if started.len() >= super::MOST_STARTED {
-                started.clear();
-            }
-            started.insert(key, session.id.clone());
+        if keyed.is_some() {
+            self.started.remember(key, session.id.clone());
         }
         drop(keyed);
         let joining = match start.question {
@@ -167,122 +165,78 @@ impl Bridge {
         })
     }
 
-    /// Creates the session once: after a failure that leaves it open, its key is looked for before a second attempt.
-    async fn create(
-        &self,
-        api: &Client,
-        body: Value,
-        key: &str,
-        deadline: Instant,
-    ) -> Result<Session, Failure> {
-        let doing = "start the session";
-        let error = match named(
-            self.api
-                .until(first_attempt(deadline, LONGEST_CREATE))
-                .create_session(body.clone())
-                .await,
-        ) {
-            Ok(session) => return Ok(session),
-            Err(error) if !error.is_ambiguous() && !error.is_transient() => {
-                return Err(Failure::while_trying(doing)(error));
-            }
-            Err(error) => error,
+    /// Creates the session, which is found by its key where its creation is in doubt.
+    async fn create(&self, body: Value, key: &str, deadline: Instant) -> Result<Session, Failure> {
+        let next = format!(
+            "create_session with the same arguments and request_key \"{key}\": it returns the session if it was started, \
+             and starts it if not."
+        );
+        let write = Write::new("start the session", Second::Creates, next);
+        let body = &body;
+        let send = |api: Client| async move {
+            let created = api.create_session(body.clone()).await?;
+            named(created, "session", |session| &session.id)
         };
-        tracing::warn!(%error, "looking whether the session was created");
-        let unknown = |error| Failure::DeliveryUnknown {
-            doing: doing.to_owned(),
-            error,
-            next: format!(
-                "create_session with the same arguments and request_key \"{key}\": it returns the session if it was \
-                 started, and starts it if not."
-            ),
-        };
-        // A refusal as well may have come after the act.
-        if !matches!(
-            error,
-            Error::Unreachable {
-                delivery: Delivery::NotSent,
-                ..
-            }
-        ) {
-            match self.created(api, key).await {
-                Ok(Some(session)) => return Ok(session),
-                Ok(None) => {}
-                Err(_) => return Err(unknown(error)),
-            }
-        }
-        let open = |error: Error| match error.is_ambiguous() {
-            true => unknown(error),
-            false => Failure::while_trying(doing)(error),
-        };
-        // A create may take long. While the first may still succeed, a second would be one too many.
-        if matches!(
-            error,
-            Error::Unreachable {
-                delivery: Delivery::Late,
-                ..
-            }
-        ) {
-            return Err(unknown(error));
-        }
-        let (forbidden, pause) = match &error {
-            Error::Refused(refusal) => (
-                refusal.should_retry == Some(false),
-                refusal.retry_after.unwrap_or(BETWEEN_LOOKS / 2),
-            ),
-            _ => (false, BETWEEN_LOOKS / 2),
-        };
-        if forbidden || Instant::now() + pause >= deadline {
-            return Err(open(error));
-        }
-        sleep(pause).await;
-        match named(api.create_session(body).await) {
-            Ok(session) => Ok(session),
-            Err(again) if again.is_ambiguous() => match self.created(api, key).await {
-                Ok(Some(session)) => Ok(session),
-                Ok(None) | Err(_) => Err(unknown(again)),
-            },
-            // Not sent the second time: what became of the first is as open as before.
-            Err(Error::Unreachable { .. }) => Err(open(error)),
-            // A limit is said before anything is done; but a gateway's word for that is not the API's.
-            Err(again) if again.is_transient() => match self.created(api, key).await {
-                Ok(Some(session)) => Ok(session),
-                Ok(None) | Err(_) => Err(open(error)),
-            },
-            Err(again) => Err(Failure::while_trying(doing)(again)),
-        }
-    }
-
-    /// Looks for the session with this key, twice if need be.
-    async fn created(&self, api: &Client, key: &str) -> Result<Option<Session>, Error> {
-        if let Some(session) = self.find_session(api, REQUEST_KEY, key).await? {
-            return Ok(Some(session));
-        }
-        sleep_until((Instant::now() + BETWEEN_LOOKS).min(api.deadline())).await;
-        self.find_session(api, REQUEST_KEY, key).await
+        let look = |api: Client| async move { find_session(&api, key, NEWEST_PAGES).await };
+        write.once(&self.api, deadline, send, look).await
     }
 }
 
-/// A session without an id is no answer.
-fn named(answer: Result<Session, Error>) -> Result<Session, Error> {
-    let nameless = || Error::Unreadable {
-        reason: "the answer has no session id".to_owned(),
-        fault: crate::api::Fault::Malformed,
-        request_id: None,
-    };
-    answer.and_then(|session| {
-        if session.id.is_empty() {
-            Err(nameless())
-        } else {
-            Ok(session)
+/// Sessions of this process by their request_key.
+#[derive(Default)]
+pub(super) struct Started {
+    ids: Mutex<HashMap<String, String>>,
+    /// Held by whoever is starting something with a key.
+    keys: Locks,
+}
+
+impl Started {
+    fn by(&self, key: &str) -> Option<String> {
+        self.ids().get(key).cloned()
+    }
+
+    fn remember(&self, key: String, session: String) {
+        let mut ids = self.ids();
+        if ids.len() >= MOST_STARTED {
+            ids.clear();
         }
-    })
+        ids.insert(key, session);
+    }
+
+    /// A session is over: its key may start something new.
+    pub(super) fn forget(&self, session: &Id) {
+        self.ids().retain(|_, id| id != session.as_str());
+    }
+
+    /// The map is whole whatever a panicking holder was doing.
+    fn ids(&self) -> MutexGuard<'_, HashMap<String, String>> {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The newest session that was started with this key, among those on so many pages.
+async fn find_session(api: &Client, key: &str, pages: usize) -> Result<Option<Session>, Error> {
+    let page = |page| async move {
+        let filter = SessionFilter {
+            limit: Some(100),
+            page,
+            ..SessionFilter::default()
+        };
+        api.list_sessions(&filter).await
+    };
+    let is_it = |session: &Session| {
+        session
+            .metadata
+            .get(REQUEST)
+            .is_some_and(|held| held == key)
+    };
+    find::first(pages, page, is_it).await
 }
 
 fn body(start: &Start, agent: &Id, environment: &Id, key: &str, configured: Option<u64>) -> Value {
     let mut metadata = start.metadata.clone();
     metadata.insert(MARK.to_owned(), json!(env!("CARGO_PKG_VERSION")));
-    metadata.insert(REQUEST_KEY.to_owned(), json!(key));
+    metadata.insert(REQUEST.to_owned(), json!(key));
     let cents = match start.budget {
         Budget::Configured => configured,
         Budget::Cents(cents) => Some(cents),

@@ -79,7 +79,8 @@ async fn an_update_changes_what_is_named_and_nothing_else() {
     assert_eq!(changed["version"], 2);
     assert_eq!(changed["system"], "Review twice.");
     assert_eq!(changed["name"], "Reviewer");
-    assert_eq!(changed["metadata"], json!({"kept": "yes"}));
+    assert_eq!(changed["metadata"]["kept"], "yes");
+    assert_eq!(changed["metadata"]["team"], Value::Null);
     let kinds: Vec<&str> = changed["tools"]
         .as_array()
         .unwrap()
@@ -146,12 +147,48 @@ async fn an_update_that_may_have_arrived_is_not_sent_again() {
         },
     );
     let change = json!({"agent": agent, "version": 1, "name": "Renamed"});
-    let why = client.call("update_agent", change).await.err();
+    let changed = client.call("update_agent", change).await.ok();
+    let (name, version) = (&changed["agent"]["name"], &changed["agent"]["version"]);
+    assert_eq!((name, version), (&json!("Renamed"), &json!(2)));
+    assert_eq!(rig.bodies("POST", &path).len(), 1);
+}
+
+#[tokio::test]
+async fn an_update_that_met_another_one_is_neither_claimed_nor_denied() {
+    let rig = Rig::start().await.set("MANAGED_AGENTS_TOOLSETS", "all");
+    let client = rig.client().await;
+    let agent = id(&create(&client, json!({"name": "Reviewer"})).await);
+    let path = format!("/v1/agents/{agent}");
+    let hanging = Kind::SlowHeaders { ms: 1500 };
+    let refused = Kind::Status {
+        code: 502,
+        retry_after: None,
+        acting: Acting::Before,
+        body: None,
+    };
+    for kind in [hanging, refused] {
+        rig.fault(&format!("POST {path}"), kind);
+    }
+    // The first attempt takes a while and fails; meanwhile somebody else makes the next version.
+    let change = json!({"agent": agent, "version": 1, "name": "Ours"});
+    let ours = client.call("update_agent", change);
+    let theirs = async {
+        crate::rig::until("the first attempt has failed", async || {
+            !rig.bodies("POST", &path).is_empty()
+        })
+        .await;
+        let body = json!({"version": 1, "name": "Theirs"});
+        rig.api("POST", &path, body).await
+    };
+    let (ours, theirs) = tokio::join!(ours, theirs);
+    assert_eq!(theirs["version"], 2);
+    let why = ours.err();
     assert!(
         why.contains("not known whether") && why.contains("get_agent"),
         "{why}"
     );
-    assert_eq!(rig.bodies("POST", &path).len(), 1);
+    let read = client.call("get_agent", json!({"agent": agent})).await.ok();
+    assert_eq!(read["agent"]["name"], "Theirs");
 }
 
 #[tokio::test]
@@ -280,15 +317,11 @@ async fn an_agent_that_may_have_been_made_is_not_made_again() {
             acting: Acting::After,
         },
     );
-    let why = client
-        .call("create_agent", json!({"name": "Once"}))
-        .await
-        .err();
-    assert!(
-        why.contains("not known whether") && why.contains("list_agents"),
-        "{why}"
-    );
+    let made = create(&client, json!({"name": "Once"})).await;
     assert_eq!(rig.bodies("POST", "/v1/agents").len(), 1);
+    let listed = client.call("list_agents", json!({})).await.ok();
+    assert_eq!(listed["agents"].as_array().unwrap().len(), 1);
+    assert_eq!(listed["agents"][0]["id"], made["id"]);
 }
 
 #[tokio::test]

@@ -17,8 +17,13 @@ async fn networking_and_packages_reach_the_api() {
         (&made["networking"], &made["kind"]),
         (&json!("limited"), &json!("cloud"))
     );
+    let mut sent = rig.bodies("POST", "/v1/environments").remove(0);
+    // By this it would be found again.
+    let mark = sent["metadata"]["managed-agents-mcp-request"].take();
+    assert!(mark.is_string(), "{sent}");
+    sent.as_object_mut().unwrap().remove("metadata");
     assert_eq!(
-        rig.bodies("POST", "/v1/environments")[0],
+        sent,
         json!({"name": "narrow", "description": "for builds", "config": {
             "type": "cloud",
             "networking": {

@@ -164,7 +164,7 @@ async fn the_bytes_that_arrive_are_the_bytes_of_the_file() {
     assert!(body == [head, content, end].concat());
 }
 
-/// The body of the next request, which is answered with a file.
+/// The body of the next request that sends one, which is answered with a file; there is no list of files.
 async fn received(listener: &TcpListener) -> Vec<u8> {
     let (mut socket, _) = listener.accept().await.unwrap();
     let mut request = Vec::new();
@@ -176,6 +176,12 @@ async fn received(listener: &TcpListener) -> Vec<u8> {
         let head = String::from_utf8(request[..at].to_vec())
             .unwrap()
             .to_lowercase();
+        if head.starts_with("get ") {
+            request = request.split_off(at + 4);
+            let none = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
+            socket.write_all(none).await.unwrap();
+            continue;
+        }
         let length = head
             .lines()
             .find_map(|line| line.strip_prefix("content-length: "));
@@ -194,39 +200,49 @@ async fn received(listener: &TcpListener) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn an_upload_whose_fate_is_unknown_is_not_sent_again() {
+async fn an_upload_that_may_have_arrived_is_looked_for_and_never_doubled() {
     let (rig, disk) = with_disk().await;
     let rig = rig.set("MANAGED_AGENTS_MAX_WAIT_SECONDS", "2");
     let client = rig.client().await;
+    let acting = Acting::After;
+    let failed = Kind::Status {
+        code: 500,
+        retry_after: None,
+        acting,
+        body: None,
+    };
+    let silent = Kind::Silence { after_bytes: 0 };
+    // One name and one content again and again: only the newest is the one that was sent.
     disk.put("notes.txt", b"notes");
-    for (sent, kind) in [
-        Kind::Drop {
-            acting: Acting::Before,
-        },
-        Kind::Drop {
-            acting: Acting::After,
-        },
-        Kind::Status {
-            code: 500,
-            retry_after: None,
-            acting: Acting::After,
-            body: None,
-        },
-        Kind::Silence { after_bytes: 0 },
-        Kind::Garbage,
-    ]
-    .into_iter()
-    .enumerate()
-    {
+    let mut ids = Vec::new();
+    for kind in [Kind::Drop { acting }, failed, silent, Kind::Garbage] {
         rig.fault("POST /v1/files", kind);
         let called = client
             .call("upload_file", json!({"path": "notes.txt"}))
             .await;
-        let text = called.within(Duration::from_secs(4)).err();
-        assert!(text.contains("not known whether this arrived"), "{text}");
-        assert!(text.contains("second copy"), "{text}");
-        assert_eq!(uploads(&rig), sent + 1, "sent once");
+        let file = called.within(Duration::from_secs(6)).ok();
+        ids.push(file["file_id"].as_str().unwrap().to_owned());
+        assert_eq!(uploads(&rig), ids.len(), "sent once");
     }
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 4);
+    rig.fault("POST /v1/files", Kind::Drop { acting });
+    let blind = Kind::Status {
+        code: 404,
+        retry_after: None,
+        acting: Acting::Before,
+        body: None,
+    };
+    rig.always("GET /v1/files", blind);
+    let text = client
+        .call("upload_file", json!({"path": "notes.txt"}))
+        .await
+        .err();
+    rig.simulator.clear_faults();
+    assert!(text.contains("not known whether this arrived"), "{text}");
+    assert!(text.contains("second copy"), "{text}");
+    assert_eq!(uploads(&rig), 5, "nobody could look, so it was sent once");
     rig.fault(
         "POST /v1/files",
         Kind::Status {

@@ -247,6 +247,20 @@ impl Rig {
         serde_json::from_str(&text).unwrap()
     }
 
+    /// Every file there is.
+    pub(crate) async fn files(&self) -> Vec<Value> {
+        let request = self
+            .http
+            .get(format!("{}/v1/files?limit=1000", self.simulator.base_url()))
+            .header("x-api-key", KEY)
+            .header("anthropic-version", "2023-06-01")
+            .header("anthropic-beta", "files-api-2025-04-14")
+            .header(OWN, "1");
+        let answer = timeout(PATIENCE, request.send()).await.unwrap().unwrap();
+        let page: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+        page["data"].as_array().unwrap().clone()
+    }
+
     /// The id of a new file, uploaded by somebody else.
     pub(crate) async fn upload(&self, name: &str, content: &str) -> String {
         let head = format!("Content-Disposition: form-data; name=\"file\"; filename=\"{name}\"");

@@ -1,24 +1,30 @@
 //! A file of this machine, sent once, for agents to have.
 
-use std::fs::File;
+use std::collections::HashSet;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
+use tokio::sync::Notify;
+use tokio::time::{Duration, Instant};
 
+use super::super::once::{Second, Write, named};
 use super::super::{Attention, Bridge, Failure};
 use super::folders::{Source, Spot, spots};
 use super::meter::Meter;
 use super::{NAME_CHARS, ambiguous, names, on_disk};
-use crate::api::files::Upload;
-use crate::api::{Error, Fault};
+use crate::api::events::parse_time;
+use crate::api::files::{File, Upload};
+use crate::api::{Client, Delivery, Error};
 use crate::session::clean::clean_line;
 use crate::session::report::cut;
 
 /// As much is read and sent at a time.
 const PIECE: usize = 128 * 1024;
+/// For the list of what was there before.
+const LISTING: Duration = Duration::from_secs(5);
 
 /// A file that the API has now.
 #[derive(Debug, Clone)]
@@ -34,7 +40,7 @@ pub struct Uploaded {
 }
 
 impl Bridge {
-    /// Uploads a file, under its own name or another. What may have arrived is not sent again.
+    /// Uploads a file, under its own name or another. What may have arrived is looked for.
     pub async fn upload(
         &self,
         path: &str,
@@ -49,30 +55,67 @@ impl Bridge {
             size: source.size,
         };
         let doing = format!("uploading {}", cut(&upload.name, NAME_CHARS));
-        let unread = Arc::new(OnceLock::new());
+        let unread = Unread::default();
         let reading = || Reading {
             file: source.file.try_clone().ok(),
             at: 0,
             size: source.size,
             meter: Meter::new(attention, &doing, source.size),
-            unread: Arc::clone(&unread),
+            unread: unread.clone(),
         };
-        let content = || reading().pieces();
-        let sent = self
-            .api
-            .upload_file(&upload, content, self.transferred_by(source.size))
-            .await
-            .and_then(named);
-        match (sent, unread.get()) {
-            (Ok(file), _) => Ok(Uploaded {
-                file_id: file.id,
-                name: cut(&clean_line(&file.filename), NAME_CHARS),
-                size_bytes: file.size_bytes.unwrap_or(source.size),
-                mime_type: cut(&clean_line(&file.mime_type), NAME_CHARS),
-            }),
-            (Err(_), Some(why)) => Err(self.unusable(path, why)),
-            (Err(error), None) => Err(failure(error, &upload.name)),
-        }
+        let content = &|| reading().pieces();
+        let sent = tokio::select! {
+            sent = self.upload_once(&upload, content) => sent,
+            // The wire would only tell that the sending ended.
+            why = unread.told() => Err(self.unusable(path, &why)),
+        };
+        let file = sent?;
+        Ok(Uploaded {
+            file_id: file.id,
+            name: cut(&clean_line(&file.filename), NAME_CHARS),
+            size_bytes: file.size_bytes.unwrap_or(source.size),
+            mime_type: cut(&clean_line(&file.mime_type), NAME_CHARS),
+        })
+    }
+
+    /// Files carry no mark: one that may have arrived is known by its name and size, and by not having been there before.
+    async fn upload_once<S>(
+        &self,
+        upload: &Upload,
+        content: &impl Fn() -> S,
+    ) -> Result<File, Failure>
+    where
+        S: Stream<Item = io::Result<Bytes>> + Send + 'static,
+    {
+        let listing = self.api.until(Instant::now() + LISTING);
+        // Where there is no list nobody can look, but a file can be sent all the same.
+        let before = newest(&listing).await.ok();
+        let known: Option<HashSet<String>> =
+            before.map(|files| files.into_iter().map(|file| file.id).collect());
+        let known = &known;
+        let send = |_| async move {
+            let until = self.transferred_by(upload.size);
+            let file = self.api.upload_file(upload, content, until).await?;
+            named(file, "file", |file| &file.id)
+        };
+        let look = |api: Client| async move {
+            let known = known.as_ref().ok_or_else(unlisted)?;
+            let mut files = newest(&api).await?.into_iter();
+            Ok(files.find(|file| {
+                let is_it = file.filename == upload.name && file.size_bytes == Some(upload.size);
+                is_it && !known.contains(&file.id)
+            }))
+        };
+        let next = "make the same call again: a second copy does no harm, but the first may exist beside it.";
+        let transfer = self.transferred_by(upload.size) - Instant::now();
+        Write::new(
+            format!("upload {}", cut(&upload.name, NAME_CHARS)),
+            Second::Creates,
+            next,
+        )
+        .within(transfer)
+        .once(&self.api, Instant::now() + 2 * transfer, send, look)
+        .await
     }
 
     /// The one regular file that a path means.
@@ -103,39 +146,49 @@ impl Bridge {
     }
 }
 
-/// An answer without an id is none.
-fn named(file: crate::api::files::File) -> Result<crate::api::files::File, Error> {
-    if file.id.is_empty() {
-        return Err(Error::Unreadable {
-            reason: "the answer names no file".to_owned(),
-            fault: Fault::Malformed,
-            request_id: None,
-        });
+/// The newest files, where the list begins with them or is whole.
+async fn newest(api: &Client) -> Result<Vec<File>, Error> {
+    let (files, goes_on) = api.list_newest_files().await?;
+    let times = files
+        .iter()
+        .map(|file| parse_time(file.created_at.as_deref().unwrap_or_default()));
+    let is_descending = times.is_sorted_by(|one, next| one.is_some() && one >= next);
+    if goes_on && !is_descending {
+        return Err(unlisted());
     }
-    Ok(file)
+    Ok(files)
 }
 
-fn failure(error: Error, name: &str) -> Failure {
-    let doing = format!("upload {}", cut(name, NAME_CHARS));
-    if !error.is_ambiguous() {
-        return Failure::Api { doing, error };
+fn unlisted() -> Error {
+    Error::Unreachable {
+        reason: "the API does not list the newest files".to_owned(),
+        delivery: Delivery::NotSent,
     }
-    Failure::DeliveryUnknown {
-        doing,
-        error,
-        next: "make the same call again: a second copy does no harm, but the first may exist beside it."
-            .to_owned(),
+}
+
+/// Why a file could not be read, once that is known.
+#[derive(Clone, Default)]
+struct Unread(Arc<(OnceLock<String>, Notify)>);
+
+impl Unread {
+    fn tell(&self, why: String) {
+        let _ = self.0.0.set(why);
+        self.0.1.notify_one();
+    }
+
+    async fn told(&self) -> String {
+        self.0.1.notified().await;
+        self.0.0.get().cloned().unwrap_or_default()
     }
 }
 
 /// A file that is read from its start to the size it had when it was opened.
 struct Reading {
-    file: Option<File>,
+    file: Option<std::fs::File>,
     at: u64,
     size: u64,
     meter: Meter,
-    /// Why it could not be read: the wire only tells that the sending ended.
-    unread: Arc<OnceLock<String>>,
+    unread: Unread,
 }
 
 impl Reading {
@@ -153,7 +206,7 @@ impl Reading {
                 None => Err(io::Error::other("it cannot be read")),
             };
             let (file, piece) = piece.inspect_err(|error| {
-                let _ = reading.unread.set(error.to_string());
+                reading.unread.tell(error.to_string());
             })?;
             reading.file = Some(file);
             reading.at += piece.len() as u64;
@@ -164,7 +217,7 @@ impl Reading {
 }
 
 /// The next piece, never an empty one.
-fn read(mut file: File, at: u64, most: u64) -> io::Result<(File, Bytes)> {
+fn read(mut file: std::fs::File, at: u64, most: u64) -> io::Result<(std::fs::File, Bytes)> {
     let mut piece = Vec::with_capacity(most as usize);
     file.seek(SeekFrom::Start(at))?;
     (&file).take(most).read_to_end(&mut piece)?;
