@@ -24,6 +24,7 @@ mod errors;
 mod events;
 mod files;
 mod folders;
+mod forging;
 mod host;
 mod hostile;
 mod house;
