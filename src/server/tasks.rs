@@ -21,7 +21,8 @@ use super::{Server, audit};
 use crate::api::Id;
 use crate::bridge::{Attention, Decider, Decision, Failure};
 use crate::config::Approvals;
-use crate::session::report::Report;
+use crate::session::clean::clean_line;
+use crate::session::report::{Report, cut};
 use crate::session::turn::State;
 
 /// Between two looks at a task; each costs two or three calls, and the API takes 600 a minute.
@@ -71,6 +72,16 @@ pub(super) fn known(context: &RequestContext<RoleServer>) -> Result<(), ErrorDat
     ))
 }
 
+/// What a request is answered that the SDK could not read, though its method is known.
+pub(super) fn unfit(method: &str) -> ErrorData {
+    let takes = match method {
+        "tasks/get" | "tasks/cancel" => "`taskId`, a text",
+        "tasks/update" => "`taskId`, a text, and `inputResponses`, an object",
+        _ => return ErrorData::new(ErrorCode::METHOD_NOT_FOUND, method.to_owned(), None),
+    };
+    ErrorData::invalid_params(format!("{method} takes {takes}"), None)
+}
+
 fn is_modern(context: &RequestContext<RoleServer>) -> bool {
     context
         .protocol_version()
@@ -91,7 +102,13 @@ fn task_id(report: &Report) -> String {
 
 /// The session and the question that a task id names.
 fn parse(task_id: &str) -> Result<(Id, Option<Id>), ErrorData> {
-    let unknown = |why: String| ErrorData::invalid_params(format!("unknown task: {why}"), None);
+    let unknown = |_| {
+        let shown = cut(&clean_line(task_id), 60);
+        let why = format!(
+            "unknown task: `{shown}` is not the id of a task, which create_session and send_message return"
+        );
+        ErrorData::invalid_params(why, None)
+    };
     let (session, question) = match task_id.split_once('.') {
         Some((session, question)) => (session, Some(question)),
         None => (task_id, None),
