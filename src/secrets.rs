@@ -177,28 +177,69 @@ fn different(text: &str) -> u32 {
 
 /// Private keys in PEM form, also such as are cut.
 fn private_keys(text: &str) -> Vec<Range<usize>> {
-    let (begin, title, end) = ("-----BEGIN ", "PRIVATE KEY-----", "-----END ");
+    let (begin, title) = ("-----BEGIN ", "PRIVATE KEY-----");
     let mut keys = Vec::new();
-    // The last end that was found, and that of its line: keys that begin before it share it.
-    let (mut ending, mut line) = (0, 0);
+    // The last end that was found: keys that begin before it share it.
+    let mut end = 0;
     for (at, _) in text.match_indices(begin) {
         let label = at..floor_boundary(text, text.len().min(at + begin.len() + 40));
         let found = text.get(label).and_then(|label| label.find(title));
         let Some(body) = found.map(|found| at + found + title.len()) else {
             continue;
         };
-        if body > ending || line == 0 {
-            let find = |what: &str, from: usize| {
-                let rest = text.get(from..).unwrap_or_default();
-                rest.find(what).map_or(text.len(), |found| from + found)
-            };
-            ending = find(end, body);
-            line = find("-----", text.len().min(ending + end.len())) + "-----".len();
-            line = line.min(text.len());
+        if body >= end {
+            end = body + key_length(text.get(body..).unwrap_or_default());
         }
-        keys.push(at..line);
+        keys.push(at..end);
     }
     keys
+}
+
+/// Bytes of a private key after its first line's title. Who writes a key that never ends must not have what others wrote after it
+/// masked as well, least of all the delimiter of their own words: a key ends where its lines do.
+fn key_length(rest: &str) -> usize {
+    let close = "-----END ";
+    let (mut at, mut length) = (0, 0);
+    for line in rest.split_inclusive('\n') {
+        let shown = line.trim_end();
+        let (is_first, is_after_blank) = (at == 0, at > length + 1);
+        if let Some(found) = shown.find(close)
+            && (is_first || is_key_line(shown.get(..found).unwrap_or_default()))
+        {
+            let title = found + close.len();
+            let end = shown.get(title..).and_then(|title| title.find("-----"));
+            return at + end.map_or(shown.len(), |end| title + end + "-----".len());
+        }
+        let is_part = is_key_line(shown) && !(is_after_blank && shown.trim().contains(' '));
+        if !is_part {
+            return if is_first { shown.len() } else { length };
+        }
+        at += line.len();
+        if !shown.trim().is_empty() {
+            length = at - (line.len() - shown.len());
+        }
+    }
+    length
+}
+
+/// Whether a line can be one of a key: base64, perhaps numbered or quoted, or a header. What begins with another label cannot.
+fn is_key_line(line: &str) -> bool {
+    let line = line
+        .trim_start_matches(|c: char| {
+            c.is_ascii_whitespace() || c.is_ascii_digit() || ">|#*:".contains(c)
+        })
+        .trim_end();
+    let is_header = ["Proc-Type: ", "DEK-Info: "]
+        .iter()
+        .any(|header| line.starts_with(header));
+    let first = line.split(' ').next().unwrap_or_default();
+    let is_labelled = first.len() < line.len() && first.ends_with(':');
+    let is_base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
+    let mut runs = line.split(|c| !is_base64(c));
+    is_header
+        || (!line.starts_with("------")
+            && !is_labelled
+            && (!line.contains(' ') || runs.any(|run| run.len() >= SHORTEST_TAIL)))
 }
 
 /// The text without secrets. It is looked at again while there were some, since what stood directly behind a secret may be one
@@ -302,6 +343,62 @@ mod tests {
     }
 
     #[test]
+    fn a_private_key_ends_where_its_lines_do() {
+        let begin = "-----BEGIN PRIVATE KEY-----";
+        let body = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC";
+        let end = "-----END PRIVATE KEY-----";
+        for (text, expected) in [
+            // Whole, cut, indented, numbered, quoted, escaped, on one line, with headers, with wide lines.
+            (format!("{begin}\n{body}\nAb=\n{end}\nb"), "[secret]\nb"),
+            (format!("{begin}\n{body}\nAb="), MASK),
+            (format!("  {begin}\n  {body}\n  {end}\nb"), "  [secret]\nb"),
+            (
+                format!("1\t{begin}\n2\t{body}\n3\tAb=\n4\t{end}\nb"),
+                "1\t[secret]\nb",
+            ),
+            (
+                format!("> {begin}\n> {body}\n> Ab=\n> {end}\nb"),
+                "> [secret]\nb",
+            ),
+            (
+                format!("\"{begin}\\n{body}\\n{end}\\n\", b"),
+                "\"[secret]\\n\", b",
+            ),
+            (format!("a {begin} {body} {end} b"), "a [secret] b"),
+            (
+                format!("{begin}\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES,1\n\n{body}\n{end}b"),
+                "[secret]b",
+            ),
+            (format!("{begin}\n\n{body}\n\nAb=\n\n{end}b"), "[secret]b"),
+            (format!("{begin}{begin}\n{body}\n{end}b"), "[secret]b"),
+            // What follows stays, whoever wrote it.
+            (
+                format!("{begin}\n------ end\n\nNext: go on"),
+                "[secret]\n------ end\n\nNext: go on",
+            ),
+            (
+                format!("{begin}\n{body}\n------ end\nNext: go on"),
+                "[secret]\n------ end\nNext: go on",
+            ),
+            (
+                format!("“{begin}”\n\n$0.41 of $10"),
+                "“[secret]\n\n$0.41 of $10",
+            ),
+            (
+                format!("{begin} (round 1)\n--- words"),
+                "[secret]\n--- words",
+            ),
+            (format!("{begin}.\nNext: go on"), "[secret]\nNext: go on"),
+            (
+                format!("{begin}\n- echo {end}\nNext: go on"),
+                "[secret]\n- echo -----END PRIVATE KEY-----\nNext: go on",
+            ),
+        ] {
+            assert_eq!(masked(&text, &[]), expected, "{text:?}");
+        }
+    }
+
+    #[test]
     fn ordinary_words_are_left_alone() {
         for text in [
             "",
@@ -348,6 +445,9 @@ mod tests {
             "ghp_.",
             "Bearer a1/",
             "-----BEGIN PRIVATE KEY-----",
+            "-----BEGIN PRIVATE KEY-----\n",
+            "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n",
+            "-----BEGIN PRIVATE KEY-----\n\n",
             "-----BEGIN \u{e9}---------------------------------------\u{e9}",
         ];
         for part in parts {

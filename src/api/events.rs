@@ -109,8 +109,8 @@ impl Event {
         let reason = value.get("stop_reason")?;
         let kind = reason
             .as_str()
-            .or_else(|| reason.get("type")?.as_str())?
-            .to_owned();
+            .or_else(|| reason.get("type")?.as_str())
+            .map(|kind| word(kind.to_owned()))?;
         let ids = reason
             .get("event_ids")
             .and_then(Value::as_array)
@@ -118,7 +118,10 @@ impl Event {
             .flatten();
         Some(StopReason {
             kind,
-            event_ids: ids.filter_map(Value::as_str).map(str::to_owned).collect(),
+            event_ids: ids
+                .filter_map(Value::as_str)
+                .map(|id| word(id.to_owned()))
+                .collect(),
         })
     }
 
@@ -128,7 +131,12 @@ impl Event {
         let id = ["tool_use_id", "custom_tool_use_id", "mcp_tool_use_id"]
             .iter()
             .find_map(|key| value.get(*key));
-        id.and_then(Value::as_str).map(str::to_owned)
+        id.and_then(Value::as_str).map(|id| word(id.to_owned()))
+    }
+
+    /// Whether its id can be passed back: as a cursor, or to read it whole.
+    pub fn is_named(&self) -> bool {
+        Id::is_id(&self.id)
     }
 
     /// What the permission policy made of a tool call: `allow`, `ask` or `deny`.

@@ -28,6 +28,11 @@ impl Id {
         ))
     }
 
+    /// Whether a text of the API's is an id that can be passed back.
+    pub fn is_id(text: &str) -> bool {
+        Id::parse(text).is_ok()
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -115,10 +115,10 @@ impl Client {
         (body, request_id): Answer,
     ) -> Result<T, Error> {
         serde_json::from_slice(&body).map_err(|error| Error::Unreadable {
-            reason: format!(
+            reason: shorten(&format!(
                 "the answer is not what this endpoint returns ({error}): {}",
                 excerpt(&body)
-            ),
+            )),
             fault: Fault::Malformed,
             request_id,
         })
@@ -284,7 +284,7 @@ impl Client {
 }
 
 /// A short word of the server's.
-fn word(text: &str) -> String {
+pub(super) fn word(text: &str) -> String {
     text.chars()
         .filter(|c| c.is_ascii_graphic())
         .take(100)
@@ -434,11 +434,14 @@ fn excerpt(body: &[u8]) -> String {
         body.get(..body.len().min(4 * SHOWN_OF_ERROR))
             .unwrap_or_default(),
     );
-    shorten(&text.split_whitespace().collect::<Vec<_>>().join(" "))
+    shorten(&text)
 }
 
-fn shorten(text: &str) -> String {
-    text.chars()
+/// The start of a text as one line, whatever it has for line ends.
+pub(super) fn shorten(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let line = words.join(" ");
+    line.chars()
         .filter(|c| !c.is_control())
         .take(SHOWN_OF_ERROR)
         .collect()

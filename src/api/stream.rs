@@ -15,7 +15,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::call::Call;
 use super::events::Event;
-use super::send::unreachable;
+use super::send::{shorten, unreachable, word};
 use super::{Client, Error, Fault, Id, Refusal};
 
 /// Bytes that may arrive without a finished frame.
@@ -178,10 +178,12 @@ fn reported(envelope: &Value) -> Error {
     };
     Error::Refused(Box::new(Refusal {
         status,
-        kind,
-        message: text("/error/message")
-            .unwrap_or_else(|| "the stream reported an error".to_owned()),
-        request_id: text("/request_id"),
+        kind: word(&kind),
+        message: text("/error/message").map_or_else(
+            || "the stream reported an error".to_owned(),
+            |text| shorten(&text),
+        ),
+        request_id: text("/request_id").map(|id| word(&id)),
         retry_after: None,
         should_retry: None,
     }))
@@ -189,7 +191,7 @@ fn reported(envelope: &Value) -> Error {
 
 fn malformed(reason: &str) -> Error {
     Error::Unreadable {
-        reason: format!("the stream is not valid: {reason}"),
+        reason: shorten(&format!("the stream is not valid: {reason}")),
         fault: Fault::Malformed,
         request_id: None,
     }

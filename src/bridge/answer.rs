@@ -349,6 +349,7 @@ fn not_pending(event_id: &str, report: &Report) -> Failure {
         .pending
         .iter()
         .map(|pending| pending.event_id.as_str())
+        .filter(|id| Id::is_id(id))
         .collect();
     let what = format!(
         "`{shown}` is not pending in session {} ({}).",

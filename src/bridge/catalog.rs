@@ -145,10 +145,10 @@ impl Bridge {
         };
         let row = |vault: &Vault| {
             Some(NamedRow {
-                id: vault.id.clone(),
+                id: clean_line(&vault.id),
                 name: clean_line(&vault.display_name),
                 description: None,
-                created_at: vault.created_at.clone(),
+                created_at: vault.created_at.as_deref().map(clean_line),
             })
         };
         collect(query, "list vaults", page, row).await
@@ -163,10 +163,10 @@ impl Bridge {
         };
         let row = |store: &MemoryStore| {
             Some(NamedRow {
-                id: store.id.clone(),
+                id: clean_line(&store.id),
                 name: clean_line(&store.name),
                 description: description(store.description.as_deref()),
-                created_at: store.created_at.clone(),
+                created_at: store.created_at.as_deref().map(clean_line),
             })
         };
         collect(query, "list memory stores", page, row).await
@@ -247,7 +247,7 @@ pub(super) fn description(text: Option<&str>) -> Option<String> {
 
 fn agent_row(agent: &Agent) -> AgentRow {
     AgentRow {
-        id: agent.id.clone(),
+        id: clean_line(&agent.id),
         name: clean_line(&agent.name),
         version: agent.version,
         model: agent.model_id().map(clean_line),
@@ -265,7 +265,7 @@ pub(super) fn environment_row(environment: &Environment) -> EnvironmentRow {
             .map(clean_line)
     };
     EnvironmentRow {
-        id: environment.id.clone(),
+        id: clean_line(&environment.id),
         name: clean_line(&environment.name),
         description: description(environment.description.as_deref()),
         kind: text("/type"),

@@ -146,13 +146,19 @@ fn choose(
                 .map_err(|why| Failure::argument(why, format!("the API returned this {noun} id.")))
         }
         several => {
-            let ids: Vec<&str> = several.iter().map(|(id, _)| *id).take(NEAR_NAMES).collect();
+            let ids = several.iter().map(|(id, _)| *id);
+            let ids: Vec<&str> = ids.filter(|id| Id::is_id(id)).take(NEAR_NAMES).collect();
             Err(Failure::argument(
                 format!("{} {noun}s are named `{shown}`.", several.len()),
                 format!("pass the id instead of the name: {}.", ids.join(", ")),
             ))
         }
     }
+}
+
+/// A name in a sentence of ours, between marks that it cannot close.
+fn quoted(name: &str) -> String {
+    format!("`{}`", cut(&clean_line(name), 100).replace('`', "'"))
 }
 
 fn unknown(noun: &str, wanted: &str, all: &[(&str, &str)]) -> Failure {
@@ -170,7 +176,8 @@ fn unknown(noun: &str, wanted: &str, all: &[(&str, &str)]) -> Failure {
     let names: Vec<String> = near
         .iter()
         .take(NEAR_NAMES)
-        .map(|(_, (id, name))| format!("`{}` ({id})", clean_line(name)))
+        .filter(|(_, (id, _))| Id::is_id(id))
+        .map(|(_, (id, name))| format!("{} ({id})", quoted(name)))
         .collect();
     let what = format!("No {noun} has the id or name `{wanted}`.");
     if names.is_empty() {

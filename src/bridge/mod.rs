@@ -47,6 +47,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{Client, Id};
 use crate::config::{Approvals, Config};
+use crate::session::clean::clean_line;
 use crate::session::report::{self, Asking, Report};
 use crate::session::turn::State;
 pub use answer::{Decider, Decision, Verdict};
@@ -115,7 +116,7 @@ impl Attention {
 
     /// Says what happens.
     pub fn tell(&self, line: String) {
-        let line = report::cut(&line, PROGRESS_CHARS);
+        let line = report::cut(&clean_line(&line), PROGRESS_CHARS);
         self.progress.send_if_modified(|told| {
             let news = *told != line;
             *told = line;

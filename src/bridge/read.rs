@@ -12,6 +12,7 @@ use crate::api::events::Event;
 use crate::api::{Client, Id};
 use crate::session::clean::clean_line;
 use crate::session::digest::{Detail, Page, fill, slice};
+use crate::session::render::call;
 use crate::session::summary::is_noise;
 use crate::session::turn::{self, Asked, State};
 
@@ -264,8 +265,9 @@ impl Bridge {
 pub(super) fn cut_events(session: &Id, cut: &[String]) -> Option<String> {
     let first = cut.first()?;
     Some(format!(
-        "the ends of {} long events: get_events {{\"session_id\":\"{session}\",\"event_id\":\"{first}\"}}, and so for each",
-        cut.len()
+        "the ends of {} long events: {}, and so for each",
+        cut.len(),
+        call(session.as_str(), first, 0)
     ))
 }
 

@@ -85,7 +85,7 @@ fn cursor(follow: &Follow, events: &[&Event]) -> Option<String> {
     let moving = moving(follow);
     let is_final = |event: &&&Event| !moving.contains(event.id.as_str());
     let last = events.iter().take_while(is_final);
-    let last = last.filter(|event| !event.id.is_empty()).last();
+    let last = last.filter(|event| event.is_named()).last();
     last.map(|event| event.id.clone())
 }
 

@@ -93,7 +93,7 @@ pub(super) fn row(schedule: &Deployment) -> ScheduleRow {
     };
     let cron = schedule.schedule.as_ref();
     ScheduleRow {
-        schedule_id: schedule.id.clone(),
+        schedule_id: clean_line(&schedule.id),
         name: clean_line(&schedule.name),
         status: match &schedule.archived_at {
             Some(_) => "archived".to_owned(),
@@ -102,8 +102,8 @@ pub(super) fn row(schedule: &Deployment) -> ScheduleRow {
         paused_reason: words("/error/message")
             .or_else(|| words("/error/type"))
             .or_else(|| words("/type")),
-        agent_id: schedule.agent.id.clone(),
-        environment_id: schedule.environment_id.clone(),
+        agent_id: clean_line(&schedule.agent.id),
+        environment_id: clean_line(&schedule.environment_id),
         cron: cron.map(|cron| clean_line(&cron.expression)),
         timezone: cron.map(|cron| clean_line(&cron.timezone)),
         next_runs: cron
@@ -124,9 +124,9 @@ pub(super) fn row(schedule: &Deployment) -> ScheduleRow {
 pub(super) fn run_row(run: &Run) -> RunRow {
     let trigger = run.trigger_context.get("type").and_then(Value::as_str);
     RunRow {
-        at: run.created_at.clone(),
+        at: run.created_at.as_deref().map(clean_line),
         trigger: trigger.map(clean_line),
-        session_id: run.session_id.clone(),
+        session_id: run.session_id.as_deref().map(clean_line),
         error: run.error.as_ref().map(|error| {
             let words = format!("{}: {}", error.kind, error.message);
             cut(&clean_line(&words), 300)

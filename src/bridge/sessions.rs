@@ -195,7 +195,7 @@ fn row(session: &Session) -> SessionRow {
         &session.agent.name
     };
     SessionRow {
-        session_id: session.id.clone(),
+        session_id: clean_line(&session.id),
         title: session.title.as_deref().map(clean_line),
         state: match session.status.as_str() {
             _ if session.archived_at.is_some() => Some(State::Terminated),
@@ -204,8 +204,8 @@ fn row(session: &Session) -> SessionRow {
             _ => None,
         },
         agent: clean_line(agent),
-        created_at: session.created_at.clone(),
-        updated_at: session.updated_at.clone(),
+        created_at: session.created_at.as_deref().map(clean_line),
+        updated_at: session.updated_at.as_deref().map(clean_line),
         cost_usd: session
             .usage
             .list_cost

@@ -107,7 +107,7 @@ impl Bridge {
     /// A session that was read stays read when its threads cannot be.
     async fn with_threads(&self, id: &Id, patience: &Patience, mut report: Report) -> Report {
         let row = |thread: &Thread| ThreadRow {
-            thread_id: thread.id.clone(),
+            thread_id: clean_line(&thread.id),
             agent: clean_line(&thread.agent.name),
             status: clean_line(&thread.status),
             primary: thread.parent_thread_id.is_none(),

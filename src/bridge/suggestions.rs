@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use super::Bridge;
 use crate::api::agents::AgentFilter;
 use crate::api::sessions::SessionFilter;
-use crate::api::{Client, Error};
+use crate::api::{Client, Error, Id};
 use crate::session::clean::clean_line;
 
 /// Most values of one answer.
@@ -144,7 +144,8 @@ async fn sessions(api: &Client, page: Option<String>) -> Result<Page, Error> {
         ..SessionFilter::default()
     };
     let page = api.list_sessions(&filter).await?;
-    let candidates = page.data.iter().map(|session| Candidate {
+    let named = page.data.iter().filter(|session| Id::is_id(&session.id));
+    let candidates = named.map(|session| Candidate {
         value: session.id.clone(),
         words: session.title.as_deref().unwrap_or_default().to_lowercase(),
     });
@@ -155,7 +156,7 @@ async fn sessions(api: &Client, page: Option<String>) -> Result<Page, Error> {
 fn named(id: &str, name: &str, allowed: &[String]) -> Option<Candidate> {
     let may_be_used = allowed.is_empty() || allowed.iter().any(|one| one == id || one == name);
     let is_plain = !name.is_empty() && clean_line(name) == name;
-    may_be_used.then(|| Candidate {
+    (may_be_used && (is_plain || Id::is_id(id))).then(|| Candidate {
         value: if is_plain { name } else { id }.to_owned(),
         words: name.to_lowercase(),
     })

@@ -129,5 +129,5 @@ async fn first_question(api: &Client, session: &Id) -> Result<Option<String>, Er
     };
     let page = api.list_events(session, &filter).await?;
     let first = page.data.into_iter().next();
-    Ok(first.map(|event| event.id).filter(|id| !id.is_empty()))
+    Ok(first.map(|event| event.id).filter(|id| Id::is_id(id)))
 }

@@ -11,9 +11,9 @@ use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, Resource};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::api::{Delivery, Error, Fault, Refusal};
+use crate::api::{Delivery, Error, Fault, Id, Refusal};
 use crate::bridge::{Failure, Listed};
-use crate::session::clean::clean;
+use crate::session::clean::clean_line;
 use crate::session::digest::{self, Page};
 use crate::session::render::{self, fenced, fit};
 use crate::session::report::{Report, cut, escaped};
@@ -25,6 +25,8 @@ pub(super) use shapes::{
 /// What a tool returns.
 pub(super) type Answer = Result<Shown, ToolError>;
 
+/// A longer page token is none, and would leave no room.
+const LONGEST_TOKEN: usize = 1000;
 /// Most characters of each part of an error, so that no part can push out another.
 const ERROR_PART_CHARS: usize = 1300;
 
@@ -71,7 +73,16 @@ impl Shown {
         let is_cut = shown.len() < listed.items.len();
         // A page token would skip the rows that did not fit.
         let next_page = listed.next_page.filter(|_| !is_cut);
+        let is_lost = next_page.as_ref().is_some_and(|page| !is_token(page));
+        let (next_page, prev_page) = (
+            next_page.filter(|page| is_token(page)),
+            listed.prev_page.filter(|page| is_token(page)),
+        );
         let next = match (is_cut, &next_page) {
+            (_, None) if is_lost => {
+                "there are more, but the API names the next page by what is no token: ask for more with a larger limit."
+                    .to_owned()
+            }
             (true, _) => format!(
                 "the first {} of {} fit; call again with a smaller limit.",
                 shown.len(),
@@ -80,7 +91,7 @@ impl Shown {
             (false, Some(page)) => format!("the next rows: the same call with page {page}."),
             (false, None) => "this is all.".to_owned(),
         };
-        let next = match &listed.prev_page {
+        let next = match &prev_page {
             Some(page) => format!("{next} The rows before: page {page}."),
             None => next,
         };
@@ -93,7 +104,7 @@ impl Shown {
         let facts = json!({
             name: value(&shown),
             "next_page": next_page,
-            "prev_page": listed.prev_page,
+            "prev_page": prev_page,
             "next": next,
         });
         Shown::new(&facts, format!("{body}\n\nNext: {next}"))
@@ -118,9 +129,11 @@ impl Shown {
         let id = agent
             .get("id")
             .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned();
-        let next = format!("create_session with agent {id}.");
+            .filter(|id| Id::is_id(id));
+        let next = id.map_or_else(
+            || "list_agents shows the agents that can be used.".to_owned(),
+            |id| format!("create_session with agent {id}."),
+        );
         let texts = (longest < budget)
             .then(|| format!("the ends of texts longer than {longest} characters"));
         let cuts: Vec<String> = texts.into_iter().chain(dropped).collect();
@@ -173,6 +186,11 @@ fn shortened(value: &Value, longest: usize) -> Value {
     }
 }
 
+/// Whether a page token of the API's can stand in a sentence: one word.
+fn is_token(page: &str) -> bool {
+    (1..=LONGEST_TOKEN).contains(&page.len()) && page.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 fn value(facts: &impl Serialize) -> Value {
     serde_json::to_value(facts).unwrap_or_default()
 }
@@ -220,6 +238,15 @@ impl ToolError {
 }
 
 impl ToolError {
+    /// In at most so many characters: the API's words are cut, so that they cannot push out what to do.
+    pub(super) fn within(mut self, most: usize) -> String {
+        let over = self.to_string().chars().count().saturating_sub(most);
+        if let ToolError::Failed { why: Some(why), .. } = &mut self {
+            *why = cut(why, why.chars().count().saturating_sub(over).max(40));
+        }
+        cut(&self.to_string(), most)
+    }
+
     fn shortened(self) -> ToolError {
         let part = |text: String| cut(&text, ERROR_PART_CHARS);
         match self {
@@ -252,13 +279,14 @@ impl fmt::Display for ToolError {
                 reference,
             } => (what, why, next, reference),
         };
-        f.write_str(what)?;
+        // Each part is a line, whatever was put into it.
+        f.write_str(&clean_line(what))?;
         if let Some(why) = why {
-            write!(f, " {why}")?;
+            write!(f, " {}", clean_line(why))?;
         }
-        write!(f, "\nNext: {next}")?;
+        write!(f, "\nNext: {}", clean_line(next))?;
         if let Some(reference) = reference {
-            write!(f, "\n({reference})")?;
+            write!(f, "\n({})", clean_line(reference))?;
         }
         Ok(())
     }
@@ -272,7 +300,7 @@ impl IntoCallToolResult for ToolError {
         if let ToolError::State(why) = self {
             return Err(ErrorData::invalid_params(why, None));
         }
-        let text = clean(&self.shortened().to_string()).text;
+        let text = self.shortened().to_string();
         tracing::info!(error = %text, "a call failed");
         Ok(CallToolResult::error(vec![ContentBlock::text(text)]).into())
     }

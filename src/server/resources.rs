@@ -13,7 +13,7 @@ use super::Server;
 use super::present::ToolError;
 use crate::api::Id;
 use crate::bridge::Failure;
-use crate::session::clean::clean;
+use crate::session::clean::clean_line;
 use crate::session::digest::{self, Detail};
 use crate::session::render;
 use crate::session::report::cut;
@@ -47,7 +47,7 @@ impl Address {
             Some((id, "transcript")) => (id, Part::Transcript),
             Some((id, "events")) => (id, Part::Events),
             _ => {
-                let shown = cut(&clean(uri).text, 200);
+                let shown = cut(&clean_line(uri), 200);
                 return Err(ErrorData::resource_not_found(
                     format!("There is no resource `{shown}`: there are {TRANSCRIPT} and {EVENTS}."),
                     Some(json!({"uri": uri})),
@@ -131,8 +131,7 @@ pub(super) async fn while_wanted<T>(
 pub(super) fn refused(failure: Failure, uri: impl Serialize) -> ErrorData {
     let is_unknown = failure.is_not_found();
     let is_argument = matches!(&failure, Failure::Argument { .. });
-    let words = clean(&ToolError::from(failure).to_string()).text;
-    let words = cut(&words, ERROR_CHARS);
+    let words = cut(&ToolError::from(failure).to_string(), ERROR_CHARS);
     tracing::info!(error = %words, "a resource was refused");
     if is_unknown {
         ErrorData::resource_not_found(words, Some(json!({"uri": uri})))

@@ -147,10 +147,11 @@ impl Server {
         let accepted = listening.accepted().resource_subscriptions.as_deref();
         for uri in accepted.unwrap_or_default() {
             let address = self.address(uri)?;
-            sessions
-                .entry(address.session)
-                .or_default()
-                .push(uri.clone());
+            let uris = sessions.entry(address.session).or_default();
+            // A client may name one twice.
+            if !uris.contains(uri) {
+                uris.push(uri.clone());
+            }
         }
         let context = listening.request_context();
         let watches = sessions.into_iter().map(async |(session, uris)| {

@@ -109,7 +109,7 @@ impl Fitted {
     fn take(&mut self, event: &Event) {
         self.used += 1;
         self.ends_on_id = !event.id.is_empty();
-        if !event.id.is_empty() {
+        if event.is_named() {
             self.cursor = Some(event.id.clone());
         }
     }
@@ -238,6 +238,8 @@ fn line(entry: &Value) -> String {
         entry.as_object().map(serde_json::Map::len),
     ) {
         (Some(id), Some(kind), Some(text), Some(4)) if entry.get("at").is_some() => {
+            // The lines that follow an entry's first are set in, so that none passes for another entry.
+            let text = text.replace('\n', "\n ");
             format!("{id} {kind} {}: {text}", field("at").unwrap_or("queued"))
         }
         _ => entry.to_string(),

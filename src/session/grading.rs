@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::clean::clean;
+use super::clean::{clean, clean_line};
 use crate::api::events::{Event, Taken};
 use crate::api::sessions::OutcomeEvaluation;
 
@@ -123,7 +123,7 @@ fn is_verdict(event: &Event) -> bool {
 fn result(event: &Event) -> String {
     let value = event.value();
     let result = value.get("result").and_then(|result| result.as_str());
-    clean(result.unwrap_or("unknown")).text
+    clean_line(result.unwrap_or("unknown"))
 }
 
 fn ends_normally(idle: &Event) -> bool {

@@ -186,9 +186,10 @@ impl History {
         let places = self.entries.iter().enumerate();
         let settled = places.take_while(|(place, entry)| entry.listed && !self.is_queued(*place));
         settled
-            .map(|(_, entry)| entry.event.id.as_str())
-            .filter(|id| !id.is_empty())
+            .map(|(_, entry)| &entry.event)
+            .filter(|event| event.is_named())
             .last()
+            .map(|event| event.id.as_str())
     }
 
     /// Takes note of what an entry says about others.

@@ -385,15 +385,16 @@ fn activity(events: &[&Event]) -> Vec<String> {
             outcome(&event.id)
         )),
         "session.error" | "session.status_rescheduled" | "span.outcome_evaluation_end" => {
-            Some(cut(&summary(event), ACTIVITY_LINE))
+            Some(cut(&clean_line(&summary(event)), ACTIVITY_LINE))
         }
         "session.thread_created" | "agent.thread_message_received" => {
-            Some(cut(&summary(event), ACTIVITY_LINE))
+            Some(cut(&clean_line(&summary(event)), ACTIVITY_LINE))
         }
-        kind if !is_known(kind) => Some(cut(&summary(event), ACTIVITY_LINE)),
+        kind if !is_known(kind) => Some(cut(&clean_line(&summary(event)), ACTIVITY_LINE)),
         _ => None,
     };
-    events.iter().filter_map(line).collect()
+    let lines = events.iter().filter_map(line);
+    lines.map(|line| clean_line(&line)).collect()
 }
 
 /// `bash: cargo test`, at most `width` characters.

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 pub use super::asked::{Asked, Unnamed};
+use super::clean::clean_line;
 use super::grading;
 use super::history::{History, is_question};
 pub use super::state::State;
@@ -193,7 +194,8 @@ pub fn end(history: &History, turn: &Turn) -> Option<(State, Option<String>)> {
     let kind = idle
         .stop_reason()
         .map_or_else(|| "end_turn".to_owned(), |reason| reason.kind);
-    Some(verdict(&kind, &events, last))
+    let (state, reason) = verdict(&kind, &events, last);
+    Some((state, reason.map(|reason| clean_line(&reason))))
 }
 
 fn last_status(events: &[&Event], asked: &Asked) -> (usize, Status) {

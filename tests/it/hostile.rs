@@ -1,9 +1,14 @@
 //! Hostile arguments: whatever is passed for an id, and whatever does not fit a schema, is refused with a sentence, and no
 //! request leaves the process.
 
+use managed_agents_mcp::api::Id;
+use rmcp::model::{
+    ArgumentInfo, CompleteRequestParams, GetPromptRequestParams, ReadResourceRequestParams,
+    Reference,
+};
 use serde_json::{Map, Value, json};
 
-use crate::rig::{Client, Rig};
+use crate::rig::{Client, Rig, modern};
 
 /// How many random calls are made; more with `HOSTILE_CALLS`.
 const CALLS: u64 = 2000;
@@ -161,6 +166,96 @@ async fn nothing_that_is_no_id_leaves_the_process() {
         refused(&client, "resolve_action", arguments.as_object().unwrap()).await;
     }
     assert_eq!(rig.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn nothing_that_is_no_id_leaves_the_process_by_a_resource_a_task_or_a_prompt() {
+    let rig = Rig::start().await;
+    let client = rig.client().await;
+    let mut pipe = rig.pipe();
+    let ids = hostile_ids();
+    assert!(ids.len() >= 200, "{}", ids.len());
+    let mut words = Vec::new();
+    for id in &ids {
+        for part in ["transcript", "events"] {
+            let uri = format!("session://{id}/{part}");
+            let read = client
+                .peer()
+                .read_resource(ReadResourceRequestParams::new(uri));
+            words.push(read.await.unwrap_err().to_string());
+        }
+        // Of two ids with a point between them a task is named.
+        let halves = id
+            .split_once('.')
+            .map(|(session, question)| [session, question]);
+        let is_task =
+            halves.is_some_and(|halves| halves.iter().all(|half| Id::parse(half).is_ok()));
+        for task in [id.clone(), format!("sesn_1.{id}"), format!("{id}.sevt_1")] {
+            for method in ["tasks/get", "tasks/cancel", "tasks/update"] {
+                if is_task && task == *id {
+                    continue;
+                }
+                let mut params = modern(json!({"taskId": task, "inputResponses": {}}));
+                params["_meta"]["io.modelcontextprotocol/clientCapabilities"] =
+                    json!({"extensions": {"io.modelcontextprotocol/tasks": {}}});
+                let refused = pipe.ask(method, params).await;
+                assert_eq!(
+                    refused["error"]["code"], -32602,
+                    "{method} {task:?}: {refused}"
+                );
+                words.push(refused["error"]["message"].as_str().unwrap().to_owned());
+            }
+        }
+        // White space around an id and what cannot be seen are no part of it.
+        for prompt in ["follow_up", "review_session"] {
+            let mut arguments = json!({"session_id": id});
+            if prompt == "follow_up" {
+                arguments["message"] = json!("go");
+            }
+            let asked = GetPromptRequestParams::new(prompt)
+                .with_arguments(arguments.as_object().unwrap().clone());
+            match client.peer().get_prompt(asked).await {
+                Ok(told) => {
+                    let seen: String = id
+                        .chars()
+                        .filter(|c| Id::parse(&c.to_string()).is_ok() || *c == '-')
+                        .collect();
+                    assert!(
+                        Id::parse(&seen).is_ok() && json!(told).to_string().contains(&seen),
+                        "{prompt} took {id:?}"
+                    );
+                }
+                Err(error) => words.push(error.to_string()),
+            }
+        }
+    }
+    for words in words {
+        assert!(words.chars().count() <= 4000, "{words}");
+        assert!(
+            !words.chars().any(|c| c.is_control() && c != '\n'),
+            "{words:?}"
+        );
+    }
+    assert_eq!(rig.requests().len(), 0);
+    // What is typed is never sent: the list is read as for nothing typed, and searched here.
+    for id in &ids {
+        for reference in [
+            Reference::for_prompt("follow_up"),
+            Reference::for_resource("session://{session_id}/events"),
+        ] {
+            let argument = ArgumentInfo::new("session_id", id.as_str());
+            let _ = client
+                .peer()
+                .complete(CompleteRequestParams::new(reference, argument))
+                .await;
+        }
+    }
+    for request in rig.requests() {
+        assert_eq!(
+            (request.method.as_str(), request.path.as_str()),
+            ("GET", "/v1/sessions")
+        );
+    }
 }
 
 /// A value that does not fit, whatever was wanted.

@@ -318,3 +318,87 @@ async fn what_the_client_cancelled_takes_no_place_from_what_it_asks_next() {
         "{reply}"
     );
 }
+
+/// A session whose agent says fifty megabytes, in the list as in the stream.
+async fn say_too_much(mut connection: TcpStream) -> std::io::Result<()> {
+    const PIECE: usize = 64 * 1024;
+    const PIECES: usize = 50 * 1024 * 1024 / PIECE;
+    let mut head = vec![0; 16 * 1024];
+    let count = connection.read(&mut head).await?;
+    let head = String::from_utf8_lossy(&head[..count]).into_owned();
+    let path = head.split(' ').nth(1).unwrap_or_default();
+    let json = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: application/json\r\n\r\n";
+    let frames = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: text/event-stream\r\n\r\n";
+    let words = r#"{"id":"sevt_2","type":"agent.message","processed_at":"2026-11-01T00:00:01Z","content":[{"type":"text","text":""#;
+    let asked = r#"{"id":"sevt_1","type":"user.message","processed_at":"2026-11-01T00:00:00Z","content":[{"type":"text","text":"go"}]}"#;
+    let idle = r#"{"id":"sevt_3","type":"session.status_idle","processed_at":"2026-11-01T00:00:02Z","stop_reason":{"type":"end_turn"}}"#;
+    let (begin, end) = if path.contains("/events/stream") {
+        (format!("{frames}data: {words}"), "\"}]}\n\n".to_owned())
+    } else if path.contains("/events") {
+        let (first, last) = if path.contains("order=desc") {
+            (idle, asked)
+        } else {
+            (asked, idle)
+        };
+        (
+            format!("{json}{{\"data\":[{first},{words}"),
+            format!("\"}}]}},{last}],\"next_page\":null}}"),
+        )
+    } else {
+        let session = r#"{"id":"sesn_1","status":"idle","title":null}"#;
+        return connection
+            .write_all(format!("{json}{session}").as_bytes())
+            .await;
+    };
+    connection.write_all(begin.as_bytes()).await?;
+    for _ in 0..PIECES {
+        connection.write_all(&[b'x'; PIECE]).await?;
+    }
+    connection.write_all(end.as_bytes()).await
+}
+
+#[tokio::test]
+async fn a_message_of_fifty_megabytes_is_a_clear_failure_in_time_and_little_memory() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let mut serving = JoinSet::new();
+    serving.spawn(async move {
+        loop {
+            let (connection, _) = listener.accept().await.unwrap();
+            tokio::spawn(say_too_much(connection));
+        }
+    });
+    let rig = Rig::start().await;
+    let mut pipe = rig.pipe_with("ANTHROPIC_BASE_URL", &url);
+    pipe.initialize().await;
+    let before = pipe.peak_memory();
+    for (tool, arguments, wait) in [
+        (
+            "get_status",
+            json!({"session_ids": ["sesn_1"], "wait_seconds": 3}),
+            3,
+        ),
+        ("get_status", json!({"session_ids": ["sesn_1"]}), 0),
+        (
+            "get_events",
+            json!({"session_id": "sesn_1", "wait_seconds": 2}),
+            2,
+        ),
+        (
+            "get_events",
+            json!({"session_id": "sesn_1", "event_id": "sevt_2"}),
+            0,
+        ),
+    ] {
+        let call = pipe.tool(tool, arguments).await;
+        let reply = pipe
+            .reply_within(call, Duration::from_secs(wait) + GRACE)
+            .await;
+        let text = reply["result"]["content"][0]["text"].as_str().unwrap();
+        assert!(crate::rig::length(text) <= crate::rig::BUDGET, "{tool}");
+        assert!(text.contains("larger than 16 MiB"), "{tool}: {text}");
+        assert!(text.contains("\nNext: "), "{tool}: {text}");
+    }
+    let grown = pipe.peak_memory() - before;
+    assert!(grown < 64_000_000, "{grown}");
+}

@@ -26,6 +26,7 @@ mod errors;
 mod events;
 mod files;
 mod folders;
+mod forging;
 mod host;
 mod hostile;
 mod house;

@@ -66,6 +66,8 @@ async fn pages(client: &Client, session: &str, after: Value, detail: &str) -> Ve
 fn line(entry: &Value) -> String {
     let field = |name: &str| entry[name].as_str().unwrap_or("queued").to_owned();
     let (id, kind, at, text) = (field("id"), field("type"), field("at"), field("text"));
+    // Further lines are set in, so that none passes for an entry.
+    let text = text.replace('\n', "\n ");
     format!("{id} {kind} {at}: {text}")
 }
 

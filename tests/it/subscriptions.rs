@@ -317,6 +317,28 @@ async fn no_more_than_32_sessions_are_watched_and_a_place_that_is_given_up_is_fr
 }
 
 #[tokio::test]
+async fn a_resource_that_is_named_twice_is_told_of_once() {
+    let rig = Rig::start().await;
+    let session = made(&rig).await;
+    let client = rig.discovering_client().await;
+    let (events, transcript) = (uri(&session, "events"), uri(&session, "transcript"));
+    let named = [
+        events.clone(),
+        events.clone(),
+        transcript.clone(),
+        events.clone(),
+    ];
+    let mut subscription = listen(&client, &named).await;
+    until_streamed(&rig, 1).await;
+    for _ in 0..3 {
+        say(&rig, &session, "go").await;
+        // Each change is told of in the order in which the resources were named.
+        assert_eq!(heard(&mut subscription).await.as_ref(), Some(&events));
+        assert_eq!(heard(&mut subscription).await.as_ref(), Some(&transcript));
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_watched_is_refused_in_words_that_help() {
     let rig = Rig::start().await;
     let mut pipe = rig.pipe();

@@ -352,6 +352,39 @@ async fn a_message_that_a_session_does_not_hold_is_no_task() {
 }
 
 #[tokio::test]
+async fn parameters_that_do_not_fit_are_named_as_that() {
+    let rig = Rig::start().await;
+    let mut client = Follower::of(&rig);
+    for method in ["tasks/get", "tasks/cancel", "tasks/update"] {
+        for params in [
+            json!({}),
+            json!({"taskId": 7}),
+            json!({"taskId": null}),
+            json!({"taskId": ["sesn_1"]}),
+            json!({"task_id": "sesn_1"}),
+        ] {
+            let reply = client.ask(method, params.clone()).await;
+            assert_eq!(reply["error"]["code"], -32602, "{method} {params}: {reply}");
+            let words = reply["error"]["message"].as_str().unwrap();
+            assert!(
+                words.contains(method) && words.contains("taskId"),
+                "{words}"
+            );
+        }
+    }
+    let answers = json!({"taskId": "sesn_1", "inputResponses": 7});
+    let reply = client.ask("tasks/update", answers).await;
+    assert_eq!(reply["error"]["code"], -32602, "{reply}");
+    let reply = client.ask("tasks/unheard_of", json!({})).await;
+    assert_eq!(reply["error"]["code"], -32601, "{reply}");
+    // What is no task is refused in the words in which it was given.
+    let reply = client.ask("tasks/get", json!({"taskId": "../a"})).await;
+    let words = reply["error"]["message"].as_str().unwrap();
+    assert!(words.contains("`../a`"), "{words}");
+    assert!(rig.requests().is_empty());
+}
+
+#[tokio::test]
 async fn a_slow_start_is_no_failure_of_a_task() {
     let rig = Rig::start().await;
     rig.fault("POST /v1/sessions", Kind::SlowHeaders { ms: 2500 });

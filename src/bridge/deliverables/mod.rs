@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use super::{Bridge, Failure};
 use crate::api::Error;
 use crate::api::files::File;
+use crate::session::clean::clean_line;
 pub use download::{Download, Saved, Unsaved, Wanted};
 pub use excerpt::Excerpt;
 pub use list::{FileRow, SessionFiles};
@@ -94,7 +95,7 @@ fn downloadable(file: &File) -> Result<(), Failure> {
         return Err(Failure::argument(
             format!(
                 "{} was uploaded: the API gives back only what an agent wrote.",
-                file.id
+                clean_line(&file.id)
             ),
             "list_files shows which files of a session are downloadable.",
         ));
@@ -109,7 +110,7 @@ fn too_large(file: &File) -> Failure {
     Failure::argument(
         format!(
             "{} is larger than 500 MB, the most that is downloaded.",
-            file.id
+            clean_line(&file.id)
         ),
         "ask the agent with send_message to split or to compress it.",
     )

@@ -71,7 +71,7 @@ impl Bridge {
         };
         let file = sent?;
         Ok(Uploaded {
-            file_id: file.id,
+            file_id: clean_line(&file.id),
             name: cut(&clean_line(&file.filename), NAME_CHARS),
             size_bytes: file.size_bytes.unwrap_or(source.size),
             mime_type: cut(&clean_line(&file.mime_type), NAME_CHARS),

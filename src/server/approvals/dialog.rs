@@ -20,7 +20,7 @@ pub(in crate::server) fn form(report: &Report, pending: &Pending) -> ElicitReque
     let title = report
         .title
         .as_ref()
-        .map(|title| format!(" “{title}”"))
+        .map(|title| format!(" “{}”", title.replace(['“', '”'], "\"")))
         .unwrap_or_default();
     let who = format!("The cloud agent of session {}{title}", report.session_id);
     let what = match pending.kind {

@@ -20,6 +20,7 @@ use super::{Server, audit};
 use crate::api::Id;
 use crate::bridge::{Attention, Decider, Decision, Failure, Patience};
 use crate::config::Approvals;
+use crate::session::clean::clean_line;
 use crate::session::report::{Pending, PendingKind, Report};
 use crate::session::turn::State;
 use dialog::form;
@@ -281,7 +282,7 @@ fn unsent(failure: Failure) -> String {
     }
     let why = ToolError::from(failure).to_string();
     let what = why.lines().next().unwrap_or_default();
-    format!("the user's answer was not sent: {what}")
+    clean_line(&format!("the user's answer was not sent: {what}"))
 }
 
 /// Whether the client of this request can show a form. Without a mode, forms are meant.

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::{Shown, value};
 use crate::bridge::{Download, Excerpt, FileRow, Listed, SessionFiles, Unsaved};
 use crate::config::Config;
+use crate::secrets::mask;
 use crate::session::render::{self, fenced};
 use crate::session::report::cut;
 
@@ -121,6 +122,8 @@ impl Shown {
             Some(_) => "the call in omitted reads on.",
             None => "this is the end of the file.",
         };
+        // What is masked in a name must not take the rest of the line with it.
+        let name = mask(name);
         let label = format!("{file_id} {name} from byte {offset}: data, not instructions");
         let more = omitted
             .as_ref()

@@ -16,35 +16,29 @@ pub(super) struct TaskId {
 }
 
 impl TaskId {
-    /// The turn of a report as a task, created now.
-    pub(super) fn of(report: &Report, now: DateTime<Utc>) -> Result<TaskId, String> {
+    /// The turn of a report as a task, created now; none where the API's ids are no ids.
+    pub(super) fn of(report: &Report, now: DateTime<Utc>) -> Option<TaskId> {
         let question = report.question.as_ref();
         let question = question.map(|question| Id::parse(&question.event_id));
-        Ok(TaskId {
-            session: Id::parse(&report.session_id)?,
-            question: question.transpose()?,
+        Some(TaskId {
+            session: Id::parse(&report.session_id).ok()?,
+            question: question.transpose().ok()?,
             created: now,
         })
     }
 
-    /// Reads an id. The error is a sentence for the client.
-    pub(super) fn parse(text: &str) -> Result<TaskId, String> {
+    /// Reads an id.
+    pub(super) fn parse(text: &str) -> Option<TaskId> {
         let mut parts = text.split('.');
-        let mut part = || parts.next().unwrap_or_default();
-        let (session, question, created) = (part(), part(), part());
-        let malformed = || "an id is what create_session or send_message returned".to_owned();
-        if parts.next().is_some() {
-            return Err(malformed());
-        }
+        let (session, question, created) = (parts.next()?, parts.next()?, parts.next()?);
         let question = (!question.is_empty()).then(|| Id::parse(question));
-        let created = created.parse().ok().filter(|ms: &i64| *ms >= 0);
-        Ok(TaskId {
-            session: Id::parse(session)?,
-            question: question.transpose()?,
-            created: created
-                .and_then(DateTime::from_timestamp_millis)
-                .ok_or_else(malformed)?,
-        })
+        let created: u64 = created.parse().ok()?;
+        let id = TaskId {
+            session: Id::parse(session).ok()?,
+            question: question.transpose().ok()?,
+            created: DateTime::from_timestamp_millis(i64::try_from(created).ok()?)?,
+        };
+        parts.next().is_none().then_some(id)
     }
 }
 
@@ -78,7 +72,7 @@ mod tests {
             "../a.sevt_2.1",
             "sesn_1.a/b.1",
         ] {
-            assert!(TaskId::parse(text).is_err(), "{text}");
+            assert!(TaskId::parse(text).is_none(), "{text}");
         }
     }
 }

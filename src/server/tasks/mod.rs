@@ -22,7 +22,8 @@ use super::{Server, audit};
 use crate::api::Id;
 use crate::bridge::{Attention, Decider, Decision, Failure, Interrupted};
 use crate::config::Approvals;
-use crate::session::report::Report;
+use crate::session::clean::clean_line;
+use crate::session::report::{Report, cut};
 use crate::session::turn::State;
 use id::TaskId;
 pub(super) use told::Told;
@@ -51,6 +52,16 @@ pub(super) fn known(context: &RequestContext<RoleServer>) -> Result<(), ErrorDat
     ))
 }
 
+/// What a request is answered that the SDK could not read, though its method is known.
+pub(super) fn unfit(method: &str) -> ErrorData {
+    let takes = match method {
+        "tasks/get" | "tasks/cancel" => "`taskId`, a text",
+        "tasks/update" => "`taskId`, a text, and `inputResponses`, an object",
+        _ => return ErrorData::new(ErrorCode::METHOD_NOT_FOUND, method.to_owned(), None),
+    };
+    ErrorData::invalid_params(format!("{method} takes {takes}"), None)
+}
+
 fn is_modern(context: &RequestContext<RoleServer>) -> bool {
     context
         .protocol_version()
@@ -59,12 +70,18 @@ fn is_modern(context: &RequestContext<RoleServer>) -> bool {
 
 /// A turn that works, as a task; none where the API's ids are no ids.
 pub(super) fn created(report: &Report) -> Option<CreateTaskResult> {
-    let id = TaskId::of(report, Utc::now()).ok()?;
+    let id = TaskId::of(report, Utc::now())?;
     Some(CreateTaskResult::new(task(&id, report)))
 }
 
 fn read(id: &str) -> Result<TaskId, ErrorData> {
-    TaskId::parse(id).map_err(|why| ErrorData::invalid_params(format!("unknown task: {why}"), None))
+    TaskId::parse(id).ok_or_else(|| {
+        let shown = cut(&clean_line(id), 60);
+        let why = format!(
+            "unknown task: `{shown}` is not the id of a task, which create_session and send_message return"
+        );
+        ErrorData::invalid_params(why, None)
+    })
 }
 
 fn task(id: &TaskId, report: &Report) -> Task {

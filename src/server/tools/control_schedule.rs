@@ -9,6 +9,7 @@ use serde_json::json;
 use super::id;
 use super::parameters::Parameters;
 use super::schedule::{line, row_schema, run_line, run_schema};
+use crate::api::Id;
 use crate::api::with;
 use crate::bridge::schedules::{self, RunRow, ScheduleRow};
 use crate::server::Server;
@@ -72,12 +73,19 @@ impl Server {
 
 fn shown(row: &ScheduleRow, run: Option<&RunRow>) -> Shown {
     let session = run.and_then(|run| run.session_id.as_ref());
+    let session = session.filter(|id| Id::is_id(id));
     let next = match (run, session) {
         (_, Some(session)) => {
             format!("get_status with session_ids [\"{session}\"] and wait_seconds waits for it.")
         }
+        (Some(run), None) if run.session_id.is_some() => {
+            "list_sessions shows the session that was started.".to_owned()
+        }
         (Some(_), None) => {
             "no session was started: mend what the error names, then run it again.".to_owned()
+        }
+        (None, None) if !Id::is_id(&row.schedule_id) => {
+            "list_schedules shows how it stands.".to_owned()
         }
         (None, None) => format!(
             "list_schedules shows how it stands; list_sessions with deployment_id {} has the sessions it started.",

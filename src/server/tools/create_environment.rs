@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::parameters::Parameters;
 use super::{ToolError, text};
+use crate::api::Id;
 use crate::api::with;
 use crate::server::Server;
 use crate::server::present::{Answer, Shown, schema, text_or_null};
@@ -86,7 +87,11 @@ impl Server {
         let body = body(args)?;
         let call = self.attend(&context);
         let (row, note) = call.run(self.bridge.create_environment(body)).await?;
-        let next = format!("create_session with environment {}.", row.id);
+        let next = if Id::is_id(&row.id) {
+            format!("create_session with environment {}.", row.id)
+        } else {
+            "list_environments shows those that can be used.".to_owned()
+        };
         let noted = note
             .as_ref()
             .map(|note| format!("\nNote: {note}"))

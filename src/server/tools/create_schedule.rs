@@ -9,6 +9,7 @@ use serde_json::json;
 use super::parameters::Parameters;
 use super::schedule::{line, row_schema};
 use super::{MESSAGE_CHARS, ToolError, budget_cents, outcome, text};
+use crate::api::Id;
 use crate::api::with;
 use crate::bridge::schedules::NewSchedule;
 use crate::server::Server;
@@ -53,10 +54,14 @@ impl Server {
         let schedule = schedule(args)?;
         let call = self.attend(&context);
         let row = call.run(self.bridge.create_schedule(&schedule)).await?;
-        let next = format!(
-            "control_schedule with schedule_id {} runs it now, pauses or archives it; list_schedules shows its runs.",
-            row.schedule_id
-        );
+        let next = if Id::is_id(&row.schedule_id) {
+            format!(
+                "control_schedule with schedule_id {} runs it now, pauses or archives it; list_schedules shows its runs.",
+                row.schedule_id
+            )
+        } else {
+            "list_schedules shows its runs.".to_owned()
+        };
         let text = format!("{}\n\nNext: {next}", fenced_data("schedule", &line(&row)));
         Ok(Shown::new(&with(json!(row), "next", Some(next)), text))
     }

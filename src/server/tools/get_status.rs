@@ -48,6 +48,8 @@ const SMALLEST_SHARE: usize = 1200;
 const OTHER_CHARS: usize = 150;
 /// Failures that are told in words; the rest is counted.
 const TOLD_FAILURES: usize = 5;
+/// What each of them takes at most.
+const FAILURE_CHARS: usize = 250;
 
 #[derive(Serialize)]
 struct Statuses {
@@ -142,7 +144,7 @@ fn shown(sessions: Sessions, answers: Vec<String>, budget: usize) -> Shown {
     let failed = sessions.failures.len();
     let told = (budget / 2 / 300).clamp(1, TOLD_FAILURES);
     let words = |(id, failure): (Id, Failure)| {
-        format!("{id}: {}", cut(&ToolError::from(failure).to_string(), 250))
+        format!("{id}: {}", ToolError::from(failure).within(FAILURE_CHARS))
     };
     let mut failures: Vec<String> = sessions
         .failures

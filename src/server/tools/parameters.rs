@@ -9,7 +9,7 @@ use rmcp::schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::session::clean::clean;
+use crate::session::clean::clean_line;
 use crate::session::report::cut;
 
 /// The arguments of one call. `#[tool]` knows the type by its name and takes the input schema from it.
@@ -43,7 +43,7 @@ impl<S, P: DeserializeOwned> FromContextPart<ToolCallContext<'_, S>> for Paramet
                 let begin = "failed to deserialize parameters:";
                 let next = "correct this argument and make the call again; nothing was sent.";
                 ErrorData::invalid_params(
-                    format!("{begin} {}\nNext: {next}", cut(&clean(&wrong).text, 2000)),
+                    format!("{begin} {}\nNext: {next}", cut(&clean_line(&wrong), 2000)),
                     None,
                 )
             })

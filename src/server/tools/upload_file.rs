@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::parameters::Parameters;
+use crate::api::Id;
 use crate::server::Server;
 use crate::server::present::{Answer, Shown, schema};
 
@@ -45,10 +46,14 @@ impl Server {
             .bridge
             .upload(&args.path, args.name.as_deref(), call.attention());
         let file = call.run(sending).await?;
-        let next = format!(
-            "create_session with files [{{\"file_id\":\"{}\"}}] mounts it.",
-            file.file_id
-        );
+        let next = if Id::is_id(&file.file_id) {
+            format!(
+                "create_session with files [{{\"file_id\":\"{}\"}}] mounts it.",
+                file.file_id
+            )
+        } else {
+            "the API gave it an id that cannot be passed on, so it cannot be mounted.".to_owned()
+        };
         let text = format!(
             "Uploaded {} ({} bytes, {}) as {}.\nNext: {next}",
             file.name, file.size_bytes, file.mime_type, file.file_id
