@@ -650,3 +650,23 @@ async fn a_slow_start_with_a_key_holds_up_only_the_same_key() {
     assert_eq!(rig.sessions().await, 3);
     assert_eq!(rig.messages(&session(&first)).await, ["monday"]);
 }
+
+#[tokio::test]
+async fn a_change_that_was_made_is_no_failure_when_the_session_cannot_be_read_after_it() {
+    let rig = Rig::start().await;
+    let client = rig.client().await;
+    let id = session(&client.create("hello", 20).await);
+    let on = format!("POST /v1/sessions/{id}");
+    rig.fault(&on, Kind::SlowHeaders { ms: 500 });
+    let blinding = async {
+        crate::rig::until("it was sent", async || !rig.bodies("POST", &id).is_empty()).await;
+        rig.always("GET *", status(503, Acting::Before));
+    };
+    let arguments = json!({"session_id": id, "title": "new"});
+    let (called, ()) = tokio::join!(client.call("update_session", arguments), blinding);
+    rig.simulator.clear_faults();
+    let report = called.ok();
+    let notes = report["notes"].to_string();
+    assert!(notes.contains("It was changed"), "{report}");
+    assert_eq!(rig.bodies("POST", &id).len(), 1);
+}
