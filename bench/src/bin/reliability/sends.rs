@@ -74,7 +74,9 @@ pub(crate) async fn measure(run: Run) -> Result<Vec<Row>> {
     let doubled = recorded.values().filter(|times| **times > 1).count();
     let all = |pick: fn(&Told) -> &Vec<String>| told.iter().flat_map(pick).collect::<Vec<_>>();
     let (done, unknown, failed) = (all(|told| &told.done), all(|told| &told.unknown), all(|told| &told.failed));
-    let lost = done.iter().filter(|key| times(key) == 0).count();
+    let lost: Vec<_> = done.iter().filter(|key| times(key) == 0).collect();
+    lost.iter().for_each(|key| eprintln!("lost: {key}"));
+    let lost = lost.len();
     let wrong = failed.iter().filter(|key| times(key) > 0).count();
     let sent = done.len() + unknown.len() + failed.len();
     Ok(vec![Row {
