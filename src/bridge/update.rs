@@ -14,6 +14,9 @@ use crate::session::turn::State;
 /// A change may take so long, with the looks before and after it.
 const CHANGING: Duration = Duration::from_secs(10);
 
+/// And the look at what came of it.
+const READING: Duration = Duration::from_secs(3);
+
 /// What to change of a session.
 #[derive(Debug, Clone, Default)]
 pub struct Changes {
@@ -64,7 +67,20 @@ impl Bridge {
             let pause = newest.map(|event| event.id.clone());
             self.memory.update(id, |asked| asked.stale_status = pause);
         }
-        self.stand(id, &patience, &Attention::none()).await
+        let reading = Patience {
+            deadline: Instant::now() + READING,
+            ..patience
+        };
+        match self.stand(id, &reading, &Attention::none()).await {
+            // What is changed is changed: losing sight of it must not look like a failure to change it.
+            Err(Failure::Api { error, .. }) if !error.is_final() => {
+                let note = format!(
+                    "It was changed, but the session could not be read since, and is shown as it was before: {error}"
+                );
+                Ok(self.conclude(id, &follow, vec![note]))
+            }
+            report => report,
+        }
     }
 }
 

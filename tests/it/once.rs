@@ -650,3 +650,54 @@ async fn a_slow_start_with_a_key_holds_up_only_the_same_key() {
     assert_eq!(rig.sessions().await, 3);
     assert_eq!(rig.messages(&session(&first)).await, ["monday"]);
 }
+
+#[tokio::test]
+async fn a_change_that_was_made_is_no_failure_when_the_session_cannot_be_read_after_it() {
+    let rig = Rig::start().await;
+    let client = rig.client().await;
+    let id = session(&client.create("hello", 20).await);
+    let on = format!("POST /v1/sessions/{id}");
+    rig.fault(&on, Kind::SlowHeaders { ms: 500 });
+    let blinding = async {
+        crate::rig::until("it was sent", async || !rig.bodies("POST", &id).is_empty()).await;
+        rig.always("GET *", status(503, Acting::Before));
+    };
+    let arguments = json!({"session_id": id, "title": "new"});
+    let (called, ()) = tokio::join!(client.call("update_session", arguments), blinding);
+    rig.simulator.clear_faults();
+    let report = called.ok();
+    let notes = report["notes"].to_string();
+    assert!(notes.contains("It was changed"), "{report}");
+    assert_eq!(rig.bodies("POST", &id).len(), 1);
+}
+
+#[tokio::test]
+async fn a_page_of_somebody_in_between_is_no_word_that_something_is_closed_or_stopped() {
+    let rig = Rig::start().await.set("MANAGED_AGENTS_TOOLSETS", "all");
+    let client = rig.client().await;
+    let id = session(&client.create("hello", 20).await);
+    let agent = json!({"name": "a", "model": "claude-sonnet-5-5"});
+    let (agent, environment) = rig.furnish(agent, json!({"name": "e"})).await;
+    // A proxy says 200 to everything that is posted, and passes nothing on.
+    let page = || Kind::Status {
+        code: 200,
+        retry_after: None,
+        acting: Acting::Before,
+        body: Some(json!("<html><body>Sign in to the network.</body></html>")),
+    };
+    rig.always("POST *", page());
+    rig.always("DELETE *", page());
+    let closings = [
+        ("close_session", json!({"session_id": id})),
+        ("close_session", json!({"session_id": id, "mode": "delete"})),
+        ("close_agent", json!({"agent": agent})),
+        ("close_environment", json!({"environment": environment})),
+    ];
+    join_all(closings.map(async |(tool, arguments)| {
+        let text = client.call(tool, arguments).await.err();
+        assert!(text.contains("not known whether"), "{tool}: {text}");
+    }))
+    .await;
+    rig.simulator.clear_faults();
+    assert_eq!(archived(&rig, format!("/v1/sessions/{id}")).await, 0);
+}

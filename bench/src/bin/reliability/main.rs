@@ -38,7 +38,7 @@ type Figure = (&'static str, &'static str, fn(Run) -> BoxFuture<'static, Result<
 const FIGURES: [Figure; 13] = [
     ("cancelling", "how soon a cancelled call stops waiting, worst of `--count` (100)", |run| speed::cancelling(run).boxed()),
     ("flooding", "`--count` (10,000) calls at once", |run| speed::flooding(run).boxed()),
-    ("sends", "`--count` (1,000) sends whose first attempt fails ambiguously", |run| sends::measure(run).boxed()),
+    ("sends", "`--count` (1,000) writes of seven kinds whose first attempt fails ambiguously", |run| sends::measure(run).boxed()),
     ("telling", "how soon a waiting client is told of `--count` events (2,000)", |run| speed::telling(run).boxed()),
     ("reading", "how fast a stream of `--count` events is read (200,000)", |run| speed::reading(run).boxed()),
     ("events", "`--count` (1,000,000) events through processes whose connections are cut", |run| events::measure(run).boxed()),
