@@ -12,6 +12,8 @@ pub mod start;
 
 mod answer;
 mod attachments;
+mod back;
+mod bookmarks;
 mod close;
 mod defaults;
 mod deliver;
@@ -77,6 +79,7 @@ pub struct Bridge {
     started: tokio::sync::Mutex<HashMap<String, String>>,
     watched: watch::Places,
     recent: suggestions::Recent,
+    bookmarks: bookmarks::Bookmarks,
 }
 
 /// How long a call waits, and when it must have ended.
@@ -131,6 +134,7 @@ impl Bridge {
             started: tokio::sync::Mutex::default(),
             watched: watch::Places::default(),
             recent: suggestions::Recent::default(),
+            bookmarks: bookmarks::Bookmarks::default(),
         }
     }
 
