@@ -117,3 +117,174 @@ fn is_hard_to_judge(event: &Event) -> bool {
     };
     is_queued || event.kind == "user.define_outcome"
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::turn::{Beginning, Unnamed};
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    /// What a record is made of; the number names what an answer answers, or which calls an idle waits for.
+    const WORDS: [&str; 18] = [
+        "user.message",
+        "queued",
+        "untimed",
+        "user.interrupt",
+        "user.tool_confirmation",
+        "user.define_outcome",
+        "session.status_running",
+        "end",
+        "end",
+        "ask",
+        "ask for something",
+        "budget",
+        "session.error",
+        "session.status_terminated",
+        "span.outcome_evaluation_end",
+        "agent.message",
+        "agent.tool_use",
+        "span.model_request_end",
+    ];
+
+    fn event(place: usize, word: usize, number: usize) -> Event {
+        let idle = |reason: Value| json!({"type": "session.status_idle", "stop_reason": reason});
+        let mut event = match WORDS[word] {
+            "queued" | "untimed" => json!({"type": "user.message"}),
+            "end" => idle(json!({"type": "end_turn"})),
+            "ask" => idle(
+                json!({"type": "requires_action", "event_ids": [format!("e{}", place.saturating_sub(number))]}),
+            ),
+            "ask for something" => idle(json!({"type": "requires_action"})),
+            "budget" => idle(json!({"type": "budget_reached"})),
+            "session.error" => {
+                json!({"type": "session.error", "error": {"type": "api_error", "message": "m", "retry_status": {"type": "exhausted"}}})
+            }
+            "span.outcome_evaluation_end" => {
+                json!({"type": "span.outcome_evaluation_end", "result": (["satisfied", "needs_revision"][number % 2])})
+            }
+            "user.tool_confirmation" => {
+                json!({"type": "user.tool_confirmation", "tool_use_id": format!("e{}", place.saturating_sub(number)), "result": "allow"})
+            }
+            "agent.tool_use" => {
+                json!({"type": "agent.tool_use", "name": "bash", "evaluated_permission": "ask"})
+            }
+            kind => json!({"type": kind}),
+        };
+        event["id"] = json!(format!("e{place}"));
+        match WORDS[word] {
+            "queued" => event["processed_at"] = Value::Null,
+            "untimed" => {}
+            _ => event["processed_at"] = json!("2026-11-01T10:00:00Z"),
+        }
+        serde_json::from_value(event).unwrap()
+    }
+
+    /// Most words are of work, so that turns are long.
+    fn record() -> impl Strategy<Value = Vec<Event>> {
+        let word = prop_oneof![3 => 15..18_usize, 2 => 0..18_usize];
+        let events = prop::collection::vec((word, 1..6_usize), 1..40);
+        events.prop_map(|words| {
+            let events = words.into_iter().enumerate();
+            events
+                .map(|(place, (word, number))| event(place, word, number))
+                .collect()
+        })
+    }
+
+    fn asked() -> impl Strategy<Value = Asked> {
+        let id = || (0..60_usize).prop_map(|place| format!("e{place}"));
+        let question = prop_oneof![2 => Just(None), 1 => id().prop_map(Some)];
+        let stale = prop_oneof![4 => Just(None), 1 => id().prop_map(Some)];
+        let answers = prop_oneof![4 => Just(Vec::new()), 1 => id().prop_map(|id| vec![id])];
+        (question, stale, answers, 0..8_u8).prop_map(
+            |(question, stale_status, answers, unnamed)| Asked {
+                unnamed: (unnamed == 0 && question.is_none()).then(Unnamed::default),
+                question,
+                stale_status,
+                answers,
+                ..Asked::default()
+            },
+        )
+    }
+
+    fn history(events: &[Event]) -> History {
+        let mut history = History::default();
+        history.listed(events.to_vec());
+        history
+    }
+
+    /// The newest events back to the beginning of the turn.
+    fn turn<'a>(record: impl DoubleEndedIterator<Item = &'a Event>, asked: &Asked) -> Vec<Event> {
+        let mut beginning = Beginning::default();
+        let mut newest_first: Vec<Event> = Vec::new();
+        for event in record.rev() {
+            newest_first.push(event.clone());
+            beginning.see(event, asked);
+            if beginning.is_found(asked) {
+                break;
+            }
+        }
+        newest_first
+    }
+
+    fn judged(record: &[Event], asked: &Asked) -> State {
+        let mut whole = turn(record.iter(), asked);
+        whole.reverse();
+        judge(&history(&whole), asked, Lifecycle::default()).state
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 3_000, max_global_rejects: 100_000, ..ProptestConfig::default() })]
+
+        #[test]
+        fn an_outline_never_tells_another_word_than_the_whole_turn(
+            record in record(), asked in asked(), newest in 1..12_usize, later in 0..4_usize,
+        ) {
+            // What was sent is of these kinds.
+            let is_sent = |id: &String| record.iter().all(|event| event.id != *id || KINDS.contains(&event.kind.as_str()));
+            prop_assume!(asked.question.iter().chain(&asked.answers).all(is_sent));
+            let before = record.len().saturating_sub(later).max(1);
+            let newest = &record[before - newest.min(before)..before];
+            let mut beginning = Beginning::default();
+            newest.iter().rev().for_each(|event| beginning.see(event, &asked));
+            prop_assume!(!beginning.is_found(&asked) && newest.len() < before);
+            let of_outline = |event: &&Event| KINDS.contains(&event.kind.as_str());
+            let outline = turn(record.iter().filter(of_outline), &asked);
+            let told = state(&history(newest), &outline, &asked, Lifecycle::default());
+            let (then, now) = (judged(&record[..before], &asked), judged(&record, &asked));
+            prop_assert!(
+                told.is_none_or(|told| told == then || told == now),
+                "{:?} instead of {:?} or {:?}", told, then, now
+            );
+        }
+    }
+
+    #[test]
+    fn a_long_turn_is_told_by_its_outline() {
+        for (end, expected) in [
+            ("agent.tool_use", State::Working),
+            ("end", State::Done),
+            ("ask", State::NeedsAction),
+            ("budget", State::BudgetReached),
+        ] {
+            let word = |word: &str| WORDS.iter().position(|known| *known == word).unwrap();
+            let mut words = vec!["end", "session.status_running", "user.message"];
+            words.extend(["agent.tool_use"; 300]);
+            words.push(end);
+            let words = words.into_iter().enumerate();
+            let record: Vec<Event> = words.map(|(at, name)| event(at, word(name), 1)).collect();
+            let of_outline = |event: &&Event| KINDS.contains(&event.kind.as_str());
+            let outline = turn(record.iter().filter(of_outline), &Asked::default());
+            let newest = history(&record[200..]);
+            let told = |outline: &[Event]| {
+                state(&newest, outline, &Asked::default(), Lifecycle::default())
+            };
+            assert_eq!(told(&outline), Some(expected), "{end}");
+            // A server that lists everything is asked for everything.
+            let mut all = record.clone();
+            all.reverse();
+            assert_eq!(told(&all), None, "{end}");
+        }
+    }
+}

@@ -14,6 +14,7 @@ mod approvals;
 mod attachments;
 mod clients;
 mod completions;
+mod cursors;
 mod cuts;
 mod dialogs;
 mod doctor;
