@@ -342,10 +342,10 @@ async fn assert_are_cursors(server: &Server, state: State, thread: Option<&str>,
     let cursors = all.iter().enumerate();
     for (at, id) in cursors.filter(|(at, id)| !id.is_empty() && at % one_in == 0) {
         // The smallest pages take the longest.
-        let limits: &[usize] = match at % 8 {
+        let limits: &[usize] = match at % 12 {
             // Where no outline is to be had, small pages take more requests than one process may make.
             0 if server.shelf.types == Types::Obeyed => &[1, 7, 50],
-            0 | 4 => &[7, 50],
+            0 | 6 => &[7, 50],
             _ => &[50],
         };
         for limit in limits {
@@ -378,14 +378,14 @@ async fn assert_are_cursors(server: &Server, state: State, thread: Option<&str>,
 #[tokio::test]
 async fn after_each_event_comes_what_stands_after_it_whatever_the_server_is_like() {
     let kinds = [
-        (5, Tokens::Event, Types::Obeyed),
-        (9, Tokens::Number, Types::Ignored),
-        (4, Tokens::Once, Types::Refused),
+        (12, Tokens::Event, Types::Obeyed),
+        (20, Tokens::Number, Types::Ignored),
+        (15, Tokens::Once, Types::Refused),
         (1000, Tokens::OfThen, Types::Obeyed),
     ];
     for (most, tokens, types) in kinds {
         let server = Server::start(record(), most, tokens, types).await;
-        let one_in = if types == Types::Obeyed { 1 } else { 4 };
+        let one_in = if tokens == Tokens::Event { 1 } else { 6 };
         assert_are_cursors(&server, State::Done, None, one_in).await;
     }
 }
@@ -403,7 +403,7 @@ async fn what_is_queued_waits_for_its_place_and_is_not_lost() {
         let queued = json!({"id": format!("sevt_q{number}"), "type": "user.message", "content": [], "processed_at": null});
         events.push(queued);
     }
-    let server = Server::start(events, 5, Tokens::Event, Types::Obeyed).await;
+    let server = Server::start(events, 12, Tokens::Event, Types::Obeyed).await;
     assert_each_is_a_cursor(&server, State::Working, None).await;
 }
 
