@@ -1,38 +1,28 @@
 //! Events without a gap: open the stream, list, merge, follow; after every cut the same again; and a look at the
 //! clock against silence.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::time::{Instant, sleep_until};
 
+use super::back::Depth;
 use super::line::{Line, News};
 use super::progress::Progress;
-use super::scan::{Circle, in_a_circle, unseen};
 use super::{Attention, Patience};
-use crate::api::events::{Event, EventFilter};
+use crate::api::events::Event;
 use crate::api::sessions::Session;
-use crate::api::{Client, Delivery, Error, Fault, Id};
+use crate::api::{Client, Delivery, Error, Id};
 use crate::session::grading;
 use crate::session::history::{History, is_question};
 use crate::session::report::{self, Facts, Report};
 use crate::session::turn::{self, Asked, Lifecycle, Over, Turn};
 
-/// Events on a page of a list.
-const PAGE: u32 = 200;
-/// Events on the pages after the first.
-const LARGE_PAGE: u32 = 1000;
-/// Most pages that one look reads: a server whose list never ends is left there, and the result says so.
-const MOST_PAGES: usize = 600;
-/// Most of a record that one call reads back, what is kept beside each event included.
-const MOST_BYTES: usize = 32 * 1024 * 1024;
-const BESIDE_EVENT: usize = 500;
 /// Late words and late tool calls are waited for so long.
 const SETTLING: Duration = Duration::from_secs(3);
 const SETTLING_LOOK: Duration = Duration::from_millis(400);
 /// Kept free at the end of a call for its last look.
-const LAST_LOOK: Duration = Duration::from_millis(500);
+pub(super) const LAST_LOOK: Duration = Duration::from_millis(500);
 /// Silence on an open line is checked against the list after so long, then more and more seldom.
 const FIRST_AUDIT: Duration = Duration::from_secs(5);
 const LAST_AUDIT: Duration = Duration::from_secs(15);
@@ -45,27 +35,27 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
 
 /// One session as one call follows it.
 pub struct Follow {
-    api: Client,
-    id: Id,
+    pub(super) api: Client,
+    pub(super) id: Id,
     /// What was sent and must be seen taken in.
     pub(super) asked: Asked,
     pub(super) history: History,
     session: Option<Session>,
     /// The API does not know the session any more.
     gone: bool,
-    listed_at: Option<Instant>,
+    pub(super) listed_at: Option<Instant>,
     /// The list was read to its first event.
-    complete: bool,
+    pub(super) complete: bool,
     /// Bytes of the record that lists have shown.
-    kept: usize,
+    pub(super) kept: usize,
     /// Why the list was left before its end or the turn's beginning.
-    left: Option<String>,
-    trouble: Option<Error>,
+    pub(super) left: Option<String>,
+    pub(super) trouble: Option<Error>,
     /// More sessions are followed than there are lines, so that this one was read from the list alone.
     crowded_out: bool,
     /// Its events arrive by themselves.
     has_line: bool,
-    progress: Progress,
+    pub(super) progress: Progress,
 }
 
 impl Follow {
@@ -91,18 +81,24 @@ impl Follow {
 
     /// Lists what is new and reads the session object, at the same time.
     pub async fn look(&mut self) -> Result<(), Error> {
+        self.look_back(Depth::Turn).await.map(|_| ())
+    }
+
+    /// The same, so far back; whether that was enough.
+    pub(super) async fn look_back(&mut self, depth: Depth) -> Result<bool, Error> {
         let (api, id) = (self.api.clone(), self.id.clone());
         let was_there = self.listed_at.is_some();
-        let (listed, session) = tokio::join!(self.list(), api.get_session(&id));
+        let (listed, session) = tokio::join!(self.list(depth), api.get_session(&id));
         let vanished = |error: &Error| was_there && error.status() == Some(404);
-        match (listed, session) {
-            (Err(error), _) | (_, Err(error)) if vanished(&error) => self.gone = true,
-            (Err(error), _) => return Err(error),
-            (Ok(()), Err(error)) if error.is_final() => return Err(error),
-            (Ok(()), Err(error)) => self.bear(error),
-            (Ok(()), Ok(session)) => self.session = Some(session),
+        match (&listed, session) {
+            (Err(error), _) if vanished(error) => self.gone = true,
+            (_, Err(error)) if vanished(&error) => self.gone = true,
+            (Err(_), _) => return listed,
+            (Ok(_), Err(error)) if error.is_final() => return Err(error),
+            (Ok(_), Err(error)) => self.bear(error),
+            (Ok(_), Ok(session)) => self.session = Some(session),
         }
-        Ok(())
+        Ok(self.gone || listed.is_ok_and(|is_enough| is_enough))
     }
 
     /// Waits for the end of the turn, then looks once more. Fails only when nothing at all could be read.
@@ -260,6 +256,10 @@ impl Follow {
 
     /// The judgement on what is known.
     pub(super) fn turn(&self) -> Turn {
+        turn::judge(&self.history, &self.asked, self.lifecycle())
+    }
+
+    pub(super) fn lifecycle(&self) -> Lifecycle<'_> {
         let status = self.session.as_ref().map(|session| session.status.as_str());
         let archived = self
             .session
@@ -271,15 +271,14 @@ impl Follow {
             Some("terminated") => Some(Over::Terminated),
             _ => None,
         };
-        let lifecycle = Lifecycle {
+        Lifecycle {
             over,
             running: matches!(status, Some("running" | "rescheduling")),
             outcomes: self
                 .session
                 .as_ref()
                 .map_or(&[], |session| &session.outcome_evaluations),
-        };
-        turn::judge(&self.history, &self.asked, lifecycle)
+        }
     }
 
     /// The time at the server.
@@ -343,14 +342,14 @@ impl Follow {
 
     /// Lists; a passing failure is kept for the report, a final one ends the wait.
     async fn list_again(&mut self) -> Result<bool, Error> {
-        match self.list().await {
+        match self.list(Depth::Turn).await {
             // Where no event tells of the grading, the object does.
-            Ok(()) if self.is_graded() => {
+            Ok(_) if self.is_graded() => {
                 if let Ok(session) = self.api.get_session(&self.id).await {
                     self.session = Some(session);
                 }
             }
-            Ok(()) => {}
+            Ok(_) => {}
             Err(error) if error.status() == Some(404) && self.listed_at.is_some() => {
                 self.gone = true
             }
@@ -358,133 +357,5 @@ impl Follow {
             Err(error) => self.bear(error),
         }
         Ok(true)
-    }
-
-    /// Reads the list from its newest event back to where the turn began, and merges it.
-    async fn list(&mut self) -> Result<(), Error> {
-        let mut filter = EventFilter {
-            newest_first: true,
-            limit: Some(PAGE),
-            ..EventFilter::default()
-        };
-        let mut circle = Circle::default();
-        let mut run = Back {
-            bytes: self.kept,
-            ..Back::default()
-        };
-        for _ in 0..MOST_PAGES {
-            let page = match self.api.list_events(&self.id, &filter).await {
-                Err(Error::Unreadable {
-                    fault: Fault::TooLarge,
-                    ..
-                }) if filter.limit > Some(1) => {
-                    filter.limit = filter.limit.map(|limit| (limit / 8).max(1));
-                    continue;
-                }
-                // What was read tells more than that the rest was not.
-                Err(error) if self.is_out_of_time(&run) && !error.is_final() => {
-                    self.left = Some(run.cut_short());
-                    break;
-                }
-                page => page?,
-            };
-            let is_new = run.add(page.data);
-            match page.next_page {
-                None => {
-                    self.complete = true;
-                    break;
-                }
-                Some(_) if self.reaches_back(&run.events) => break,
-                Some(_) if self.is_out_of_time(&run) => {
-                    self.left = Some(run.cut_short());
-                    break;
-                }
-                Some(token) if !run.is_too_large() && circle.goes_on(&token, is_new) => {
-                    filter.page = Some(token);
-                    filter.limit = filter
-                        .limit
-                        .map(|limit| if limit == PAGE { LARGE_PAGE } else { limit });
-                }
-                Some(_) => {
-                    self.left = self.left.take().or(run.left());
-                    break;
-                }
-            }
-        }
-        let mut run = run.events;
-        run.reverse();
-        for event in &run {
-            if self.history.get(&event.id).is_none() {
-                self.progress.see(event);
-                self.kept += weight(event);
-            }
-        }
-        self.history.listed(run);
-        self.listed_at = Some(Instant::now());
-        self.trouble = None;
-        Ok(())
-    }
-
-    /// Whether the first look at a record takes as long as the call may last.
-    fn is_out_of_time(&self, run: &Back) -> bool {
-        let is_first = self.listed_at.is_none() && !run.events.is_empty();
-        is_first && Instant::now() + LAST_LOOK >= self.api.deadline()
-    }
-
-    /// Whether a run, newest first, leaves no gap to what is known and holds the turn from its question on.
-    fn reaches_back(&self, run: &[Event]) -> bool {
-        if self.listed_at.is_some() {
-            return self.history.meets(run);
-        }
-        turn::holds_turn(run, &self.asked)
-    }
-}
-
-/// About what an event takes.
-fn weight(event: &Event) -> usize {
-    event.raw().len() + BESIDE_EVENT
-}
-
-/// A run of the list, read back from its newest event.
-#[derive(Default)]
-struct Back {
-    events: Vec<Event>,
-    seen: HashSet<String>,
-    bytes: usize,
-    pages: usize,
-}
-
-impl Back {
-    /// Takes in what is new on a page. Whether there was anything.
-    fn add(&mut self, page: Vec<Event>) -> bool {
-        let page = unseen(page, &mut self.seen);
-        let is_new = page.iter().any(|event| !event.id.is_empty());
-        self.bytes += page.iter().map(weight).sum::<usize>();
-        self.pages += usize::from(is_new);
-        self.events.extend(page);
-        is_new
-    }
-
-    fn cut_short(&self) -> String {
-        format!(
-            "The newest {} events of the record were read in the time there was; it goes further back. A call with wait_seconds reads more.",
-            self.events.len()
-        )
-    }
-
-    fn is_too_large(&self) -> bool {
-        self.bytes > MOST_BYTES || self.pages >= MOST_PAGES
-    }
-
-    /// Why it goes on no further. A single page that names a next one, which is the same, says nothing of the kind.
-    fn left(&self) -> Option<String> {
-        let count = self.events.len();
-        match self.is_too_large() {
-            true => Some(format!(
-                "The newest {count} events of the record were read; it goes further back than one call reads."
-            )),
-            false if self.pages > 1 => Some(in_a_circle(count)),
-            false => None,
-        }
     }
 }

@@ -13,6 +13,8 @@ pub mod start;
 mod agent_update;
 mod answer;
 mod attachments;
+mod back;
+mod bookmarks;
 mod claims;
 mod close;
 mod defaults;
@@ -83,6 +85,7 @@ pub struct Bridge {
     started: start::Started,
     watched: watch::Places,
     recent: suggestions::Recent,
+    bookmarks: bookmarks::Bookmarks,
 }
 
 /// How long a call waits, and when it must have ended.
@@ -138,6 +141,7 @@ impl Bridge {
             started: start::Started::default(),
             watched: watch::Places::default(),
             recent: suggestions::Recent::default(),
+            bookmarks: bookmarks::Bookmarks::default(),
         }
     }
 

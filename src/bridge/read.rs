@@ -2,14 +2,15 @@
 
 use std::collections::HashSet;
 
+use serde_json::Value;
 use tokio::time::{Duration, Instant, sleep, sleep_until};
 
 use super::follow::Follow;
 use super::line::{Line, News};
-use super::scan::{Run, fetch, find};
+use super::scan::{Run, fetch, find, go_on};
 use super::{Attention, Bridge, Failure, Patience};
 use crate::api::events::Event;
-use crate::api::{Client, Id};
+use crate::api::{Client, Error, Id};
 use crate::session::clean::clean_line;
 use crate::session::digest::{Detail, Page, fill, slice};
 use crate::session::render::call;
@@ -129,35 +130,26 @@ impl Bridge {
         reading: &Reading,
         patience: &Patience,
     ) -> Result<Option<(Page, usize)>, Failure> {
-        let doing = format!("read the events of session {session}");
+        let doing = || Failure::while_trying(format!("read the events of session {session}"));
         let mut follow = Follow::new(api, patience.deadline, session, self.memory.recall(session));
-        follow
-            .look()
-            .await
-            .map_err(Failure::while_trying(doing.as_str()))?;
-        let run = match from_window(&follow, reading) {
-            Some(run) => run,
-            None => match fetch(api, session, reading).await {
-                Ok(Some(run)) => run,
-                Ok(None) => return Ok(None),
-                Err(error) => return Err(Failure::while_trying(doing)(error)),
-            },
+        let state = follow.glance().await.map_err(doing())?;
+        let fetched;
+        let read = match from_window(&follow, reading) {
+            Some(read) => read,
+            None => {
+                let run = self.read_on(api, session, reading, &follow).await;
+                fetched = run.map_err(doing())?;
+                match &fetched {
+                    Some(run) => Read::of(run),
+                    None => return Ok(None),
+                }
+            }
         };
-        let events: Vec<&Event> = run.events.iter().collect();
-        let moving = match reading.order {
-            Order::Oldest => moving(&follow),
-            Order::Newest => HashSet::new(),
+        let read = match reading.order {
+            Order::Oldest => read.until_known(&follow),
+            Order::Newest => read,
         };
-        let stable = events
-            .iter()
-            .position(|event| moving.contains(event.id.as_str()))
-            .unwrap_or(events.len());
-        // What has no id cannot be a cursor: it waits for what follows it.
-        let stable = events
-            .iter()
-            .take(stable)
-            .rposition(|event| !event.id.is_empty())
-            .map_or(0, |at| at + 1);
+        let (events, stable) = (&read.events, read.stable(&follow, reading));
         let shown = |event: &Event| reading.shows(event);
         let available = events.get(..stable).unwrap_or_default();
         let fitted = fill(
@@ -167,46 +159,54 @@ impl Bridge {
             reading.limit,
             self.config.result_chars,
         );
+        if let (Some(run), Some(cursor)) = (read.run, &fitted.cursor)
+            && let Some(place) = run.place(cursor)
+        {
+            self.bookmarks.put(session, reading, cursor, place);
+        }
         let rest = available.get(fitted.used..).unwrap_or_default();
         let held = events.len() - stable;
-        let notes = (held > 0).then(|| {
-            format!("{held} newest events follow once their place in the record is final")
-        });
-        let more =
-            rest.iter().any(|event| shown(event)) || (!run.ended && fitted.used == available.len());
-        let omitted = cut_events(session, &fitted.cut);
-        let absent = (!reading.types.is_empty() && fitted.entries.is_empty() && !events.is_empty())
-            .then(|| {
-                let mut kinds: Vec<&str> = events.iter().map(|event| event.kind.as_str()).collect();
-                kinds.sort_unstable();
-                kinds.dedup();
-                let kinds: Vec<String> = kinds.into_iter().take(20).map(clean_line).collect();
-                format!(
-                    "no event here has a type of {:?}; there are: {}",
-                    reading.types,
-                    kinds.join(", ")
-                )
-            });
-        let cursor = fitted.cursor.or_else(|| reading.after.clone());
+        let more = rest.iter().any(|event| shown(event))
+            || (!read.ended && fitted.used == available.len());
+        let notes = [held_back(held), absent(reading, &fitted.entries, events)];
+        let notes = notes.into_iter().flatten();
+        let notes = notes.chain(read.run.and_then(|run| run.note.clone()));
         let page = Page {
             session_id: session.as_str().to_owned(),
-            state: follow.turn().state,
+            state,
             events: fitted.entries,
-            cursor,
+            cursor: fitted.cursor.or_else(|| reading.after.clone()),
             more,
             untrusted: true,
-            omitted,
+            omitted: cut_events(session, &fitted.cut),
             next: String::new(),
-            notes: notes
-                .into_iter()
-                .chain(absent)
-                .chain(run.note)
-                .chain(patience.note.clone())
-                .collect(),
+            notes: notes.chain(patience.note.clone()).collect(),
             simulated: self.config.is_simulated(),
         };
         let next = next(&page, reading, held);
         Ok(Some((Page { next, ..page }, held)))
+    }
+
+    /// What the newest events do not hold, from the page on which the cursor stood, if that is known.
+    async fn read_on(
+        &self,
+        api: &Client,
+        session: &Id,
+        reading: &Reading,
+        follow: &Follow,
+    ) -> Result<Option<Run>, Error> {
+        let after = reading.after.as_deref();
+        let place = after.and_then(|after| self.bookmarks.find(session, reading, after));
+        if let Some(place) = place
+            && let Some(run) = go_on(api, session, reading, place).await?
+        {
+            // A list that ends before the newest events is not the one that there is now.
+            let is_current = |event: &Event| follow.history.get(&event.id).is_some();
+            if !run.ended || reading.order == Order::Newest || run.events.iter().any(is_current) {
+                return Ok(Some(run));
+            }
+        }
+        fetch(api, session, reading).await
     }
 
     /// One event, whole or in slices of its text from `offset` on.
@@ -220,10 +220,8 @@ impl Bridge {
     ) -> Result<Page, Failure> {
         let doing = format!("read event {event_id}");
         let mut follow = Follow::new(&self.api, patience.deadline, session, Asked::default());
-        follow
-            .look()
-            .await
-            .map_err(Failure::while_trying(doing.as_str()))?;
+        let state = follow.glance().await;
+        let state = state.map_err(Failure::while_trying(doing.as_str()))?;
         let found = match follow.history.get(event_id.as_str()) {
             Some(event) => Some(event.clone()),
             None => find(
@@ -244,7 +242,7 @@ impl Bridge {
         });
         Ok(Page {
             session_id: session.as_str().to_owned(),
-            state: follow.turn().state,
+            state,
             events: vec![slice.entry],
             cursor: Some(event.id.clone()),
             more: slice.next_offset.is_some(),
@@ -324,27 +322,97 @@ async fn something_new(line: &mut Line) {
     }
 }
 
+/// Events to make a page of, in the order asked for.
+pub(super) struct Read<'a> {
+    pub(super) events: Vec<&'a Event>,
+    /// Nothing more can be read in this direction now.
+    pub(super) ended: bool,
+    /// Where they were read, unless they are of the newest events.
+    pub(super) run: Option<&'a Run>,
+}
+
 /// The newest events are read anyway, to judge the state; most readings need no others.
-pub(super) fn from_window(follow: &Follow, reading: &Reading) -> Option<Run> {
+pub(super) fn from_window<'a>(follow: &'a Follow, reading: &Reading) -> Option<Read<'a>> {
     if reading.thread.is_some() {
         return None;
     }
-    let window: Vec<&Event> = match reading.order {
+    let mut events: Vec<&Event> = match reading.order {
         Order::Oldest => follow.history.events().collect(),
         Order::Newest => follow.history.events().rev().collect(),
     };
     let start = match &reading.after {
-        Some(after) => window.iter().position(|event| event.id == *after)? + 1,
+        Some(after) => events.iter().position(|event| event.id == *after)? + 1,
         None if reading.order == Order::Newest || follow.is_complete() => 0,
         None => return None,
     };
-    let events: Vec<Event> = window.into_iter().skip(start).cloned().collect();
+    events.drain(..start);
     let ended = reading.order == Order::Oldest || follow.is_complete();
-    (ended || events.len() > reading.limit).then_some(Run {
+    (ended || events.len() > reading.limit).then_some(Read {
         events,
         ended,
-        note: None,
+        run: None,
     })
+}
+
+impl<'a> Read<'a> {
+    /// What was read of the list.
+    pub(super) fn of(run: &'a Run) -> Read<'a> {
+        Read {
+            events: run.events.iter().collect(),
+            ended: run.ended,
+            run: Some(run),
+        }
+    }
+
+    /// Whether what came after the look at the newest events has its final place is not known: it is left for the next
+    /// page.
+    fn until_known(mut self, follow: &Follow) -> Self {
+        let known = |event: &&Event| follow.history.get(&event.id).is_some();
+        let newest = self.events.iter().rposition(known);
+        if let (Some(newest), Some(_)) = (newest, self.run)
+            && newest + 1 < self.events.len()
+        {
+            self.events.truncate(newest + 1);
+            self.ended = false;
+        }
+        self
+    }
+
+    /// How many of them, from the first on, have their final place and end on one that can be a cursor.
+    fn stable(&self, follow: &Follow, reading: &Reading) -> usize {
+        let moving = match reading.order {
+            Order::Oldest => moving(follow),
+            Order::Newest => HashSet::new(),
+        };
+        let moves = |event: &&Event| moving.contains(event.id.as_str());
+        let stable = self.events.iter().position(moves);
+        // What has no id cannot be a cursor: it waits for what follows it.
+        let mut stable = self.events.iter().take(stable.unwrap_or(self.events.len()));
+        stable
+            .rposition(|event| !event.id.is_empty())
+            .map_or(0, |at| at + 1)
+    }
+}
+
+fn held_back(held: usize) -> Option<String> {
+    (held > 0)
+        .then(|| format!("{held} newest events follow once their place in the record is final"))
+}
+
+/// What there is instead of the types that were asked for.
+fn absent(reading: &Reading, entries: &[Value], events: &[&Event]) -> Option<String> {
+    if reading.types.is_empty() || !entries.is_empty() || events.is_empty() {
+        return None;
+    }
+    let mut kinds: Vec<&str> = events.iter().map(|event| event.kind.as_str()).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    let kinds: Vec<String> = kinds.into_iter().take(20).map(clean_line).collect();
+    Some(format!(
+        "no event here has a type of {:?}; there are: {}",
+        reading.types,
+        kinds.join(", ")
+    ))
 }
 
 fn lost(session: &Id, reading: &Reading) -> Failure {

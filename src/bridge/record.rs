@@ -3,8 +3,8 @@
 use tokio::time::Instant;
 
 use super::follow::Follow;
-use super::read::{Order, Reading, cut_events, from_window, moving};
-use super::scan::{Run, fetch};
+use super::read::{Order, Read, Reading, cut_events, from_window, moving};
+use super::scan::fetch;
 use super::{Bridge, Failure};
 use crate::api::Id;
 use crate::api::events::Event;
@@ -26,10 +26,8 @@ impl Bridge {
         let doing = format!("read the record of session {session}");
         let deadline = Instant::now() + self.config.max_wait;
         let mut follow = Follow::new(&self.api, deadline, session, self.memory.recall(session));
-        follow
-            .look()
-            .await
-            .map_err(Failure::while_trying(doing.as_str()))?;
+        let state = follow.glance().await;
+        let state = state.map_err(Failure::while_trying(doing.as_str()))?;
         let reading = Reading {
             after: None,
             types: Vec::new(),
@@ -38,19 +36,20 @@ impl Bridge {
             limit: chars / SMALLEST_ENTRY,
             order: Order::Oldest,
         };
-        let run = match from_window(&follow, &reading) {
-            Some(run) => Some(run),
-            None => fetch(&self.api.until(deadline), session, &reading)
-                .await
-                .map_err(Failure::while_trying(doing))?,
+        let fetched;
+        let read = match from_window(&follow, &reading) {
+            Some(read) => read,
+            None => {
+                let api = self.api.until(deadline);
+                let run = fetch(&api, session, &reading).await;
+                // Only a cursor can be missing from the record, and there is none.
+                fetched = run
+                    .map_err(Failure::while_trying(doing))?
+                    .unwrap_or_default();
+                Read::of(&fetched)
+            }
         };
-        // Only a cursor can be missing from the record, and there is none.
-        let run = run.unwrap_or(Run {
-            events: Vec::new(),
-            ended: true,
-            note: None,
-        });
-        let page = document(session, &follow, &run, &reading, chars);
+        let page = document(session, (&follow, state), &read, &reading, chars);
         Ok(Page {
             simulated: self.config.is_simulated(),
             next: next(&page),
@@ -59,23 +58,33 @@ impl Bridge {
     }
 }
 
-fn document(session: &Id, follow: &Follow, run: &Run, reading: &Reading, chars: usize) -> Page {
-    let events: Vec<&Event> = run.events.iter().collect();
+fn document(
+    session: &Id,
+    (follow, state): (&Follow, State),
+    read: &Read<'_>,
+    reading: &Reading,
+    chars: usize,
+) -> Page {
+    let events = &read.events;
     let shown = |event: &Event| reading.shows(event);
-    let fitted = fill(&events, &shown, reading.detail, reading.limit, chars);
+    let fitted = fill(events, &shown, reading.detail, reading.limit, chars);
     let rest = events.get(fitted.used..).unwrap_or_default();
-    let more = rest.iter().any(|event| shown(event)) || !run.ended;
+    let more = rest.iter().any(|event| shown(event)) || !read.ended;
     let cursor = cursor(follow, events.get(..fitted.used).unwrap_or_default());
     Page {
         session_id: session.as_str().to_owned(),
-        state: follow.turn().state,
+        state,
         omitted: omitted(session, &fitted, more, cursor.as_deref()),
         events: fitted.entries,
         cursor,
         more,
         untrusted: true,
         next: String::new(),
-        notes: run.note.clone().into_iter().collect(),
+        notes: read
+            .run
+            .and_then(|run| run.note.clone())
+            .into_iter()
+            .collect(),
         simulated: false,
     }
 }
@@ -84,7 +93,12 @@ fn document(session: &Id, follow: &Follow, run: &Run, reading: &Reading, chars: 
 fn cursor(follow: &Follow, events: &[&Event]) -> Option<String> {
     let moving = moving(follow);
     let is_final = |event: &&&Event| !moving.contains(event.id.as_str());
-    let last = events.iter().take_while(is_final);
+    // What came after the look at the newest events may be moving as well.
+    let known = events
+        .iter()
+        .rposition(|event| follow.history.get(&event.id).is_some());
+    let looked_at = known.map_or(events.len(), |newest| newest + 1);
+    let last = events.iter().take(looked_at).take_while(is_final);
     let last = last.filter(|event| event.is_named()).last();
     last.map(|event| event.id.clone())
 }

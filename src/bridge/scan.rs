@@ -1,7 +1,9 @@
 //! Walking through a session's list, page by page, from either end: for what the newest events do not hold.
 
 use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 
+use super::bookmarks::Place;
 use super::read::{Order, Reading};
 use crate::api::events::{Event, EventFilter};
 use crate::api::{Client, Error, Fault, Id};
@@ -12,17 +14,50 @@ const PAGE: u32 = 1000;
 const NEAR: usize = 2000;
 /// Most pages that one call reads.
 const MOST_PAGES: usize = 1200;
-
+/// A cursor that has moved since it was handed out is not far away.
+const NEXT_PAGES: usize = 2;
 /// Most pages in a row that hold nothing new.
 const MOST_BARREN: usize = 3;
 
 /// A run of events, in the order asked for.
+#[derive(Default)]
 pub(super) struct Run {
     pub(super) events: Vec<Event>,
     /// Nothing more can be read in this direction now.
     pub(super) ended: bool,
     /// The list gave out before its end.
     pub(super) note: Option<String>,
+    /// The pages that the events stood on, each with its first event.
+    pages: Vec<(usize, Place)>,
+}
+
+impl Run {
+    /// The page of one of its events.
+    pub(super) fn place(&self, event_id: &str) -> Option<&Place> {
+        let at = self.events.iter().rposition(|event| event.id == event_id)?;
+        let mut pages = self.pages.iter().rev();
+        pages
+            .find(|(first, _)| *first <= at)
+            .map(|(_, place)| place)
+    }
+}
+
+/// Reads on after a cursor from the page on which it stood when it was handed out. `None`: it is not there any more.
+pub(super) async fn go_on(
+    api: &Client,
+    session: &Id,
+    reading: &Reading,
+    place: Place,
+) -> Result<Option<Run>, Error> {
+    let after = reading.after.as_deref().unwrap_or_default();
+    let mut scan = Scan::new(api, session, reading, reading.order, place);
+    match scan.skip_to(after, NEXT_PAGES).await {
+        Ok(true) => scan.take_page(reading).await.map(Some),
+        Ok(false) => Ok(None),
+        // The token is too old.
+        Err(error) if error.is_final() => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Reads as many events as a page may need; `None`: the cursor is not in the record.
@@ -31,34 +66,27 @@ pub(super) async fn fetch(
     session: &Id,
     reading: &Reading,
 ) -> Result<Option<Run>, Error> {
-    let thread = reading.thread.clone();
     // Without a cursor the first page will do.
-    let page = if reading.after.is_some() {
-        PAGE
-    } else {
-        (2 * reading.limit as u32).clamp(100, PAGE)
+    let limit = match reading.after {
+        Some(_) => PAGE,
+        None => (2 * reading.limit as u32).clamp(100, PAGE),
     };
-    let mut scan = Scan::new(api, session, thread.clone(), reading.order, page);
-    match (&reading.after, reading.order) {
-        (None, _) => {}
-        (Some(after), Order::Newest) => {
-            if !scan.skip_to(after).await? {
-                return Ok(None);
-            }
-        }
-        (Some(after), Order::Oldest) => {
-            let mut back = Scan::new(api, session, thread, Order::Newest, PAGE);
+    let first = Place { token: None, limit };
+    let mut scan = Scan::new(api, session, reading, reading.order, first.clone());
+    if let Some(after) = &reading.after {
+        if reading.order == Order::Oldest {
+            let mut back = Scan::new(api, session, reading, Order::Newest, first);
             if let Some(mut events) = back.take_until(after, NEAR).await? {
                 events.reverse();
                 return Ok(Some(Run {
                     events,
                     ended: true,
-                    note: None,
+                    ..Run::default()
                 }));
             }
-            if !scan.skip_to(after).await? {
-                return Ok(None);
-            }
+        }
+        if !scan.skip_to(after, MOST_PAGES).await? {
+            return Ok(None);
         }
     }
     scan.take_page(reading).await.map(Some)
@@ -69,7 +97,11 @@ pub(super) async fn find(
     session: &Id,
     event_id: &str,
 ) -> Result<Option<Event>, Error> {
-    let mut scan = Scan::new(api, session, None, Order::Newest, PAGE);
+    let first = Place {
+        token: None,
+        limit: PAGE,
+    };
+    let mut scan = Scan::of(api, session, None, Order::Newest, first);
     while let Some(event) = scan.next().await? {
         if event.id == event_id {
             return Ok(Some(event));
@@ -78,10 +110,33 @@ pub(super) async fn find(
     Ok(None)
 }
 
+/// What a list has shown, in little memory however long the words are.
+#[derive(Default)]
+pub(super) struct Seen {
+    hashes: HashSet<u128>,
+    keys: [RandomState; 2],
+}
+
+impl Seen {
+    fn hash(&self, word: &str) -> u128 {
+        let [high, low] = self.keys.each_ref().map(|key| key.hash_one(word));
+        (u128::from(high) << 64) | u128::from(low)
+    }
+
+    fn contains(&self, word: &str) -> bool {
+        self.hashes.contains(&self.hash(word))
+    }
+
+    /// Whether it is new.
+    fn insert(&mut self, word: &str) -> bool {
+        self.hashes.insert(self.hash(word))
+    }
+}
+
 /// Tells a list that turns in a circle from one that goes on.
 #[derive(Default)]
 pub(super) struct Circle {
-    tokens: HashSet<String>,
+    tokens: Seen,
     /// So many pages in a row held nothing new.
     barren: usize,
 }
@@ -91,17 +146,17 @@ impl Circle {
     /// meanwhile may have moved it.
     pub(super) fn goes_on(&mut self, next_page: &str, is_new: bool) -> bool {
         self.barren = if is_new { 0 } else { self.barren + 1 };
-        let is_unknown = self.tokens.insert(next_page.to_owned());
+        let is_unknown = self.tokens.insert(next_page);
         is_new || (is_unknown && self.barren < MOST_BARREN)
     }
 }
 
 /// The events of a page that follow what was seen before. A list that turns in a circle shows its first events again, and
 /// what came meanwhile ahead of them: that does not belong where the page stands.
-pub(super) fn unseen(mut page: Vec<Event>, seen: &mut HashSet<String>) -> Vec<Event> {
+pub(super) fn unseen(mut page: Vec<Event>, seen: &mut Seen) -> Vec<Event> {
     let known = page.iter().rposition(|event| seen.contains(&event.id));
     page.drain(..known.map_or(0, |at| at + 1));
-    page.retain(|event| event.id.is_empty() || seen.insert(event.id.clone()));
+    page.retain(|event| event.id.is_empty() || seen.insert(&event.id));
     page
 }
 
@@ -118,30 +173,43 @@ struct Scan<'a> {
     session: &'a Id,
     filter: EventFilter,
     page: std::vec::IntoIter<Event>,
+    /// The page that is read.
+    place: Place,
     started: bool,
     pages: usize,
     /// Pages that held something new.
     fruitful: usize,
     circle: Circle,
     /// Ids of all events so far: a list that turns in a circle shows them again.
-    seen: HashSet<String>,
+    seen: Seen,
     /// The list named a next page that was not asked for any more, or that held nothing new.
     note: Option<String>,
 }
 
 impl<'a> Scan<'a> {
+    /// The list that is read, from a page on.
     fn new(
+        api: &'a Client,
+        session: &'a Id,
+        reading: &Reading,
+        order: Order,
+        from: Place,
+    ) -> Scan<'a> {
+        Scan::of(api, session, reading.thread.clone(), order, from)
+    }
+
+    fn of(
         api: &'a Client,
         session: &'a Id,
         thread_id: Option<Id>,
         order: Order,
-        page: u32,
+        from: Place,
     ) -> Scan<'a> {
-        let newest_first = order == Order::Newest;
         let filter = EventFilter {
-            newest_first,
+            newest_first: order == Order::Newest,
             thread_id,
-            limit: Some(page),
+            limit: Some(from.limit),
+            page: from.token.clone(),
             ..EventFilter::default()
         };
         Scan {
@@ -149,11 +217,12 @@ impl<'a> Scan<'a> {
             session,
             filter,
             page: Vec::new().into_iter(),
+            place: from,
             started: false,
             pages: 0,
             fruitful: 0,
             circle: Circle::default(),
-            seen: HashSet::new(),
+            seen: Seen::default(),
             note: None,
         }
     }
@@ -178,6 +247,10 @@ impl<'a> Scan<'a> {
             };
             self.started = true;
             self.pages += 1;
+            self.place = Place {
+                token: self.filter.page.take(),
+                limit: self.filter.limit.unwrap_or(PAGE),
+            };
             let new = unseen(page.data, &mut self.seen);
             self.fruitful += usize::from(!new.is_empty());
             let next = page.next_page;
@@ -193,17 +266,20 @@ impl<'a> Scan<'a> {
     }
 
     fn left(&self, is_circle: bool) -> String {
-        let count = self.seen.len();
+        let count = self.seen.hashes.len();
         match is_circle {
             true => in_a_circle(count),
             false => format!("{count} events were read; the record is longer than one call reads."),
         }
     }
 
-    async fn skip_to(&mut self, id: &str) -> Result<bool, Error> {
-        while let Some(event) = self.next().await? {
-            if event.id == id {
-                return Ok(true);
+    /// Skips what comes before an event and itself, on so many pages.
+    async fn skip_to(&mut self, id: &str, pages: usize) -> Result<bool, Error> {
+        while self.pages < pages || !self.page.as_slice().is_empty() {
+            match self.next().await? {
+                Some(event) if event.id == id => return Ok(true),
+                Some(_) => {}
+                None => break,
             }
         }
         Ok(false)
@@ -225,23 +301,24 @@ impl<'a> Scan<'a> {
 
     /// Events until there are surely more than one page shows.
     async fn take_page(&mut self, reading: &Reading) -> Result<Run, Error> {
-        let mut events = Vec::new();
+        let mut run = Run::default();
         let mut shown = 0;
         while shown <= reading.limit {
             let Some(event) = self.next().await? else {
-                return Ok(Run {
-                    events,
-                    ended: true,
-                    note: self.note.take(),
-                });
+                run.ended = true;
+                run.note = self.note.take();
+                break;
             };
+            if run
+                .pages
+                .last()
+                .is_none_or(|(_, place)| *place != self.place)
+            {
+                run.pages.push((run.events.len(), self.place.clone()));
+            }
             shown += usize::from(reading.shows(&event));
-            events.push(event);
+            run.events.push(event);
         }
-        Ok(Run {
-            events,
-            ended: false,
-            note: None,
-        })
+        Ok(run)
     }
 }

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use crate::api::events::{Event, Taken};
 
 /// So many known events tell that a run meets what is known.
-const OVERLAP: usize = 16;
+pub const OVERLAP: usize = 16;
 
 /// Events in the order of the list, the unlisted ones where they were streamed.
 #[derive(Debug, Default)]
@@ -145,21 +145,21 @@ impl History {
     }
 
     /// Whether a run of the list, newest first, meets what is known, so that there is no gap between them.
+    pub fn meets(&self, newest_first: &[Event]) -> bool {
+        let settled = |event: &&Event| self.is_settled(&event.id);
+        newest_first.iter().filter(settled).take(OVERLAP).count() == OVERLAP
+    }
+
+    /// Whether the list has shown this event at its final place. [`OVERLAP`] such events in a run, newest first, meet what
+    /// is known.
     ///
     /// A queued event was listed too, but what happens until it is taken in comes before it. And since words may be listed
     /// late, a little before what is known already, a single known event is not enough.
-    pub fn meets(&self, newest_first: &[Event]) -> bool {
-        let is_settled = |place: usize| {
+    pub fn is_settled(&self, id: &str) -> bool {
+        let place = self.position(id);
+        place.is_some_and(|place| {
             self.entries.get(place).is_some_and(|entry| entry.listed) && !self.is_queued(place)
-        };
-        let places = newest_first
-            .iter()
-            .filter_map(|event| self.position(&event.id));
-        places
-            .filter(|place| is_settled(*place))
-            .take(OVERLAP)
-            .count()
-            == OVERLAP
+        })
     }
 
     /// All events, in order.

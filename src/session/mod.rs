@@ -5,6 +5,7 @@ pub mod clean;
 pub mod digest;
 pub mod grading;
 pub mod history;
+pub mod outline;
 pub mod render;
 pub mod report;
 pub mod state;

@@ -66,16 +66,29 @@ pub fn may_decide(kind: &str) -> bool {
         || matches!(kind, "session.error" | "session.deleted")
 }
 
-/// Whether a run of events, newest first, holds the whole newest turn: its question and the end of the turn before.
-pub fn holds_turn(newest_first: &[Event], asked: &Asked) -> bool {
-    let is_it = |event: &Event| match &asked.question {
-        Some(id) => *id == event.id,
-        None => is_question(&event.kind) && event.taken != Taken::NotYet,
-    };
-    // A question that the newest events do not hold is not listed yet: what it starts will come after them.
-    match newest_first.iter().position(is_it) {
-        Some(at) => newest_first.iter().skip(at).any(ends_turn),
-        None => asked.just_sent && newest_first.len() >= FAR_BACK,
+/// The search for the beginning of the newest turn, through events that come newest first.
+#[derive(Debug, Default)]
+pub struct Beginning {
+    seen: usize,
+    question: bool,
+    end_before: bool,
+}
+
+impl Beginning {
+    /// One more event, older than those before it.
+    pub fn see(&mut self, event: &Event, asked: &Asked) {
+        self.seen += 1;
+        self.question |= match &asked.question {
+            Some(id) => *id == event.id,
+            None => is_question(&event.kind) && event.taken != Taken::NotYet,
+        };
+        self.end_before |= self.question && ends_turn(event);
+    }
+
+    /// Whether the whole turn was seen: its question and the end of the turn before.
+    pub fn is_found(&self, asked: &Asked) -> bool {
+        // A question that the newest events do not hold is not listed yet: what it starts will come after them.
+        self.end_before || (!self.question && asked.just_sent && self.seen >= FAR_BACK)
     }
 }
 
@@ -86,12 +99,12 @@ fn is_answer(kind: &str) -> bool {
     )
 }
 
-fn is_work(kind: &str) -> bool {
+pub(super) fn is_work(kind: &str) -> bool {
     kind.starts_with("agent.") || kind == "span.model_request_start"
 }
 
 /// What the last status event says.
-enum Status {
+pub(super) enum Status {
     None,
     Running,
     Idle {
@@ -198,7 +211,7 @@ pub fn end(history: &History, turn: &Turn) -> Option<(State, Option<String>)> {
     Some((state, reason.map(|reason| clean_line(&reason))))
 }
 
-fn last_status(events: &[&Event], asked: &Asked) -> (usize, Status) {
+pub(super) fn last_status(events: &[&Event], asked: &Asked) -> (usize, Status) {
     for (at, event) in events.iter().enumerate().rev() {
         if asked
             .stale_status

@@ -15,6 +15,7 @@ mod attachments;
 mod clients;
 mod clocks;
 mod completions;
+mod cursors;
 mod cuts;
 mod deciding;
 mod dialogs;

@@ -1,0 +1,219 @@
+//! Reading a session's list back from its newest event: until it meets what is known, or holds the turn from its question
+//! on.
+
+use tokio::time::Instant;
+
+use super::follow::{Follow, LAST_LOOK};
+use super::scan::{Circle, Seen, in_a_circle, unseen};
+use crate::api::events::{Event, EventFilter};
+use crate::api::{Error, Fault};
+use crate::session::history::OVERLAP;
+use crate::session::outline;
+use crate::session::turn::{Beginning, State, final_events};
+
+/// Events on a page of a list.
+const PAGE: u32 = 200;
+/// Events on the pages after the first.
+const LARGE_PAGE: u32 = 1000;
+/// Most pages that one look reads: a server whose list never ends is left there, and the result says so.
+const MOST_PAGES: usize = 600;
+/// Most of a record that one call reads back, what is kept beside each event included.
+const MOST_BYTES: usize = 32 * 1024 * 1024;
+const BESIDE_EVENT: usize = 500;
+/// Pages of an outline; a longer one is no shortcut.
+const OUTLINE_PAGES: usize = 3;
+
+/// How far a look reads back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// One page of the newest events.
+    Page,
+    /// To what is known, or to the beginning of the turn.
+    Turn,
+}
+
+impl Follow {
+    /// How the session stands. Of a long turn only the newest events are read, and those further back that decide.
+    pub(super) async fn glance(&mut self) -> Result<State, Error> {
+        if self.look_back(Depth::Page).await? {
+            return Ok(self.turn().state);
+        }
+        if let Some(state) = self.outlined().await {
+            return Ok(state);
+        }
+        self.listed_at = None;
+        self.look_back(Depth::Turn).await?;
+        Ok(self.turn().state)
+    }
+
+    /// The word on the newest events and an outline of what came before, where these tell for certain.
+    async fn outlined(&self) -> Option<State> {
+        // Late words may belong before the first of them.
+        if final_events(&self.history, &|_| true) == 0 {
+            return None;
+        }
+        let mut filter = EventFilter {
+            newest_first: true,
+            types: outline::KINDS.map(str::to_owned).to_vec(),
+            limit: Some(LARGE_PAGE),
+            ..EventFilter::default()
+        };
+        let (mut outline, mut beginning) = (Vec::new(), Beginning::default());
+        for _ in 0..OUTLINE_PAGES {
+            // A server that does not know these types is asked for all of them.
+            let page = self.api.list_events(&self.id, &filter).await.ok()?;
+            for event in page.data {
+                beginning.see(&event, &self.asked);
+                outline.push(event);
+                if beginning.is_found(&self.asked) {
+                    break;
+                }
+            }
+            filter.page = page.next_page;
+            if filter.page.is_none() || beginning.is_found(&self.asked) {
+                return outline::state(&self.history, &outline, &self.asked, self.lifecycle());
+            }
+        }
+        None
+    }
+
+    /// Reads the list from its newest event back, and merges it. Whether it leaves no gap to what is known, or holds the
+    /// whole turn.
+    pub(super) async fn list(&mut self, depth: Depth) -> Result<bool, Error> {
+        let mut filter = EventFilter {
+            newest_first: true,
+            limit: Some(PAGE),
+            ..EventFilter::default()
+        };
+        let mut circle = Circle::default();
+        let mut run = Back {
+            bytes: self.kept,
+            ..Back::default()
+        };
+        let mut is_enough = false;
+        for _ in 0..MOST_PAGES {
+            let page = match self.api.list_events(&self.id, &filter).await {
+                Err(Error::Unreadable {
+                    fault: Fault::TooLarge,
+                    ..
+                }) if filter.limit > Some(1) => {
+                    filter.limit = filter.limit.map(|limit| (limit / 8).max(1));
+                    continue;
+                }
+                // What was read tells more than that the rest was not.
+                Err(error) if self.is_out_of_time(&run) && !error.is_final() => {
+                    self.left = Some(run.cut_short());
+                    break;
+                }
+                page => page?,
+            };
+            let is_new = run.add(page.data, self);
+            self.complete |= page.next_page.is_none();
+            is_enough = page.next_page.is_none() || self.reaches_back(&run);
+            match page.next_page {
+                None => break,
+                Some(_) if is_enough || depth == Depth::Page => break,
+                Some(_) if self.is_out_of_time(&run) => {
+                    self.left = Some(run.cut_short());
+                    break;
+                }
+                Some(token) if !run.is_too_large() && circle.goes_on(&token, is_new) => {
+                    filter.page = Some(token);
+                    filter.limit = filter
+                        .limit
+                        .map(|limit| if limit == PAGE { LARGE_PAGE } else { limit });
+                }
+                Some(_) => {
+                    self.left = self.left.take().or(run.left());
+                    break;
+                }
+            }
+        }
+        self.merge(run.events);
+        Ok(is_enough)
+    }
+
+    /// Takes in a run of the list, newest first.
+    fn merge(&mut self, mut run: Vec<Event>) {
+        run.reverse();
+        for event in &run {
+            if self.history.get(&event.id).is_none() {
+                self.progress.see(event);
+                self.kept += weight(event);
+            }
+        }
+        self.history.listed(run);
+        self.listed_at = Some(Instant::now());
+        self.trouble = None;
+    }
+
+    /// Whether the first look at a record takes as long as the call may last.
+    fn is_out_of_time(&self, run: &Back) -> bool {
+        let is_first = self.listed_at.is_none() && !run.events.is_empty();
+        is_first && Instant::now() + LAST_LOOK >= self.api.deadline()
+    }
+
+    /// Whether a run leaves no gap to what is known, or holds the turn from its question on.
+    fn reaches_back(&self, run: &Back) -> bool {
+        match self.listed_at {
+            Some(_) => run.known >= OVERLAP,
+            None => run.beginning.is_found(&self.asked),
+        }
+    }
+}
+
+/// About what an event takes.
+fn weight(event: &Event) -> usize {
+    event.raw().len() + BESIDE_EVENT
+}
+
+/// A run of the list, read back from its newest event.
+#[derive(Default)]
+struct Back {
+    events: Vec<Event>,
+    seen: Seen,
+    bytes: usize,
+    pages: usize,
+    /// So many of the events were known before, at their final places.
+    known: usize,
+    beginning: Beginning,
+}
+
+impl Back {
+    /// Takes in what is new on a page. Whether there was anything.
+    fn add(&mut self, page: Vec<Event>, follow: &Follow) -> bool {
+        let page = unseen(page, &mut self.seen);
+        let is_new = page.iter().any(|event| !event.id.is_empty());
+        self.bytes += page.iter().map(weight).sum::<usize>();
+        self.pages += usize::from(is_new);
+        for event in &page {
+            self.known += usize::from(follow.history.is_settled(&event.id));
+            self.beginning.see(event, &follow.asked);
+        }
+        self.events.extend(page);
+        is_new
+    }
+
+    fn cut_short(&self) -> String {
+        format!(
+            "The newest {} events of the record were read in the time there was; it goes further back. A call with wait_seconds reads more.",
+            self.events.len()
+        )
+    }
+
+    fn is_too_large(&self) -> bool {
+        self.bytes > MOST_BYTES || self.pages >= MOST_PAGES
+    }
+
+    /// Why it goes on no further. A single page that names a next one, which is the same, says nothing of the kind.
+    fn left(&self) -> Option<String> {
+        let count = self.events.len();
+        match self.is_too_large() {
+            true => Some(format!(
+                "The newest {count} events of the record were read; it goes further back than one call reads."
+            )),
+            false if self.pages > 1 => Some(in_a_circle(count)),
+            false => None,
+        }
+    }
+}
