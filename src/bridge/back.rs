@@ -9,6 +9,7 @@ use crate::api::events::{Event, EventFilter};
 use crate::api::{Error, Fault};
 use crate::session::history::OVERLAP;
 use crate::session::outline;
+use crate::session::sieve::Sieve;
 use crate::session::turn::{Beginning, State, final_events};
 
 /// Events on a page of a list.
@@ -17,8 +18,10 @@ const PAGE: u32 = 200;
 const LARGE_PAGE: u32 = 1000;
 /// Most pages that one look reads: a server whose list never ends is left there, and the result says so.
 const MOST_PAGES: usize = 600;
-/// Most of a record that one call reads back, what is kept beside each event included.
-const MOST_BYTES: usize = 32 * 1024 * 1024;
+/// Most of a record that one call keeps, what it keeps beside each event included; and so much of the newest events is kept
+/// whole.
+const MOST_BYTES: usize = 16 * 1024 * 1024;
+const RECENT_BYTES: usize = 6 * 1024 * 1024;
 const BESIDE_EVENT: usize = 500;
 /// Pages of an outline; a longer one is no shortcut.
 const OUTLINE_PAGES: usize = 3;
@@ -86,10 +89,7 @@ impl Follow {
             ..EventFilter::default()
         };
         let mut circle = Circle::default();
-        let mut run = Back {
-            bytes: self.kept,
-            ..Back::default()
-        };
+        let mut run = Back::new(self.kept);
         let mut is_enough = false;
         for _ in 0..MOST_PAGES {
             let page = match self.api.list_events(&self.id, &filter).await {
@@ -129,12 +129,14 @@ impl Follow {
                 }
             }
         }
-        self.merge(run.events);
+        self.merge(run);
         Ok(is_enough)
     }
 
-    /// Takes in a run of the list, newest first.
-    fn merge(&mut self, mut run: Vec<Event>) {
+    /// Takes in a run of the list.
+    fn merge(&mut self, back: Back) {
+        self.has_holes |= back.dropped > 0;
+        let mut run = back.into_events();
         run.reverse();
         for event in &run {
             if self.history.get(&event.id).is_none() {
@@ -145,6 +147,36 @@ impl Follow {
         self.history.listed(run);
         self.listed_at = Some(Instant::now());
         self.trouble = None;
+        self.stay_small();
+    }
+
+    /// Takes in an event of the stream. Whether it says anything new.
+    pub(super) fn add(&mut self, event: Event) -> bool {
+        let bytes = weight(&event);
+        let is_new = self.history.streamed(event);
+        if is_new {
+            self.kept += bytes;
+            self.stay_small();
+        }
+        is_new
+    }
+
+    /// Of a history that has grown too large the newest events stay, and what decides.
+    fn stay_small(&mut self) {
+        if self.kept <= MOST_BYTES {
+            return;
+        }
+        self.has_holes = true;
+        let mut sieve = Sieve::new(RECENT_BYTES);
+        let (mut kept, asked) = (0, &self.asked);
+        self.history.retain(|event| {
+            let bytes = weight(event);
+            // What is read for its words alone may be too much as well.
+            let is_kept = sieve.keeps(event, bytes, asked) && kept + bytes <= MOST_BYTES * 3 / 4;
+            kept += if is_kept { bytes } else { 0 };
+            is_kept || kept == 0
+        });
+        self.kept = kept;
     }
 
     /// Whether the first look at a record takes as long as the call may last.
@@ -168,9 +200,11 @@ fn weight(event: &Event) -> usize {
 }
 
 /// A run of the list, read back from its newest event.
-#[derive(Default)]
 struct Back {
     events: Vec<Event>,
+    sieve: Sieve,
+    /// Events that the sieve let fall.
+    dropped: usize,
     seen: Seen,
     bytes: usize,
     pages: usize,
@@ -180,24 +214,52 @@ struct Back {
 }
 
 impl Back {
+    /// So many bytes are kept already.
+    fn new(bytes: usize) -> Back {
+        Back {
+            events: Vec::new(),
+            sieve: Sieve::new(RECENT_BYTES),
+            dropped: 0,
+            seen: Seen::default(),
+            bytes,
+            pages: 0,
+            known: 0,
+            beginning: Beginning::default(),
+        }
+    }
+
     /// Takes in what is new on a page. Whether there was anything.
     fn add(&mut self, page: Vec<Event>, follow: &Follow) -> bool {
         let page = unseen(page, &mut self.seen);
         let is_new = page.iter().any(|event| !event.id.is_empty());
-        self.bytes += page.iter().map(weight).sum::<usize>();
         self.pages += usize::from(is_new);
-        for event in &page {
+        for event in page {
             self.known += usize::from(follow.history.is_settled(&event.id));
-            self.beginning.see(event, &follow.asked);
+            self.beginning.see(&event, &follow.asked);
+            let bytes = weight(&event);
+            if self.sieve.keeps(&event, bytes, &follow.asked) {
+                self.bytes += bytes;
+                self.events.push(event);
+            } else {
+                self.dropped += 1;
+            }
         }
-        self.events.extend(page);
         is_new
+    }
+
+    /// The events alone, newest first.
+    fn into_events(self) -> Vec<Event> {
+        self.events
+    }
+
+    fn count(&self) -> usize {
+        self.events.len() + self.dropped
     }
 
     fn cut_short(&self) -> String {
         format!(
             "The newest {} events of the record were read in the time there was; it goes further back. A call with wait_seconds reads more.",
-            self.events.len()
+            self.count()
         )
     }
 
@@ -207,7 +269,7 @@ impl Back {
 
     /// Why it goes on no further. A single page that names a next one, which is the same, says nothing of the kind.
     fn left(&self) -> Option<String> {
-        let count = self.events.len();
+        let count = self.count();
         match self.is_too_large() {
             true => Some(format!(
                 "The newest {count} events of the record were read; it goes further back than one call reads."

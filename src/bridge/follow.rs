@@ -46,8 +46,10 @@ pub struct Follow {
     pub(super) listed_at: Option<Instant>,
     /// The list was read to its first event.
     pub(super) complete: bool,
-    /// Bytes of the record that lists have shown.
+    /// Bytes of the record that are kept.
     pub(super) kept: usize,
+    /// The record was too long to be kept whole.
+    pub(super) has_holes: bool,
     /// Why the list was left before its end or the turn's beginning.
     pub(super) left: Option<String>,
     pub(super) trouble: Option<Error>,
@@ -71,6 +73,7 @@ impl Follow {
             listed_at: None,
             complete: false,
             kept: 0,
+            has_holes: false,
             left: None,
             trouble: None,
             crowded_out: false,
@@ -337,7 +340,7 @@ impl Follow {
     fn take(&mut self, event: Event, is_over: bool) -> bool {
         let matters = is_over || turn::may_decide(&event.kind);
         self.progress.see(&event);
-        self.history.streamed(event) && matters
+        self.add(event) && matters
     }
 
     /// Lists; a passing failure is kept for the report, a final one ends the wait.

@@ -333,7 +333,7 @@ pub(super) struct Read<'a> {
 
 /// The newest events are read anyway, to judge the state; most readings need no others.
 pub(super) fn from_window<'a>(follow: &'a Follow, reading: &Reading) -> Option<Read<'a>> {
-    if reading.thread.is_some() {
+    if reading.thread.is_some() || follow.has_holes {
         return None;
     }
     let mut events: Vec<&Event> = match reading.order {

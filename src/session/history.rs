@@ -123,6 +123,14 @@ impl History {
         self.index();
     }
 
+    /// Lets go of events, asked for one by one from the newest back.
+    pub fn retain(&mut self, mut keeps: impl FnMut(&Event) -> bool) {
+        let newest_first = self.entries.iter().rev();
+        let mut kept: Vec<bool> = newest_first.map(|entry| keeps(&entry.event)).collect();
+        self.entries.retain(|_| kept.pop().unwrap_or_default());
+        self.index();
+    }
+
     /// Whether the event at this place was sent but not taken in yet.
     pub fn is_queued(&self, place: usize) -> bool {
         let Some(event) = self.entries.get(place).map(|entry| &entry.event) else {

@@ -8,6 +8,7 @@ pub mod history;
 pub mod outline;
 pub mod render;
 pub mod report;
+pub mod sieve;
 pub mod state;
 pub mod summary;
 pub mod turn;

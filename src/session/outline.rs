@@ -121,6 +121,7 @@ fn is_hard_to_judge(event: &Event) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::sieve::Sieve;
     use crate::session::turn::{Beginning, Unnamed};
     use proptest::prelude::*;
     use serde_json::{Value, json};
@@ -232,6 +233,35 @@ mod tests {
         let mut whole = turn(record.iter(), asked);
         whole.reverse();
         judge(&history(&whole), asked, Lifecycle::default()).state
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(3_000))]
+
+        #[test]
+        fn what_a_sieve_keeps_tells_the_same_as_all(record in record(), asked in asked(), recent in 0..10_usize) {
+            let is_sent = |id: &String| record.iter().all(|event| event.id != *id || KINDS.contains(&event.kind.as_str()));
+            prop_assume!(asked.question.iter().chain(&asked.answers).all(is_sent));
+            let mut sieve = Sieve::new(recent);
+            let mut kept: Vec<Event> = record.clone();
+            kept.reverse();
+            kept.retain(|event| sieve.keeps(event, 1, &asked));
+            kept.reverse();
+            let newest: Vec<&Event> = record.iter().skip(record.len() - recent.min(record.len())).collect();
+            let all: Vec<&Event> = record.iter().collect();
+            // Who asks for something without a name, and then works on, is not understood either way.
+            let is_vague = |events: &[&Event]| matches!(
+                last_status(events, &asked).1,
+                Status::Idle { kind, event_ids } if kind == "requires_action" && event_ids.is_empty()
+            );
+            prop_assume!(is_vague(&newest) || !is_vague(&all));
+            let (all, kept) = (history(&record), history(&kept));
+            let judged = |history: &History| {
+                let turn = judge(history, &asked, Lifecycle::default());
+                (turn.state, turn.reason, turn.pending, turn.settled)
+            };
+            prop_assert_eq!(judged(&kept), judged(&all));
+        }
     }
 
     proptest! {

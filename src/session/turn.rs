@@ -92,7 +92,7 @@ impl Beginning {
     }
 }
 
-fn is_answer(kind: &str) -> bool {
+pub(super) fn is_answer(kind: &str) -> bool {
     matches!(
         kind,
         "user.tool_confirmation" | "user.custom_tool_result" | "user.tool_result"
@@ -446,7 +446,7 @@ fn pauses(event: &Event) -> bool {
 }
 
 /// Whether somebody says or does something, as opposed to what only accompanies it.
-fn speaks(event: &Event) -> bool {
+pub(super) fn speaks(event: &Event) -> bool {
     (event.kind.starts_with("agent.") && event.kind != "agent.thinking")
         || event.kind.starts_with("user.")
 }
