@@ -414,19 +414,20 @@ async fn a_list_that_turns_in_a_circle_is_read_in_order_and_the_result_says_so()
     let record = ids_of(&rig.record(&id).await);
     assert!(record.len() > 1000, "{}", record.len());
     rig.always("GET */events", Kind::EndlessPage);
-    let report = rig.client().await.status(&id).await;
+    // With time to read it: what is over is not waited for.
+    let report = rig.client().await.wait_for(&id, 20).await;
     assert_eq!(report["state"], "done");
     assert!(report.to_string().contains("in a circle"), "{report}");
     let mut newest = page(
         &client,
         &id,
-        json!({"detail": "full", "order": "desc", "limit": 20}),
+        json!({"detail": "full", "order": "desc", "limit": 20, "wait_seconds": 20}),
     )
     .await;
     let shown = ids(&newest["events"].take());
     let expected: Vec<String> = record.iter().rev().take(shown.len()).cloned().collect();
     assert_eq!(shown, expected, "the newest events stay the newest");
-    let mut arguments = json!({"detail": "full", "limit": 1000});
+    let mut arguments = json!({"detail": "full", "limit": 1000, "wait_seconds": 20});
     let mut seen = Vec::new();
     let last = loop {
         let page = page(&client, &id, arguments.clone()).await;
@@ -437,7 +438,12 @@ async fn a_list_that_turns_in_a_circle_is_read_in_order_and_the_result_says_so()
         arguments["after"] = page["cursor"].clone();
     };
     assert_eq!(seen, record);
-    let first = page(&client, &id, json!({"types": ["agent.never_seen"]})).await;
+    let first = page(
+        &client,
+        &id,
+        json!({"types": ["agent.never_seen"], "wait_seconds": 20}),
+    )
+    .await;
     assert!(first.to_string().contains("in a circle"), "{first}, {last}");
 }
 

@@ -723,7 +723,10 @@ impl Stage {
         for one in &self.sessions {
             found.place = format!("{rule}: task {one}");
             let told = pipe
-                .ask("tasks/get", following(json!({"taskId": one})))
+                .ask(
+                    "tasks/get",
+                    following(json!({"taskId": format!("{one}..0")})),
+                )
                 .await;
             found.line(
                 "a status of several lines",

@@ -184,17 +184,17 @@ async fn nothing_that_is_no_id_leaves_the_process_by_a_resource_a_task_or_a_prom
                 .read_resource(ReadResourceRequestParams::new(uri));
             words.push(read.await.unwrap_err().to_string());
         }
-        // Of two ids with a point between them a task is named.
-        let halves = id
-            .split_once('.')
-            .map(|(session, question)| [session, question]);
-        let is_task =
-            halves.is_some_and(|halves| halves.iter().all(|half| Id::parse(half).is_ok()));
-        for task in [id.clone(), format!("sesn_1.{id}"), format!("{id}.sevt_1")] {
+        for task in [
+            id.clone(),
+            format!("{id}.sevt_1.0"),
+            format!("sesn_1.{id}.0"),
+            format!("sesn_1.sevt_1.{id}"),
+        ] {
+            // An empty id of a message stands for the first one.
+            if task == "sesn_1..0" {
+                continue;
+            }
             for method in ["tasks/get", "tasks/cancel", "tasks/update"] {
-                if is_task && task == *id {
-                    continue;
-                }
                 let mut params = modern(json!({"taskId": task, "inputResponses": {}}));
                 params["_meta"]["io.modelcontextprotocol/clientCapabilities"] =
                     json!({"extensions": {"io.modelcontextprotocol/tasks": {}}});

@@ -396,7 +396,12 @@ async fn a_message_of_fifty_megabytes_is_a_clear_failure_in_time_and_little_memo
             .await;
         let text = reply["result"]["content"][0]["text"].as_str().unwrap();
         assert!(crate::rig::length(text) <= crate::rig::BUDGET, "{tool}");
-        assert!(text.contains("larger than 16 MiB"), "{tool}: {text}");
+        // A machine that is busy has no time to find out.
+        let is_clear = ["larger than 16 MiB", "within the time allowed"];
+        assert!(
+            is_clear.iter().any(|why| text.contains(why)),
+            "{tool}: {text}"
+        );
         assert!(text.contains("\nNext: "), "{tool}: {text}");
     }
     let grown = pipe.peak_memory() - before;
