@@ -13,6 +13,8 @@ use super::present::ToolError;
 use super::{Server, limits};
 use crate::api::tally;
 use crate::secrets;
+use crate::session::clean::clean_line;
+use crate::session::report::cut;
 
 impl Server {
     /// Runs a tool.
@@ -31,6 +33,9 @@ impl Server {
             if let Err(refused) = request.arguments.as_ref().map_or(Ok(()), acceptable) {
                 return refused.into_call_tool_result();
             }
+            if !self.tools().has_route(&request.name) {
+                return Err(self.no_tool(&request.name));
+            }
             let call = ToolCallContext::new(self, request, context);
             self.tools().call(call).await
         };
@@ -38,6 +43,19 @@ impl Server {
         let answered = (!cancelled.is_cancelled()).then_some(&answer);
         entry.log(self.bridge.config().audit, answered, &tally);
         answer
+    }
+}
+
+impl Server {
+    fn no_tool(&self, name: &str) -> ErrorData {
+        let mut names: Vec<&str> = self.tools().map.keys().map(|name| name.as_ref()).collect();
+        names.sort_unstable();
+        let why = format!(
+            "there is no tool `{}` here; there are {}",
+            cut(&clean_line(name), 60),
+            names.join(", ")
+        );
+        ErrorData::invalid_params(why, None)
     }
 }
 

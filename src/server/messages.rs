@@ -16,6 +16,7 @@ pub const LONGEST_LINE: usize = 16 * 1024 * 1024;
 
 const PARSE_ERROR: i32 = -32700;
 const INVALID_REQUEST: i32 = -32600;
+const INVALID_PARAMS: i32 = -32602;
 /// Of those that JSON-RPC leaves to the server.
 const SERVER_BUSY: i32 = -32000;
 
@@ -120,7 +121,10 @@ fn single(value: Value) -> Result<Option<ClientJsonRpcMessage>, Value> {
         {
             Ok(None)
         }
-        Ok(message) => Ok(Some(message)),
+        Ok(message) => match misfit(&message) {
+            Some(why) => Err(error(id.as_ref(), INVALID_PARAMS, &why)),
+            None => Ok(Some(message)),
+        },
         Err(_) if is_call && id.is_none() => Ok(None),
         Err(why) => Err(error(
             id.as_ref().filter(|_| is_call),
@@ -128,6 +132,33 @@ fn single(value: Value) -> Result<Option<ClientJsonRpcMessage>, Value> {
             &format!("Invalid request: {why}"),
         )),
     }
+}
+
+/// What is wrong with a request whose method is known and whose parameters the SDK cannot read: it takes such a request for
+/// one of an unknown method. Of tasks not every protocol knows; these are told of where the protocol is known.
+fn misfit(message: &ClientJsonRpcMessage) -> Option<String> {
+    let ClientJsonRpcMessage::Request(request) = message else {
+        return None;
+    };
+    let ClientRequest::CustomRequest(request) = &request.request else {
+        return None;
+    };
+    let takes = match &*request.method {
+        "initialize" => {
+            "`protocolVersion`, a text, `capabilities`, an object, and `clientInfo`, an object with `name` and `version`"
+        }
+        "tools/call" => "`name`, a text, and `arguments`, an object",
+        "resources/read" | "resources/subscribe" | "resources/unsubscribe" => "`uri`, a text",
+        "prompts/get" => "`name`, a text, and `arguments`, an object of texts",
+        "completion/complete" => {
+            "`ref`, an object with `type` `ref/prompt` or `ref/resource`, and `argument`, an object with `name` and `value`"
+        }
+        "tools/list" | "prompts/list" | "resources/list" | "resources/templates/list" => {
+            "at most `cursor`, a text"
+        }
+        _ => return None,
+    };
+    Some(format!("Invalid params: {} takes {takes}", request.method))
 }
 
 fn error(id: Option<&Value>, code: i32, message: &str) -> Value {
@@ -145,6 +176,34 @@ pub(super) fn too_many(id: &RequestId, most: usize) -> ServerJsonRpcMessage {
     );
     let error = ErrorData::new(ErrorCode(SERVER_BUSY), why, None);
     ServerJsonRpcMessage::error(error, Some(id.clone()))
+}
+
+/// The id of an `initialize`.
+pub(super) fn handshake(message: &ClientJsonRpcMessage) -> Option<&RequestId> {
+    match message {
+        ClientJsonRpcMessage::Request(request)
+            if matches!(request.request, ClientRequest::InitializeRequest(_)) =>
+        {
+            Some(&request.id)
+        }
+        _ => None,
+    }
+}
+
+/// What to answer to an `initialize` after requests of the protocol that has none: rmcp would accept it, and then understand
+/// nothing that follows.
+pub(super) fn too_late_for_a_handshake(id: &RequestId) -> ServerJsonRpcMessage {
+    let why = "Invalid request: this connection speaks protocol 2026-07-28, which has no handshake: go on with `_meta` in each \
+               request, or start the server anew for another protocol";
+    let error = ErrorData::new(ErrorCode(INVALID_REQUEST), why, None);
+    ServerJsonRpcMessage::error(error, Some(id.clone()))
+}
+
+/// What to answer to a request whose id another one has that is not answered yet.
+pub(super) fn in_use(id: &RequestId) -> Value {
+    let why =
+        format!("Invalid request: the request {id} is not answered yet, and its id was used again");
+    error(None, INVALID_REQUEST, &why)
 }
 
 /// The id of a request.
@@ -256,6 +315,25 @@ mod tests {
         ] {
             assert_eq!(errors(line), [(id, code)], "{line}");
         }
+    }
+
+    #[test]
+    fn parameters_that_do_not_fit_are_no_unknown_method() {
+        for (method, params) in [
+            ("initialize", json!({"protocolVersion": 7})),
+            ("initialize", json!({"protocolVersion": "2025-06-18"})),
+            ("tools/call", json!({})),
+            ("tools/call", json!({"name": 5})),
+            ("tools/call", json!({"name": "get_status", "arguments": []})),
+            ("resources/read", json!({})),
+            ("prompts/get", json!({})),
+            ("completion/complete", json!({"ref": {"type": "ref/else"}})),
+        ] {
+            let line = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+            assert_eq!(errors(&line.to_string()), [(json!(1), -32602)], "{line}");
+        }
+        let unknown = br#"{"jsonrpc":"2.0","id":1,"method":"tools/dance","params":{}}"#;
+        assert_eq!(read(unknown, false).messages.len(), 1);
     }
 
     #[test]

@@ -95,7 +95,7 @@ impl Server {
         let is_known = delegating.turn == Turn::First || report.question.is_some();
         if is_known
             && matches!(report.state, State::Working | State::NeedsAction)
-            && let Some(task) = tasks::created(&report)
+            && let Some(task) = self.begun_task(&report)
         {
             return Ok(Reply::Task(task));
         }

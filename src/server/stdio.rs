@@ -4,6 +4,7 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::sync::CancellationToken;
@@ -110,6 +111,44 @@ impl AsyncWrite for Output {
 pub struct Input {
     inner: Box<dyn AsyncRead + Send + Unpin>,
     gone: CancellationToken,
+}
+
+impl Input {
+    /// Returns once the client has closed its end, though there is more to be read, and tells so.
+    pub(super) async fn hung_up(gone: &CancellationToken) {
+        while !is_hung_up() {
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
+        gone.cancel();
+    }
+
+    /// What tells that the client is gone.
+    pub(super) fn gone(&self) -> CancellationToken {
+        self.gone.clone()
+    }
+}
+
+/// The other end of standard input is looked at so often while nothing is read from it.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
+
+#[cfg(unix)]
+fn is_hung_up() -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let stdin = io::stdin();
+    let mut watched = [PollFd::new(&stdin, PollFlags::IN)];
+    let at_once = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    poll(&mut watched, Some(&at_once)).is_ok()
+        && watched
+            .iter()
+            .any(|stdin| stdin.revents().contains(PollFlags::HUP))
+}
+
+#[cfg(not(unix))]
+fn is_hung_up() -> bool {
+    false
 }
 
 impl AsyncRead for Input {

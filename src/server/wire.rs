@@ -13,6 +13,7 @@ use rmcp::model::{
 use rmcp::transport::Transport;
 use serde::Serialize;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio_util::sync::CancellationToken;
 
 use super::batches::Batches;
 use super::messages::{self, LONGEST_LINE, Opening, Said};
@@ -31,6 +32,7 @@ const MOST_WAITING: usize = 4 * 1024 * 1024;
 /// One message a line, in both directions.
 pub struct Wire {
     input: BufReader<Input>,
+    gone: CancellationToken,
     /// The line that is being read.
     line: Vec<u8>,
     /// The same, once it is too long to be kept.
@@ -39,6 +41,8 @@ pub struct Wire {
     ready: VecDeque<ClientJsonRpcMessage>,
     /// The client has made itself known.
     is_known: bool,
+    /// It did so without a handshake, and can make none any more.
+    is_stateless: bool,
     knows_batches: bool,
     batches: Batches,
     /// Requests that rmcp has and that have no answer yet.
@@ -52,11 +56,13 @@ impl Wire {
     /// Over these two ends.
     pub fn new((input, output): (Input, Output)) -> Wire {
         Wire {
+            gone: input.gone(),
             input: BufReader::new(input),
             line: Vec::new(),
             too_long: None,
             ready: VecDeque::new(),
             is_known: false,
+            is_stateless: false,
             knows_batches: false,
             batches: Batches::default(),
             unanswered: HashSet::new(),
@@ -131,6 +137,11 @@ impl Wire {
                 self.unanswered.remove(id);
             }
             match messages::request_id(&message) {
+                // Its answer could not be told from that of the first, which rmcp would forget.
+                Some(id) if self.unanswered.contains(id) => {
+                    self.has_answered = true;
+                    self.post(&messages::in_use(id));
+                }
                 Some(id) if self.unanswered.len() >= MOST_UNANSWERED => {
                     self.has_answered = true;
                     self.post_answer(&messages::too_many(id, MOST_UNANSWERED), &id.clone());
@@ -146,6 +157,14 @@ impl Wire {
     }
 
     fn hand_on(&mut self, message: ClientJsonRpcMessage) {
+        if self.is_stateless
+            && let Some(id) = messages::handshake(&message)
+        {
+            self.has_answered = true;
+            self.post_answer(&messages::too_late_for_a_handshake(id), &id.clone());
+            self.unanswered.remove(id);
+            return;
+        }
         if self.concerns_rmcp(&message) {
             self.ready.push_back(message);
         }
@@ -157,6 +176,7 @@ impl Wire {
         }
         let opening = Opening::of(message);
         self.is_known = opening == Opening::Greeting;
+        self.is_stateless = self.is_known && messages::handshake(message).is_none();
         opening != Opening::Noise
     }
 
@@ -229,7 +249,10 @@ impl Transport<RoleServer> for Wire {
         loop {
             // A client that does not read is not read from either, once much waits for it.
             if self.has_answered || self.outbox.is_full() {
-                self.outbox.empty().await.ok()?;
+                tokio::select! {
+                    emptied = self.outbox.empty() => emptied.ok()?,
+                    () = Input::hung_up(&self.gone) => return None,
+                }
                 self.has_answered = false;
             }
             if let Some(message) = self.ready.pop_front() {

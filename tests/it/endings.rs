@@ -201,3 +201,20 @@ async fn a_key_that_stays_refused_is_not_fetched_for_every_call() {
     let runs = std::fs::read_to_string(&runs).unwrap();
     assert_eq!(runs.lines().count(), 2, "{runs}");
 }
+
+#[tokio::test]
+async fn a_client_that_stopped_reading_and_went_away_is_not_waited_for() {
+    let rig = Rig::start().await;
+    let mut pipe = rig.pipe();
+    pipe.initialize().await;
+    // More answers than its pipe and ours hold, so that nothing more is read from it either.
+    let sending = async {
+        for _ in 0..1_000 {
+            let _ = pipe.request("tools/list", json!({})).await;
+        }
+    };
+    let _ = tokio::time::timeout(Duration::from_secs(5), sending).await;
+    pipe.hang_up();
+    let status = pipe.exit_within(Duration::from_secs(4)).await;
+    assert!(status.success(), "{status}");
+}

@@ -6,7 +6,7 @@ use managed_agents_mcp::simulator::Kind;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
-use crate::rig::{Pipe, Rig, until};
+use crate::rig::{Pipe, Rig, modern, until};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -630,4 +630,46 @@ async fn a_last_line_needs_no_end() {
         .await;
     pipe.hang_up();
     assert_eq!(pipe.reply(77).await["result"], json!({}));
+}
+
+#[tokio::test]
+async fn after_requests_without_a_handshake_there_is_none_and_the_error_says_so() {
+    let rig = Rig::start().await;
+    let mut pipe = rig.pipe();
+    let tools = pipe.ask("tools/list", modern(json!({}))).await;
+    assert!(tools["tools"].is_array(), "{tools}");
+    let refused = pipe.initialize().await;
+    assert_eq!(refused["error"]["code"], -32600, "{refused}");
+    let why = refused["error"]["message"].as_str().unwrap();
+    assert!(why.contains("no handshake"), "{why}");
+    let tools = pipe.ask("tools/list", modern(json!({}))).await;
+    assert!(tools["tools"].is_array(), "{tools}");
+}
+
+#[tokio::test]
+async fn an_id_that_is_in_use_takes_no_answer_away() {
+    let rig = Rig::start().await;
+    let mut pipe = rig.pipe();
+    pipe.initialize().await;
+    let arguments = json!({"message": "[seconds 1] go", "wait_seconds": 20});
+    let call = pipe.tool("create_session", arguments).await;
+    pipe.send(&json!({"jsonrpc": "2.0", "id": call, "method": "ping"}))
+        .await;
+    let reply = pipe.reply(call).await;
+    let report = &reply["result"]["structuredContent"];
+    assert_eq!(report["state"], "done", "{reply}");
+    let error = &pipe.aside[0];
+    assert_eq!(error["error"]["code"], -32600, "{error}");
+    assert!(error["id"].is_null(), "{error}");
+}
+
+#[tokio::test]
+async fn a_tool_that_is_not_there_is_answered_with_those_that_are() {
+    let rig = Rig::start().await;
+    let mut pipe = rig.pipe();
+    pipe.initialize().await;
+    let call = pipe.tool("get_sesion", json!({})).await;
+    let why = pipe.reply(call).await["error"]["message"].to_string();
+    assert!(why.contains("`get_sesion`"), "{why}");
+    assert!(why.contains("get_status, "), "{why}");
 }

@@ -1,9 +1,10 @@
 //! Several questions to the user at once, and answers that come too late: each answer that can be sent is sent, and of each
 //! that cannot the call says what became of it.
 
+use rmcp::service::ClientLifecycleMode;
 use serde_json::{Value, json};
 
-use crate::host::accept;
+use crate::host::{Host, accept};
 use crate::rig::{Pipe, Rig, pending, session};
 
 /// A client of protocol 2026-07-28 whose user answers between two rounds of a call.
@@ -202,4 +203,36 @@ async fn in_dialogs_about_several_sessions_a_failed_answer_fails_no_other() {
     assert_eq!(sent[0]["tool_use_id"], events[0]);
     let text = reply["result"]["content"][0]["text"].as_str().unwrap();
     assert!(text.contains("answer was not sent"), "{text}");
+}
+
+#[tokio::test]
+async fn after_dialogs_about_several_sessions_the_wait_goes_on() {
+    for until in ["any", "all"] {
+        let rig = Rig::start().await;
+        let (first, _) = waiting(&rig, "[approve] [seconds 1]").await;
+        let (second, _) = waiting(&rig, "[approve] [seconds 1]").await;
+        let host = Host::answering([allow(), allow()]);
+        let client = rig
+            .client_with(&host, ClientLifecycleMode::Initialize)
+            .await;
+        let arguments = json!({"session_ids": [first, second], "wait_seconds": 30, "until": until});
+        let facts = client.call("get_status", arguments).await.ok();
+        let sessions = facts["sessions"].as_array().unwrap().iter();
+        let done = sessions.filter(|report| report["state"] == "done").count();
+        let wanted = if until == "all" { 2 } else { 1 };
+        assert!(done >= wanted, "{until}: {facts}");
+        assert_eq!(rig.sent_events().len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn answers_without_the_state_they_belong_to_begin_nothing() {
+    let rig = Rig::start().await;
+    let arguments = json!({"message": "[approve]", "wait_seconds": 20});
+    let mut asker = Asker::of(&rig, "create_session", arguments);
+    let asked = asker.asked().await;
+    let answers = json!({"inputResponses": {asked.1[0].as_str(): allow()}});
+    let refused = asker.round(answers).await;
+    assert_eq!(refused["error"]["code"], -32602, "{refused}");
+    assert_eq!(rig.sessions().await, 1);
 }

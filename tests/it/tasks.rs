@@ -161,10 +161,32 @@ async fn a_decline_within_a_task_sends_nothing_and_hands_it_to_the_assistant() {
     let answers = json!({"taskId": task, "inputResponses": {event: {"action": "decline"}}});
     let _ = client.ask("tasks/update", answers).await;
     let report = client.until(&task, "completed").await;
-    assert_eq!(
-        report["result"]["structuredContent"]["state"],
-        "needs_action"
-    );
+    let facts = &report["result"]["structuredContent"];
+    assert_eq!(facts["state"], "needs_action");
+    let notes = facts["notes"].to_string();
+    assert!(notes.contains("neither allowed nor denied"), "{notes}");
+    assert!(notes.contains("created the agent"), "{notes}");
+    let next = facts["next"].as_str().unwrap();
+    assert!(next.contains("asks the user"), "{next}");
+    // It is over: a cancel changes nothing about what the user only put off.
+    let _ = client.ask("tasks/cancel", json!({"taskId": task})).await;
+    assert!(rig.sent_events().is_empty());
+}
+
+#[tokio::test]
+async fn an_answer_within_a_task_that_cannot_be_read_is_none() {
+    let rig = Rig::start().await;
+    let mut client = Follower::of(&rig);
+    let task = client.start("[approve]").await;
+    let asks = client.until(&task, "input_required").await;
+    let requests = asks["inputRequests"].as_object().unwrap();
+    let event = requests.keys().next().unwrap().clone();
+    for garbage in [json!("x"), json!({"action": "maybe"}), json!(7)] {
+        let answers = json!({"taskId": task, "inputResponses": {event.as_str(): garbage}});
+        let _ = client.ask("tasks/update", answers).await;
+        let again = client.get(&task).await;
+        assert_eq!(again["status"], "input_required", "{garbage}: {again}");
+    }
     assert!(rig.sent_events().is_empty());
 }
 

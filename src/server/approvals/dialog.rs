@@ -82,6 +82,11 @@ pub(in crate::server) fn verdict(answer: &Value, kind: Option<PendingKind>) -> O
     }
 }
 
+/// Whether the host answered at all, though it may have said nothing.
+pub(in crate::server) fn is_answer(answer: &Value) -> bool {
+    serde_json::from_value::<ElicitResult>(answer.clone()).is_ok()
+}
+
 /// What an answer says: only what was accepted, is complete and fits the question says anything.
 pub(in crate::server) fn read(answer: &ElicitResult, kind: PendingKind) -> Option<Verdict> {
     if answer.action != ElicitationAction::Accept {

@@ -18,7 +18,7 @@ use tokio::time::{Duration, Instant};
 use super::present::ToolError;
 use super::{Server, audit};
 use crate::api::Id;
-use crate::bridge::{Attention, Decider, Decision, Failure, Patience};
+use crate::bridge::{Attention, Decider, Decision, Failure, Patience, Until};
 use crate::config::Approvals;
 use crate::session::clean::clean_line;
 use crate::session::report::{Pending, PendingKind, Report};
@@ -58,6 +58,8 @@ pub(super) struct User<'a> {
     rounds: u32,
     /// Several sessions were asked about.
     decides_at_once: bool,
+    /// An answer was sent since it was waited last.
+    has_decided: bool,
     /// What became of answers, by session, for its report.
     notes: Vec<(String, String)>,
 }
@@ -90,6 +92,7 @@ impl<'a> User<'a> {
             unanswered: HashSet::new(),
             rounds: 0,
             decides_at_once: false,
+            has_decided: false,
             notes: Vec::new(),
         }
     }
@@ -203,7 +206,10 @@ impl<'a> User<'a> {
         let sent = sent.await;
         audit::decided(bridge.config().audit, session, decisions, &sent);
         match sent {
-            Ok(report) => Ok(Some(report)),
+            Ok(report) => {
+                self.has_decided = true;
+                Ok(Some(report))
+            }
             // Somebody else was faster, on the session's page perhaps; or one of several sessions is gone.
             Err(failure) if self.decides_at_once || matches!(failure, Failure::Argument { .. }) => {
                 self.notes.push((session.to_string(), unsent(failure)));
@@ -211,6 +217,21 @@ impl<'a> User<'a> {
             }
             Err(failure) => Err(failure),
         }
+    }
+
+    /// Whether answers about several sessions were just sent, so that there is more to wait for.
+    pub(super) fn takes_up_the_wait(&mut self, asked: &Asked<Vec<Report>>, until: Until) -> bool {
+        let has_decided = std::mem::take(&mut self.has_decided);
+        let Asked::Not(reports) = asked else {
+            return false;
+        };
+        let works = |report: &Report| report.state == State::Working;
+        let is_open = match until {
+            Until::Any => reports.iter().all(works),
+            Until::All => reports.iter().any(works),
+        };
+        let has_time = Instant::now() < self.patience.until;
+        has_decided && self.decides_at_once && is_open && has_time
     }
 
     /// What became of answers about a session that has no report.
@@ -233,34 +254,60 @@ impl<'a> User<'a> {
 
     /// Says what became of the questions, and how the user can be asked again.
     fn explain(&self, report: &mut Report) {
-        if self.way == Way::None || report.state != State::NeedsAction {
-            return;
+        if self.way != Way::None {
+            let approvals = self.server.bridge.config().approvals;
+            explain(report, approvals, |event_id| {
+                self.unanswered.contains(event_id)
+            });
         }
-        let open = |pending: &&Pending| self.unanswered.contains(&pending.event_id);
-        let unanswered = report.pending.iter().filter(open).count();
-        if unanswered > 0 {
-            report.notes.push(format!(
-                "the user was asked about {unanswered} of the pending calls and gave no answer, or the host answered by \
-                 itself: nothing was sent, and it is neither allowed nor denied"
-            ));
-        }
-        let asks = report
-            .pending
-            .iter()
-            .any(|pending| pending.kind == PendingKind::ToolConfirmation && dialog::fits(pending));
-        if asks {
-            let again = format!(
-                "get_status with session_ids [\"{}\"] and wait_seconds asks the user in a dialog.",
-                report.session_id
-            );
-            report.next = match self.server.bridge.config().approvals {
-                Approvals::Human => format!(
-                    "{again} Or the user decides on the session's page, {}.",
-                    report.url
-                ),
-                _ => format!("{again} Or: {}", report.next),
-            };
-        }
+    }
+}
+
+/// Says of a report what became of the questions to the user, and how the user can be asked again.
+pub(super) fn explain(
+    report: &mut Report,
+    approvals: Approvals,
+    is_unanswered: impl Fn(&str) -> bool,
+) {
+    if report.state != State::NeedsAction {
+        return;
+    }
+    let is_confirmation = |pending: &&Pending| pending.kind == PendingKind::ToolConfirmation;
+    let open = report.pending.iter();
+    let open = open.filter(|pending| is_unanswered(&pending.event_id));
+    let (calls, results): (Vec<_>, Vec<_>) = open.partition(is_confirmation);
+    let notes = [
+        (!calls.is_empty()).then(|| {
+            format!(
+                "the user was asked about {} of the pending calls and gave no answer, or the host answered by \
+                 itself: nothing was sent, and it is neither allowed nor denied",
+                calls.len()
+            )
+        }),
+        (!results.is_empty()).then(|| {
+            format!(
+                "the user was asked for {} of the pending results and gave none: the assistant may, with resolve_action",
+                results.len()
+            )
+        }),
+    ];
+    let asks = report
+        .pending
+        .iter()
+        .any(|pending| is_confirmation(&pending) && dialog::fits(pending));
+    report.notes.extend(notes.into_iter().flatten());
+    if asks {
+        let again = format!(
+            "get_status with session_ids [\"{}\"] and wait_seconds asks the user in a dialog.",
+            report.session_id
+        );
+        report.next = match approvals {
+            Approvals::Human => format!(
+                "{again} Or the user decides on the session's page, {}.",
+                report.url
+            ),
+            _ => format!("{again} Or: {}", report.next),
+        };
     }
 }
 

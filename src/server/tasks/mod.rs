@@ -16,7 +16,7 @@ use rmcp::model::{
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
 
-use super::approvals::{dialog, has_forms};
+use super::approvals::{self, dialog, has_forms};
 use super::present::{Shown, ToolError};
 use super::{Server, audit};
 use crate::api::Id;
@@ -68,12 +68,6 @@ fn is_modern(context: &RequestContext<RoleServer>) -> bool {
         .is_some_and(|version| version >= ProtocolVersion::V_2026_07_28)
 }
 
-/// A turn that works, as a task; none where the API's ids are no ids.
-pub(super) fn created(report: &Report) -> Option<CreateTaskResult> {
-    let id = TaskId::of(report, Utc::now())?;
-    Some(CreateTaskResult::new(task(&id, report)))
-}
-
 fn read(id: &str) -> Result<TaskId, ErrorData> {
     TaskId::parse(id).ok_or_else(|| {
         let shown = cut(&clean_line(id), 60);
@@ -116,6 +110,13 @@ fn rfc3339(time: DateTime<Utc>) -> String {
 }
 
 impl Server {
+    /// A turn that works, as a task; none where the API's ids are no ids.
+    pub(super) fn begun_task(&self, report: &Report) -> Option<CreateTaskResult> {
+        let id = TaskId::of(report, Utc::now())?;
+        self.told.began(id.to_string(), report.notes.clone());
+        Some(CreateTaskResult::new(task(&id, report)))
+    }
+
     /// `tasks/get`
     pub(super) async fn task_state(
         &self,
@@ -140,7 +141,7 @@ impl Server {
     fn payload(
         &self,
         id: &str,
-        report: Report,
+        mut report: Report,
         context: &RequestContext<RoleServer>,
     ) -> Result<TaskPayload, ErrorData> {
         let unlisted = report.pending.iter().any(|pending| !pending.is_listed);
@@ -162,6 +163,12 @@ impl Server {
             State::BudgetReached => self.told.ended(id),
             _ => {}
         }
+        if self.asks(context) {
+            let is_declined = |event_id: &str| self.told.is_declined(event_id);
+            approvals::explain(&mut report, self.bridge.config().approvals, is_declined);
+        }
+        // What the call did on its own account is told once it may tell something.
+        report.notes.splice(..0, self.told.notes(id));
         let shown = Shown::report(report, self.bridge.config().result_chars);
         let CallToolResponse::Complete(result) = shown.into_call_tool_result()? else {
             return Err(ErrorData::internal_error(
@@ -174,14 +181,19 @@ impl Server {
         Ok(TaskPayload::Completed { result })
     }
 
+    /// Whether the user of this client can be asked.
+    fn asks(&self, context: &RequestContext<RoleServer>) -> bool {
+        let config = self.bridge.config();
+        config.approvals != Approvals::Tool && !config.read_only && has_forms(context)
+    }
+
     /// The dialogs about what is pending, by event id.
     fn questions(
         &self,
         report: &Report,
         context: &RequestContext<RoleServer>,
     ) -> BTreeMap<String, InputRequest> {
-        let config = self.bridge.config();
-        if config.approvals == Approvals::Tool || config.read_only || !has_forms(context) {
+        if !self.asks(context) {
             return BTreeMap::new();
         }
         report
@@ -213,12 +225,11 @@ impl Server {
             .filter(|pending| shown.contains_key(&pending.event_id));
         for pending in asked {
             let event_id = pending.event_id.clone();
-            match answers
-                .get(&event_id)
-                .map(|answer| dialog::verdict(answer, Some(pending.kind)))
-            {
-                Some(Some(verdict)) => decisions.push(Decision { event_id, verdict }),
-                Some(None) => self.told.declined(event_id),
+            let answer = answers.get(&event_id);
+            match answer.and_then(|answer| dialog::verdict(answer, Some(pending.kind))) {
+                Some(verdict) => decisions.push(Decision { event_id, verdict }),
+                // What cannot be read says nothing, so the user is asked again.
+                None if answer.is_some_and(dialog::is_answer) => self.told.declined(event_id),
                 None => {}
             }
         }
@@ -244,6 +255,10 @@ impl Server {
     /// `tasks/cancel`: stops the turn; the task is cancelled once the session says that it has stopped.
     pub(super) async fn cancel_turn(&self, id: &str) -> Result<(), ErrorData> {
         let task = read(id)?;
+        // It is over for its client, and what goes on was begun by somebody else.
+        if self.told.has_ended(id) {
+            return Ok(());
+        }
         let (session, question) = (&task.session, task.question.as_ref());
         let patience = self.bridge.unhurried();
         let interrupted = self

@@ -1,7 +1,7 @@
 //! What clients were told about tasks in this process. A cache, bounded: forgotten, a question is asked once more, and a task
 //! that was handed to the assistant works again.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Most that is remembered of each.
@@ -16,9 +16,25 @@ struct Facts {
     declined: HashSet<String>,
     /// Tasks that were said to be completed though their turn only pauses.
     ended: HashSet<String>,
+    /// What the call that began a task did on its own account.
+    notes: HashMap<String, Vec<String>>,
 }
 
 impl Told {
+    /// A task began, with these notes.
+    pub(super) fn began(&self, task: String, notes: Vec<String>) {
+        let known = &mut self.facts().notes;
+        if known.len() >= MOST {
+            known.clear();
+        }
+        known.insert(task, notes);
+    }
+
+    /// What is to be told of the call that began a task.
+    pub(super) fn notes(&self, task: &str) -> Vec<String> {
+        self.facts().notes.get(task).cloned().unwrap_or_default()
+    }
+
     /// The user does not decide about a pending event.
     pub(super) fn declined(&self, event_id: String) {
         add(&mut self.facts().declined, event_id);

@@ -113,13 +113,18 @@ impl Server {
         let status = async {
             // What was decided shows in how the sessions stand.
             user.continued(&round).await?;
-            let mut sessions = self
-                .bridge
-                .status(&ids, until, threads, &patience, call.attention())
-                .await;
-            let reports = std::mem::take(&mut sessions.reports);
-            let asked = user.ask(&round, reports).await?;
-            Ok::<_, ContinueError>((asked, sessions))
+            loop {
+                let mut sessions = self
+                    .bridge
+                    .status(&ids, until, threads, &patience, call.attention())
+                    .await;
+                let reports = std::mem::take(&mut sessions.reports);
+                let asked = user.ask(&round, reports).await?;
+                // What the user decided about several sessions set them to work again, and the wait goes on.
+                if !user.takes_up_the_wait(&asked, until) {
+                    break Ok::<_, ContinueError>((asked, sessions));
+                }
+            }
         };
         let (asked, mut sessions) = call.run(status).await?;
         match asked {
