@@ -358,7 +358,9 @@ pub(super) enum Body {
 }
 
 pub(super) async fn read(mut response: Response, limit: usize) -> Result<Body, Error> {
-    let mut body = Vec::new();
+    // A body that grows piece by piece takes twice its size.
+    let length = response.content_length().unwrap_or_default();
+    let mut body = Vec::with_capacity(usize::try_from(length).unwrap_or(limit).min(limit));
     loop {
         match response.chunk().await {
             Ok(None) => return Ok(Body::Whole(body)),

@@ -108,10 +108,11 @@ impl Follow {
                 page => page?,
             };
             let is_new = run.add(page.data, self);
-            self.complete |= page.next_page.is_none();
-            is_enough = page.next_page.is_none() || self.reaches_back(&run);
+            let is_whole = page.next_page.is_none() && !run.is_full;
+            self.complete |= is_whole;
+            is_enough = is_whole || (!run.is_full && self.reaches_back(&run));
             match page.next_page {
-                None => break,
+                None if is_whole => break,
                 Some(_) if is_enough || depth == Depth::Page => break,
                 Some(_) if self.is_out_of_time(&run) => {
                     self.left = Some(run.cut_short());
@@ -123,7 +124,7 @@ impl Follow {
                         .limit
                         .map(|limit| if limit == PAGE { LARGE_PAGE } else { limit });
                 }
-                Some(_) => {
+                _ => {
                     self.left = self.left.take().or(run.left());
                     break;
                 }
@@ -206,7 +207,10 @@ struct Back {
     /// Events that the sieve let fall.
     dropped: usize,
     seen: Seen,
+    /// What is kept, with what was before.
     bytes: usize,
+    /// What was read first is as much as may be kept; what came after it was let fall.
+    is_full: bool,
     pages: usize,
     /// So many of the events were known before, at their final places.
     known: usize,
@@ -222,6 +226,7 @@ impl Back {
             dropped: 0,
             seen: Seen::default(),
             bytes,
+            is_full: false,
             pages: 0,
             known: 0,
             beginning: Beginning::default(),
@@ -237,11 +242,15 @@ impl Back {
             self.known += usize::from(follow.history.is_settled(&event.id));
             self.beginning.see(&event, &follow.asked);
             let bytes = weight(&event);
-            if self.sieve.keeps(&event, bytes, &follow.asked) {
+            if !self.sieve.keeps(&event, bytes, &follow.asked) {
+                self.dropped += 1;
+                continue;
+            }
+            let of_run = self.bytes + bytes - follow.kept;
+            self.is_full |= of_run > MOST_BYTES && !self.events.is_empty();
+            if !self.is_full {
                 self.bytes += bytes;
                 self.events.push(event);
-            } else {
-                self.dropped += 1;
             }
         }
         is_new
@@ -264,7 +273,7 @@ impl Back {
     }
 
     fn is_too_large(&self) -> bool {
-        self.bytes > MOST_BYTES || self.pages >= MOST_PAGES
+        self.is_full || self.bytes > MOST_BYTES || self.pages >= MOST_PAGES
     }
 
     /// Why it goes on no further. A single page that names a next one, which is the same, says nothing of the kind.

@@ -407,3 +407,66 @@ async fn a_message_of_fifty_megabytes_is_a_clear_failure_in_time_and_little_memo
     let grown = pipe.peak_memory() - before;
     assert!(grown < 64_000_000, "{grown}");
 }
+
+/// Events that nobody has seen before, without end: page after page, or over the stream.
+async fn tell(mut connection: TcpStream, over_stream: bool) -> std::io::Result<()> {
+    let text = "words ".repeat(100);
+    let event = || {
+        let id = format!("sevt_{:x}", fastrand::u128(..));
+        json!({"id": id, "type": "agent.message", "content": [{"type": "text", "text": text}], "processed_at": "2026-11-01T10:00:00Z"})
+    };
+    let mut request = vec![0; 16 * 1024];
+    loop {
+        let count = connection.read(&mut request).await?;
+        let asked = String::from_utf8_lossy(&request[..count]).into_owned();
+        let path = asked.split(' ').nth(1).unwrap_or_default();
+        if path.ends_with("/stream") && over_stream {
+            connection
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n")
+                .await?;
+            loop {
+                let frames: String = (0..100).map(|_| format!("data: {}\n\n", event())).collect();
+                connection.write_all(frames.as_bytes()).await?;
+            }
+        }
+        let body = match path.contains("/events?") {
+            true if over_stream => json!({"data": [event()], "next_page": null}),
+            true => {
+                let page: Vec<Value> = (0..1000).map(|_| event()).collect();
+                json!({"data": page, "next_page": format!("page_{:x}", fastrand::u128(..))})
+            }
+            false => json!({"id": "sesn_01x", "status": "running"}),
+        };
+        let body = body.to_string();
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+        connection
+            .write_all(format!("{head}{body}").as_bytes())
+            .await?;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn news_without_end_is_followed_in_little_memory() {
+    for over_stream in [false, true] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let mut serving = JoinSet::new();
+        serving.spawn(async move {
+            loop {
+                let (connection, _) = listener.accept().await.unwrap();
+                tokio::spawn(async move { tell(connection, over_stream).await });
+            }
+        });
+        let rig = Rig::start().await;
+        let mut pipe = rig.pipe_with("ANTHROPIC_BASE_URL", &url);
+        pipe.initialize().await;
+        let before = pipe.peak_memory();
+        let arguments = json!({"session_ids": ["sesn_01x"], "wait_seconds": 4});
+        let call = pipe.tool("get_status", arguments).await;
+        let within = Duration::from_secs(4) + GRACE;
+        let reply = pipe.reply_within(call, within).await;
+        assert!(reply.to_string().contains("working"), "{reply}");
+        let grown = pipe.peak_memory() - before;
+        assert!(grown < 45_000_000, "over a stream: {over_stream}: {grown}");
+    }
+}

@@ -17,6 +17,7 @@ mod scripted;
 mod schedules;
 mod places;
 mod sends;
+mod sessions;
 mod soak;
 mod speed;
 mod sse;
@@ -35,7 +36,7 @@ use serde_json::Value;
 /// One figure: its name, what it shows, and what measures it.
 type Figure = (&'static str, &'static str, fn(Run) -> BoxFuture<'static, Result<Vec<Row>>>);
 
-const FIGURES: [Figure; 13] = [
+const FIGURES: [Figure; 15] = [
     ("cancelling", "how soon a cancelled call stops waiting, worst of `--count` (100)", |run| speed::cancelling(run).boxed()),
     ("flooding", "`--count` (10,000) calls at once", |run| speed::flooding(run).boxed()),
     ("sends", "`--count` (1,000) writes of seven kinds whose first attempt fails ambiguously", |run| sends::measure(run).boxed()),
@@ -52,6 +53,8 @@ const FIGURES: [Figure; 13] = [
         stalls::measure(run).boxed()
     }),
     ("sse", "`--count` (10,000,000) random streams against another decoder", |run| sse::measure(run).boxed()),
+    ("sessions", "`--count` (1,000) sessions followed at once by one process; ten minutes", |run| sessions::measure(run).boxed()),
+    ("storm", "`--count` (100) sessions whose lines break together", |run| sessions::storm(run).boxed()),
     ("soak", "100 sessions under faults for `--minutes` (60)", |run| soak::measure(run).boxed()),
 ];
 
@@ -88,6 +91,10 @@ async fn main() -> ExitCode {
 async fn run() -> Result<bool> {
     let mut arguments = std::env::args().skip(1);
     let wanted = arguments.next().unwrap_or_default();
+    if wanted == "follower" {
+        sessions::follow().await?;
+        return Ok(true);
+    }
     let mut run = Run { seed: fastrand::u64(..1_000_000), count: None, minutes: None, binary: PathBuf::new() };
     while let Some(option) = arguments.next() {
         let value = arguments.next().with_context(|| format!("{option} needs a value"))?;

@@ -120,9 +120,7 @@ impl Process {
     }
 
     fn status(&self, name: &str) -> Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid))?;
-        let line = status.lines().find(|line| line.starts_with(name)).context("no such line")?;
-        Ok(line.split_whitespace().nth(1).context("no number")?.parse()?)
+        number_of(self.pid, name)
     }
 
     /// How many files and sockets it holds open.
@@ -145,6 +143,17 @@ impl Process {
         ensure!(self.child.lock().await.try_wait()?.is_none(), "the process ended by itself");
         Ok(())
     }
+}
+
+fn number_of(pid: u32, name: &str) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find(|line| line.starts_with(name)).context("no such line")?;
+    Ok(line.split_whitespace().nth(1).context("no number")?.parse()?)
+}
+
+/// Memory of a process in bytes, by its name in `/proc`.
+pub(crate) fn memory_of(pid: u32, name: &str) -> Result<u64> {
+    Ok(number_of(pid, name)? * 1024)
 }
 
 async fn listen(output: ChildStdout, waiting: Waiting, odd: Arc<AtomicUsize>) {
