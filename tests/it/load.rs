@@ -425,8 +425,9 @@ async fn tell(mut connection: TcpStream, over_stream: bool) -> std::io::Result<(
                 .write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n")
                 .await?;
             loop {
-                let frames: String = (0..100).map(|_| format!("data: {}\n\n", event())).collect();
+                let frames: String = (0..200).map(|_| format!("data: {}\n\n", event())).collect();
                 connection.write_all(frames.as_bytes()).await?;
+                breathe().await;
             }
         }
         let body = match path.contains("/events?") {
@@ -442,10 +443,16 @@ async fn tell(mut connection: TcpStream, over_stream: bool) -> std::io::Result<(
         connection
             .write_all(format!("{head}{body}").as_bytes())
             .await?;
+        breathe().await;
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+/// Without end need not be without a pause: the other tests want some of the processor.
+async fn breathe() {
+    tokio::time::sleep(Duration::from_millis(25)).await;
+}
+
+#[tokio::test]
 async fn news_without_end_is_followed_in_little_memory() {
     for over_stream in [false, true] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
