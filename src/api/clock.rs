@@ -9,7 +9,7 @@ use reqwest::header::{DATE, HeaderMap};
 use super::Client;
 
 /// Clocks that differ by less agree: a date has whole seconds, and took its time to come.
-const AGREEING: TimeDelta = TimeDelta::seconds(2);
+const AGREEING: TimeDelta = TimeDelta::seconds(1);
 /// In the middle of the second that a date names.
 const HALF_A_SECOND: TimeDelta = TimeDelta::milliseconds(500);
 

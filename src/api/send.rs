@@ -164,7 +164,10 @@ impl Client {
             (None, Group::Read | Group::Write) => Some(&self.shared.lines.calls),
         };
         let _place = match places {
-            Some(places) => timeout_at(deadline, places.acquire()).await.ok(),
+            Some(places) => {
+                let place = timeout_at(deadline, places.acquire()).await;
+                Some(place.map_err(|_| no_time())?)
+            }
             None => None,
         };
         if let Some(accept) = accept {

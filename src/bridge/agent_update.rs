@@ -88,7 +88,9 @@ async fn made(api: &Client, id: &Id, from: u64, fields: &Value) -> Result<Option
     } else {
         newest
     };
-    Ok(shows(&next, fields).then_some(next))
+    // What was only taken away is not there before either.
+    let is_new = version_of(&next) > from;
+    Ok((is_new && shows(&next, fields)).then_some(next))
 }
 
 /// A conflict with what may be our own first attempt.

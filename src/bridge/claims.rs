@@ -147,9 +147,15 @@ struct Claim<'a> {
 }
 
 impl Claim<'_> {
-    /// From now on the answers may have arrived.
-    fn keep(mut self) -> Vec<String> {
-        std::mem::take(&mut self.ids)
+    /// Gives some of them back.
+    fn give_back(&mut self, ids: &[String]) {
+        self.ids.retain(|id| !ids.contains(id));
+        self.bridge.give_back(self.session, ids);
+    }
+
+    /// They have their answers.
+    fn keep(mut self) {
+        self.ids.clear();
     }
 }
 
@@ -169,20 +175,23 @@ impl Bridge {
         patience: &Patience,
     ) -> Result<Answered, Failure> {
         let doing = "resolve the action";
-        let (claim, answers, mut answered) = self.claim(session, answers, opposed)?;
+        let (mut claim, answers, mut answered) = self.claim(session, answers, opposed)?;
         if answers.is_empty() {
             return Ok(answered);
         }
         let parcel = self.parcel(session, answers, doing, patience.deadline);
         let mut parcel = parcel.await?;
         // Another process may have been faster than our last look.
-        let (before, mut late) = (&parcel.before, Vec::new());
+        let (before, mut late, mut lost) = (&parcel.before, Vec::new(), Vec::new());
         parcel.events.retain(|answer| {
             let Some(recorded) = recorded(before, &answered_id(answer)) else {
                 return true;
             };
             match Word::of(answer).filter(|wanted| Word::of(&recorded.value()) != Some(*wanted)) {
-                Some(wanted) => late.push(wanted.too_late(&answered_id(answer), "was already {}")),
+                Some(wanted) => {
+                    late.push(wanted.too_late(&answered_id(answer), "was already {}"));
+                    lost.push(answered_id(answer));
+                }
                 None => answered.repeated.push(answered_id(answer)),
             }
             false
@@ -191,24 +200,18 @@ impl Bridge {
             return Err(late.remove(0));
         }
         answered.unsent.append(&mut late);
-        let ids = claim.keep();
+        claim.give_back(&lost);
         let sent_events = parcel.events.clone();
-        if sent_events.is_empty() {
-            return Ok(answered);
+        if !sent_events.is_empty() {
+            // Who is cancelled here may have sent them or not: whoever comes next looks at the record first.
+            let sent = parcel.send().await?;
+            self.claims.note(session, &sent_events, Progress::Sent);
+            answered.asked = self
+                .memory
+                .update(session, |asked| asked.answers = sent.ids);
         }
-        match parcel.send().await {
-            Ok(sent) => {
-                self.claims.note(session, &sent_events, Progress::Sent);
-                answered.asked = self
-                    .memory
-                    .update(session, |asked| asked.answers = sent.ids);
-                Ok(answered)
-            }
-            Err(failure) => {
-                self.give_back(session, &ids);
-                Err(failure)
-            }
-        }
+        claim.keep();
+        Ok(answered)
     }
 
     /// Takes what no other call has taken; one answer against another one is a failure.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::{Instant, sleep_until};
 
 use super::back::Depth;
@@ -20,6 +20,8 @@ use crate::session::turn::{self, Asked, Lifecycle, Over, Turn};
 
 /// Late words and late tool calls are waited for so long.
 const SETTLING: Duration = Duration::from_secs(3);
+const SETTLING_AGE: TimeDelta = TimeDelta::seconds(3);
+const MOST_AHEAD: TimeDelta = TimeDelta::seconds(30);
 const SETTLING_LOOK: Duration = Duration::from_millis(400);
 /// Kept free at the end of a call for its last look.
 pub(super) const LAST_LOOK: Duration = Duration::from_millis(500);
@@ -132,6 +134,8 @@ impl Follow {
                     () = sleep_until(patience.until.min(Instant::now() + SETTLING_LOOK)) => {}
                     () = attention.stop.cancelled() => {}
                 }
+            } else {
+                over_since = None;
             }
         }
     }
@@ -235,12 +239,14 @@ impl Follow {
     /// Whether the newest event is so young that what belongs before it may not be listed yet.
     fn is_fresh(&self) -> bool {
         let newest = self.history.events().rev().find_map(|event| event.at);
-        newest.is_none_or(|newest| {
-            (self.api.now() - newest)
-                .abs()
-                .to_std()
-                .is_ok_and(|age| age < SETTLING)
-        })
+        newest.is_none_or(|newest| self.is_young(newest))
+    }
+
+    /// Whether what happened then may still get company from before it. An answer that took its time makes the clock of the
+    /// server seem late, so that a young event lies ahead of it.
+    pub(super) fn is_young(&self, at: DateTime<Utc>) -> bool {
+        let age = self.api.now() - at;
+        (-MOST_AHEAD..SETTLING_AGE).contains(&age)
     }
 
     /// Whether the session object knows an outcome without a last verdict.
@@ -282,11 +288,6 @@ impl Follow {
                 .as_ref()
                 .map_or(&[], |session| &session.outcome_evaluations),
         }
-    }
-
-    /// The time at the server.
-    pub(super) fn now(&self) -> DateTime<Utc> {
-        self.api.now()
     }
 
     /// The record as far as it is known.

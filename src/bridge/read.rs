@@ -15,7 +15,7 @@ use crate::session::clean::clean_line;
 use crate::session::digest::{Detail, Page, fill, slice};
 use crate::session::render::call;
 use crate::session::summary::is_noise;
-use crate::session::turn::{self, Asked, State};
+use crate::session::turn::{self, State};
 
 /// In which direction a page is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,8 +53,6 @@ impl Reading {
     }
 }
 
-/// The end of a turn may be followed by late words for so long.
-const LATE_WORDS: i64 = 3;
 /// News that come close together are read together.
 const GATHERING: Duration = Duration::from_millis(500);
 /// Silence is checked against the list after so long; without a line, more often.
@@ -219,7 +217,8 @@ impl Bridge {
         patience: &Patience,
     ) -> Result<Page, Failure> {
         let doing = format!("read event {event_id}");
-        let mut follow = Follow::new(&self.api, patience.deadline, session, Asked::default());
+        let asked = self.memory.recall(session);
+        let mut follow = Follow::new(&self.api, patience.deadline, session, asked);
         let state = follow.glance().await;
         let state = state.map_err(Failure::while_trying(doing.as_str()))?;
         let found = match follow.history.get(event_id.as_str()) {
@@ -297,12 +296,7 @@ fn next(page: &Page, reading: &Reading, held: usize) -> String {
 
 /// Ids of the newest events that do not have their final place yet. The newest events are always in the window.
 pub(super) fn moving(follow: &Follow) -> HashSet<&str> {
-    let now = follow.now();
-    let fresh = |event: &Event| {
-        event
-            .at
-            .is_some_and(|at| (now - at).num_seconds().abs() < LATE_WORDS)
-    };
+    let fresh = |event: &Event| event.at.is_some_and(|at| follow.is_young(at));
     let places = turn::final_events(&follow.history, &fresh);
     follow
         .history
