@@ -1,6 +1,8 @@
 //! Reading a session's list back from its newest event: until it meets what is known, or holds the turn from its question
 //! on.
 
+use std::collections::HashSet;
+
 use tokio::time::Instant;
 
 use super::follow::{Follow, LAST_LOOK};
@@ -137,7 +139,12 @@ impl Follow {
     /// Takes in a run of the list.
     fn merge(&mut self, back: Back) {
         self.has_holes |= back.dropped > 0;
-        let mut run = back.into_events();
+        if !back.fallen.is_empty() {
+            // What is let fall of the list is not kept for having been streamed.
+            self.history
+                .retain(|event| !back.fallen.contains(&event.id));
+        }
+        let mut run = back.events;
         run.reverse();
         for event in &run {
             if self.history.get(&event.id).is_none() {
@@ -148,6 +155,9 @@ impl Follow {
         self.history.listed(run);
         self.listed_at = Some(Instant::now());
         self.trouble = None;
+        if self.has_holes {
+            self.kept = self.history.events().map(weight).sum();
+        }
         self.stay_small();
     }
 
@@ -206,6 +216,8 @@ struct Back {
     sieve: Sieve,
     /// Events that the sieve let fall.
     dropped: usize,
+    /// The ids of those among them that were known.
+    fallen: HashSet<String>,
     seen: Seen,
     /// What is kept, with what was before.
     bytes: usize,
@@ -224,6 +236,7 @@ impl Back {
             events: Vec::new(),
             sieve: Sieve::new(RECENT_BYTES),
             dropped: 0,
+            fallen: HashSet::new(),
             seen: Seen::default(),
             bytes,
             is_full: false,
@@ -244,6 +257,9 @@ impl Back {
             let bytes = weight(&event);
             if !self.sieve.keeps(&event, bytes, &follow.asked) {
                 self.dropped += 1;
+                if follow.history.get(&event.id).is_some() {
+                    self.fallen.insert(event.id);
+                }
                 continue;
             }
             let of_run = self.bytes + bytes - follow.kept;
@@ -254,11 +270,6 @@ impl Back {
             }
         }
         is_new
-    }
-
-    /// The events alone, newest first.
-    fn into_events(self) -> Vec<Event> {
-        self.events
     }
 
     fn count(&self) -> usize {

@@ -317,6 +317,11 @@ impl Follow {
                 "The record could not be read to its end: {trouble}"
             ));
         }
+        if self.has_holes && !report.activity.is_empty() {
+            report.notes.push(
+                "The turn is too long to be kept whole: `activity` names the newest of it, get_events all of it".to_owned(),
+            );
+        }
         report.notes.extend(self.left.clone());
         report
     }

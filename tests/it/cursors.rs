@@ -448,3 +448,44 @@ async fn the_next_page_of_a_long_turn_is_read_from_where_the_last_one_ended() {
         assert!(asked <= 5, "{asked} requests");
     }
 }
+
+/// Twenty megabytes of results in one turn: what is kept of it tells the same.
+#[tokio::test]
+async fn a_turn_too_large_to_be_kept_whole_is_reported_and_read_as_any_other() {
+    let rig = crate::rig::Rig::start().await;
+    let client = rig.client().await;
+    let task = "[big 250 80] [two] go";
+    let report = client.create(task, 40).await;
+    let session = crate::rig::session(&report);
+    let later = rig.client().await.wait_for(&session, 20).await;
+    let record = rig.record(&session).await;
+    for report in [&report, &later] {
+        assert_eq!(report["state"], "done", "{report}");
+        assert!(crate::rig::reply(report).contains(task), "{report}");
+        let notes = report["notes"].to_string();
+        assert!(
+            notes.contains("get_events all of it") && !notes.contains("further back"),
+            "{notes}"
+        );
+        assert_eq!(report["cursor"], record[record.len() - 1]["id"]);
+    }
+    let reader = rig.client().await;
+    // A busy machine takes its time for pages of megabytes.
+    let mut arguments = json!({"session_id": session, "limit": 1000, "wait_seconds": 10});
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        let page = reader.call("get_events", arguments.clone()).await.ok();
+        seen.extend(ids(page["events"].as_array().unwrap()));
+        arguments["after"] = page["cursor"].clone();
+    }
+    // The digest leaves these out.
+    let noise = [
+        "agent.thinking",
+        "session.usage",
+        "span.model_request_start",
+        "span.model_request_end",
+    ];
+    let is_shown = |event: &&Value| !noise.contains(&event["type"].as_str().unwrap());
+    let shown: Vec<Value> = record.iter().filter(is_shown).cloned().collect();
+    assert_eq!(seen, ids(&shown)[..seen.len()]);
+}

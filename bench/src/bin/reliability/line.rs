@@ -129,7 +129,9 @@ pub(crate) async fn finished(process: &Process, session: &str) -> Result<Value> 
         let mut stand = process.insist("get_status", &arguments).await?;
         let report = stand["sessions"][0].take();
         // What could not be read to its end says so, and is read again.
-        if report["state"] != "working" && report["state"].is_string() && report["notes"].is_null() {
+        let notes = report["notes"].to_string();
+        let is_whole = !["could not be read", "further back", "in a circle"].iter().any(|note| notes.contains(note));
+        if report["state"] != "working" && report["state"].is_string() && is_whole {
             return Ok(report);
         }
         // A session that could not be read at all is in `failures`.
