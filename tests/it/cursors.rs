@@ -457,7 +457,7 @@ async fn a_turn_too_large_to_be_kept_whole_is_reported_and_read_as_any_other() {
     let task = "[big 250 80] [two] go";
     let report = client.create(task, 40).await;
     let session = crate::rig::session(&report);
-    let later = rig.client().await.wait_for(&session, 20).await;
+    let later = rig.client().await.wait_for(&session, 45).await;
     let record = rig.record(&session).await;
     for report in [&report, &later] {
         assert_eq!(report["state"], "done", "{report}");
@@ -471,7 +471,7 @@ async fn a_turn_too_large_to_be_kept_whole_is_reported_and_read_as_any_other() {
     }
     let reader = rig.client().await;
     // A busy machine takes its time for pages of megabytes.
-    let mut arguments = json!({"session_id": session, "limit": 1000, "wait_seconds": 10});
+    let mut arguments = json!({"session_id": session, "limit": 1000, "wait_seconds": 45});
     let mut seen = Vec::new();
     for _ in 0..2 {
         let page = reader.call("get_events", arguments.clone()).await.ok();
