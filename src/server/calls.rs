@@ -51,7 +51,7 @@ impl Server {
         let mut names: Vec<&str> = self.tools().map.keys().map(|name| name.as_ref()).collect();
         names.sort_unstable();
         let why = format!(
-            "there is no tool `{}` here; there are {}",
+            "tool not found: `{}`; there are {}",
             cut(&clean_line(name), 60),
             names.join(", ")
         );

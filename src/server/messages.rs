@@ -144,11 +144,8 @@ fn misfit(message: &ClientJsonRpcMessage) -> Option<String> {
         return None;
     };
     let takes = match &*request.method {
-        "initialize" => {
-            "`protocolVersion`, a text, `capabilities`, an object, and `clientInfo`, an object with `name` and `version`"
-        }
         "tools/call" => "`name`, a text, and `arguments`, an object",
-        "resources/read" | "resources/subscribe" | "resources/unsubscribe" => "`uri`, a text",
+        "resources/read" => "`uri`, a text",
         "prompts/get" => "`name`, a text, and `arguments`, an object of texts",
         "completion/complete" => {
             "`ref`, an object with `type` `ref/prompt` or `ref/resource`, and `argument`, an object with `name` and `value`"
@@ -193,9 +190,9 @@ pub(super) fn handshake(message: &ClientJsonRpcMessage) -> Option<&RequestId> {
 /// What to answer to an `initialize` after requests of the protocol that has none: rmcp would accept it, and then understand
 /// nothing that follows.
 pub(super) fn too_late_for_a_handshake(id: &RequestId) -> ServerJsonRpcMessage {
-    let why = "Invalid request: this connection speaks protocol 2026-07-28, which has no handshake: go on with `_meta` in each \
+    let why = "this connection speaks protocol 2026-07-28, which has no handshake: go on with `_meta` in each \
                request, or start the server anew for another protocol";
-    let error = ErrorData::new(ErrorCode(INVALID_REQUEST), why, None);
+    let error = ErrorData::new(ErrorCode::METHOD_NOT_FOUND, why, None);
     ServerJsonRpcMessage::error(error, Some(id.clone()))
 }
 
@@ -320,8 +317,6 @@ mod tests {
     #[test]
     fn parameters_that_do_not_fit_are_no_unknown_method() {
         for (method, params) in [
-            ("initialize", json!({"protocolVersion": 7})),
-            ("initialize", json!({"protocolVersion": "2025-06-18"})),
             ("tools/call", json!({})),
             ("tools/call", json!({"name": 5})),
             ("tools/call", json!({"name": "get_status", "arguments": []})),

@@ -639,7 +639,7 @@ async fn after_requests_without_a_handshake_there_is_none_and_the_error_says_so(
     let tools = pipe.ask("tools/list", modern(json!({}))).await;
     assert!(tools["tools"].is_array(), "{tools}");
     let refused = pipe.initialize().await;
-    assert_eq!(refused["error"]["code"], -32600, "{refused}");
+    assert_eq!(refused["error"]["code"], -32601, "{refused}");
     let why = refused["error"]["message"].as_str().unwrap();
     assert!(why.contains("no handshake"), "{why}");
     let tools = pipe.ask("tools/list", modern(json!({}))).await;

@@ -224,15 +224,3 @@ async fn after_dialogs_about_several_sessions_the_wait_goes_on() {
         assert_eq!(rig.sent_events().len(), 2);
     }
 }
-
-#[tokio::test]
-async fn answers_without_the_state_they_belong_to_begin_nothing() {
-    let rig = Rig::start().await;
-    let arguments = json!({"message": "[approve]", "wait_seconds": 20});
-    let mut asker = Asker::of(&rig, "create_session", arguments);
-    let asked = asker.asked().await;
-    let answers = json!({"inputResponses": {asked.1[0].as_str(): allow()}});
-    let refused = asker.round(answers).await;
-    assert_eq!(refused["error"]["code"], -32602, "{refused}");
-    assert_eq!(rig.sessions().await, 1);
-}

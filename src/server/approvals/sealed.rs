@@ -49,11 +49,6 @@ impl<S> FromContextPart<ToolCallContext<'_, S>> for Round {
         let arguments = Value::Object(context.arguments.clone().unwrap_or_default());
         let answers = context.input_responses.take().unwrap_or_default();
         let state = context.request_state.take();
-        // Taken for a first call, it would do its work a second time.
-        if state.is_none() && !answers.is_empty() {
-            let why = "inputResponses came without the requestState of the result that asked for them; nothing was done";
-            return Err(ErrorData::invalid_params(why, None));
-        }
         Ok(Round {
             call: format!("{} {arguments}", context.name),
             state,
