@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 
-use super::agents::AgentFields;
+use super::agents::{AgentFields, read};
 use super::once::{Second, Write};
 use super::{Bridge, Failure, find};
 use crate::api::{Client, Error, Fault, Id, Refusal, with};
@@ -140,12 +140,6 @@ fn version_of(agent: &Value) -> u64 {
         .get("version")
         .and_then(Value::as_u64)
         .unwrap_or_default()
-}
-
-async fn read(api: &Client, id: &Id, version: Option<u64>) -> Result<Value, Failure> {
-    api.get_agent(id, version)
-        .await
-        .map_err(Failure::while_trying(format!("read agent {id}")))
 }
 
 /// What changed since the version that the caller read.

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::environments::Retired;
-use super::marks::{REQUEST, Stamp};
+use super::marks::{Stamp, bears};
 use super::once::{Second, Write, named};
 use super::{Bridge, Ending, Failure, find};
 use crate::api::agents::{Agent, AgentFilter};
@@ -111,14 +111,19 @@ fn server_of(tool: &Value) -> Option<&str> {
     tool.get("mcp_server_name").and_then(Value::as_str)
 }
 
+/// An agent as the API has it.
+pub(super) async fn read(api: &Client, id: &Id, version: Option<u64>) -> Result<Value, Failure> {
+    api.get_agent(id, version)
+        .await
+        .map_err(Failure::while_trying(format!("read agent {id}")))
+}
+
 impl Bridge {
     /// One agent as the API has it, found by id or name; an older version on request.
     pub async fn get_agent(&self, wanted: &str, version: Option<u64>) -> Result<Value, Failure> {
         let api = self.api_in_time();
         let id = find::agent(&api, wanted, &[]).await?;
-        api.get_agent(&id, version)
-            .await
-            .map_err(Failure::while_trying(format!("read agent {id}")))
+        read(&api, &id, version).await
     }
 
     /// Creates an agent. The answer is the API's object.
@@ -130,7 +135,7 @@ impl Bridge {
         let (stamp, api) = (&Stamp::on(&mut body), self.api_in_time());
         let look = |api: Client| async move {
             let stamp = stamp.value()?;
-            let stamped = |agent: &Agent| agent.metadata.get(REQUEST).is_some_and(|it| it == stamp);
+            let stamped = |agent: &Agent| bears(&agent.metadata, stamp);
             newest_agent(&api, stamped).await
         };
         let next = "list_agents with name_contains shows whether it is there; create it again only if it is not.";

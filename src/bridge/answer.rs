@@ -173,13 +173,16 @@ impl Bridge {
             },
             None => asked,
         };
-        let note = (!repeated.is_empty())
-            .then(|| format!("already answered, not sent again: {}", repeated.join(", ")));
-        let report = self.follow(session, asked, patience, attention).await?;
-        let unsent = unsent.into_iter().map(|failure| match failure {
-            Failure::Argument { what, .. } => format!("an answer of the user was not sent: {what}"),
-            other => format!("an answer of the user was not sent: {other:?}"),
+        let note = (!repeated.is_empty()).then(|| {
+            format!(
+                "already answered, or just being so by another call; not sent again: {}",
+                repeated.join(", ")
+            )
         });
+        let report = self.follow(session, asked, patience, attention).await?;
+        let unsent = unsent
+            .iter()
+            .map(|failure| format!("an answer of the user was not sent: {}", failure.what()));
         Ok(Report {
             notes: report.notes.into_iter().chain(note).chain(unsent).collect(),
             ..report

@@ -133,7 +133,7 @@ pub(super) async fn in_time<T>(
 ) -> Result<T, Failure> {
     timeout_at(deadline, lock).await.map_err(|_| {
         Failure::argument(
-            "Another create_session call is still looking for the same agent, environment or request_key.",
+            "Another call is still busy with the same agent, environment, request_key or session.",
             "make the same call again; nothing was sent.",
         )
     })

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 
+use super::defaults::in_time;
 use super::follow::Follow;
 use super::once::{Second, Write};
 use super::{Bridge, Failure};
@@ -66,6 +67,8 @@ impl Bridge {
         doing: &str,
         deadline: Instant,
     ) -> Result<Sent, Failure> {
+        // Two that say the same are told apart by what was there before each.
+        let _turn = in_time(deadline, self.sending.lock(session.as_str())).await?;
         let parcel = self.parcel(session, events, doing, deadline).await?;
         parcel.send().await
     }
@@ -273,5 +276,16 @@ mod tests {
             Some(vec!["a".to_owned(), "b".to_owned()])
         );
         assert_eq!(matched(&twice, &record, &known(&["a"])), None);
+    }
+
+    #[test]
+    fn the_decision_of_somebody_else_is_not_the_one_just_sent() {
+        let decided = |result: &str| json!({"type": "user.tool_confirmation", "tool_use_id": "t", "result": result});
+        let mut event = decided("allow");
+        event["id"] = json!("a");
+        let record = [serde_json::from_value(event).unwrap()];
+        let none = HashSet::new();
+        assert_eq!(matched(&[decided("deny")], &record, &none), None);
+        assert!(matched(&[decided("allow")], &record, &none).is_some());
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::catalog::{EnvironmentRow, environment_row};
-use super::marks::{REQUEST, Stamp};
+use super::marks::{Stamp, bears};
 use super::once::{Second, Write, named};
 use super::{Bridge, Ending, Failure, find};
 use crate::api::environments::Environment;
@@ -53,12 +53,7 @@ impl Bridge {
         let stamp = &Stamp::on(&mut body);
         let look = |api: Client| async move {
             let stamp = stamp.value()?;
-            let stamped = |environment: &Environment| {
-                environment
-                    .metadata
-                    .get(REQUEST)
-                    .is_some_and(|it| it == stamp)
-            };
+            let stamped = |environment: &Environment| bears(&environment.metadata, stamp);
             newest_environment(&api, stamped).await
         };
         let body = &body;

@@ -37,6 +37,17 @@ impl Failure {
         move |error| Failure::Api { doing, error }
     }
 
+    /// What failed, in a sentence.
+    pub fn what(&self) -> String {
+        match self {
+            Failure::Argument { what, .. } => what.clone(),
+            Failure::Api { doing, error } => format!("Could not {doing}: {error}"),
+            Failure::DeliveryUnknown { doing, error, .. } => {
+                format!("It is not known whether it arrived (tried to {doing}): {error}")
+            }
+        }
+    }
+
     /// Whether the API does not know what was asked for.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Failure::Api { error, .. } if error.status() == Some(404))

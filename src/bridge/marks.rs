@@ -1,5 +1,7 @@
 //! Marks in the metadata of what was made here, by which it is found again.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use crate::api::{Delivery, Error};
@@ -10,6 +12,11 @@ pub const MARK: &str = "managed-agents-mcp";
 pub(super) const REQUEST: &str = "managed-agents-mcp-request";
 /// The API takes no more pairs.
 const MOST_PAIRS: usize = 16;
+
+/// Whether metadata holds the key of a request.
+pub(super) fn bears(metadata: &BTreeMap<String, String>, key: &str) -> bool {
+    metadata.get(REQUEST).is_some_and(|held| held == key)
+}
 
 /// A random mark on one request.
 #[derive(Debug, Clone)]

@@ -83,6 +83,8 @@ pub struct Bridge {
     claims: claims::Claims,
     defaults: defaults::Defaults,
     started: start::Started,
+    /// Held by whoever is sending a message to a session.
+    sending: locks::Locks,
     watched: watch::Places,
     recent: suggestions::Recent,
     bookmarks: bookmarks::Bookmarks,
@@ -139,6 +141,7 @@ impl Bridge {
             claims: claims::Claims::default(),
             defaults: defaults::Defaults::default(),
             started: start::Started::default(),
+            sending: locks::Locks::default(),
             watched: watch::Places::default(),
             recent: suggestions::Recent::default(),
             bookmarks: bookmarks::Bookmarks::default(),

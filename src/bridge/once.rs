@@ -127,7 +127,17 @@ impl Write {
                 }
             }
             match tried.pause(self.second) {
-                Some(pause) if Instant::now() + pause < deadline => sleep(pause).await,
+                Some(pause) if Instant::now() + pause < deadline => {
+                    sleep(pause).await;
+                    // The looks are long over by then.
+                    if pause > PAUSE && tried.may_have_arrived {
+                        match look(api.until(deadline)).await {
+                            Ok(Some(done)) => return Ok(done),
+                            Ok(None) => {}
+                            Err(_) => return Err(self.failure(tried.unseen())),
+                        }
+                    }
+                }
                 _ => return Err(self.failure(tried.end())),
             }
             tally::retried();
@@ -187,6 +197,17 @@ fn first_attempt(deadline: Instant, longest: Duration) -> Instant {
         left / 4
     };
     now + (left - spared).min(longest)
+}
+
+/// Whether what was asked for may be under way all the same: its answer was not waited for.
+pub(super) fn may_still_run(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Unreachable {
+            delivery: Delivery::Late,
+            ..
+        }
+    )
 }
 
 /// What a failed attempt says.
@@ -249,11 +270,8 @@ impl Tried {
     fn pause(&self, second: Second) -> Option<Duration> {
         let newest = self.newest.as_ref()?;
         let forbidden = match newest {
-            Error::Refused(refusal) => refusal.should_retry == Some(false),
-            Error::Unreachable { delivery, .. } => {
-                second == Second::Creates && *delivery == Delivery::Late
-            }
-            _ => false,
+            Error::Refused(refusal) if refusal.should_retry == Some(false) => true,
+            error => second == Second::Creates && may_still_run(error),
         };
         if forbidden || said(newest) == Said::No || self.failed > second.most() {
             return None;

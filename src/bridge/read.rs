@@ -144,7 +144,7 @@ impl Bridge {
             }
         };
         let read = match reading.order {
-            Order::Oldest => read.until_known(&follow),
+            Order::Oldest => read.until_known(&follow, reading),
             Order::Newest => read,
         };
         let (events, stable) = (&read.events, read.stable(&follow, reading));
@@ -360,7 +360,7 @@ impl<'a> Read<'a> {
 
     /// Whether what came after the look at the newest events has its final place is not known: it is left for the next
     /// page.
-    fn until_known(mut self, follow: &Follow) -> Self {
+    fn until_known(mut self, follow: &Follow, reading: &Reading) -> Self {
         let known = |event: &&Event| follow.history.get(&event.id).is_some();
         let newest = self.events.iter().rposition(known);
         if let (Some(newest), Some(_)) = (newest, self.run)
@@ -369,7 +369,20 @@ impl<'a> Read<'a> {
             self.events.truncate(newest + 1);
             self.ended = false;
         }
+        self.ended &= !self.lags_behind(follow, reading);
         self
+    }
+
+    /// Whether the list ended before an event that was read already: the end is still to come.
+    fn lags_behind(&self, follow: &Follow, reading: &Reading) -> bool {
+        let is_whole = |run: &Run| run.note.is_none() && reading.thread.is_none();
+        let mut known = follow.history.events().rev();
+        let newest = known.find(|event| event.is_named() && follow.history.is_listed(&event.id));
+        let is_read = |newest: &Event| {
+            self.events.iter().any(|event| event.id == newest.id)
+                || reading.after.as_ref() == Some(&newest.id)
+        };
+        self.run.is_some_and(is_whole) && newest.is_some_and(|newest| !is_read(newest))
     }
 
     /// How many of them, from the first on, have their final place and end on one that can be a cursor.
@@ -383,7 +396,7 @@ impl<'a> Read<'a> {
         // What has no id cannot be a cursor: it waits for what follows it.
         let mut stable = self.events.iter().take(stable.unwrap_or(self.events.len()));
         stable
-            .rposition(|event| !event.id.is_empty())
+            .rposition(|event| event.is_named())
             .map_or(0, |at| at + 1)
     }
 }

@@ -12,6 +12,8 @@ use crate::api::{Client, Error, Fault, Id};
 const PAGE: u32 = 1000;
 /// A cursor is looked for among so many of the newest events before the record is read from its start.
 const NEAR: usize = 2000;
+/// Most bytes of events that one page is made of.
+const MOST_BYTES: usize = 16 * 1024 * 1024;
 /// Most pages that one call reads.
 const MOST_PAGES: usize = 1200;
 /// A cursor that has moved since it was handed out is not far away.
@@ -287,11 +289,13 @@ impl<'a> Scan<'a> {
 
     async fn take_until(&mut self, id: &str, most: usize) -> Result<Option<Vec<Event>>, Error> {
         let mut events = Vec::new();
+        let mut bytes = 0;
         while let Some(event) = self.next().await? {
             if event.id == id {
                 return Ok(Some(events));
             }
-            if events.len() >= most {
+            bytes += event.raw().len();
+            if events.len() >= most || bytes > MOST_BYTES {
                 return Ok(None);
             }
             events.push(event);
@@ -302,13 +306,20 @@ impl<'a> Scan<'a> {
     /// Events until there are surely more than one page shows.
     async fn take_page(&mut self, reading: &Reading) -> Result<Run, Error> {
         let mut run = Run::default();
-        let mut shown = 0;
-        while shown <= reading.limit {
-            let Some(event) = self.next().await? else {
-                run.ended = true;
-                run.note = self.note.take();
-                break;
+        let (mut shown, mut bytes) = (0, 0);
+        while shown <= reading.limit && bytes <= MOST_BYTES {
+            let event = match self.next().await {
+                Ok(Some(event)) => event,
+                Ok(None) => {
+                    run.ended = true;
+                    run.note = self.note.take();
+                    break;
+                }
+                // What was read moves the cursor on, and the next call reads the rest.
+                Err(error) if !run.events.is_empty() && !error.is_final() => break,
+                Err(error) => return Err(error),
             };
+            bytes += event.raw().len();
             if run
                 .pages
                 .last()

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Map, Value, json};
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant};
 
 use super::defaults::in_time;
 use super::find::{NEWEST_PAGES, SEARCHED_PAGES};
 use super::locks::Locks;
-use super::marks::REQUEST;
-use super::once::{Second, Write, named};
+use super::marks::{REQUEST, bears};
+use super::once::{Second, Write, may_still_run, named};
 use super::{Attention, Bridge, Failure, MARK, Patience, Question, find};
 use crate::api::sessions::{Session, SessionFilter, budget};
 use crate::api::{Client, Error, Id, with};
@@ -19,6 +19,9 @@ use crate::session::turn::Unnamed;
 
 /// Starts that are remembered by their request_key; others are looked up.
 const MOST_STARTED: usize = 1000;
+
+/// A create that nobody waits for any more is not taken to be at work for longer.
+const LONGEST_UNSEEN: Duration = Duration::from_secs(120);
 
 /// What to start.
 #[derive(Debug, Clone, Default)]
@@ -103,6 +106,18 @@ impl Bridge {
                     .await;
             }
         }
+        if let Some(key) = &start.request_key
+            && let Some(since) = self.started.under_way(key)
+        {
+            return Err(Failure::argument(
+                format!(
+                    "A create_session with this request_key was sent {} s ago and may still be at work; its session is not \
+                     listed yet. Nothing was sent now.",
+                    since.as_secs()
+                ),
+                "make the same call again in a minute: it returns the session once it is there.",
+            ));
+        }
         let (agent, environment) = tokio::join!(
             self.agent_for(&api, start.agent.as_deref()),
             self.environment_for(&api, start.environment.as_deref()),
@@ -178,7 +193,14 @@ impl Bridge {
             named(created, "session", |session| &session.id)
         };
         let look = |api: Client| async move { find_session(&api, key, NEWEST_PAGES).await };
-        write.once(&self.api, deadline, send, look).await
+        // Whoever is cancelled here does not stop what was sent.
+        self.started.begins(key);
+        let created = write.once(&self.api, deadline, send, look).await;
+        match &created {
+            Err(Failure::DeliveryUnknown { error, .. }) if may_still_run(error) => {}
+            _ => self.started.ends(key),
+        }
+        created
     }
 }
 
@@ -188,9 +210,26 @@ pub(super) struct Started {
     ids: Mutex<HashMap<String, String>>,
     /// Held by whoever is starting something with a key.
     keys: Locks,
+    /// Keys whose create may still be at work though nobody waits for its answer, and since when.
+    under_way: Mutex<HashMap<String, Instant>>,
 }
 
 impl Started {
+    fn begins(&self, key: &str) {
+        let mut known = lock(&self.under_way);
+        known.retain(|_, since| since.elapsed() < LONGEST_UNSEEN);
+        known.insert(key.to_owned(), Instant::now());
+    }
+
+    fn ends(&self, key: &str) {
+        lock(&self.under_way).remove(key);
+    }
+
+    fn under_way(&self, key: &str) -> Option<Duration> {
+        let since = lock(&self.under_way).get(key)?.elapsed();
+        (since < LONGEST_UNSEEN).then_some(since)
+    }
+
     fn by(&self, key: &str) -> Option<String> {
         self.ids().get(key).cloned()
     }
@@ -208,10 +247,14 @@ impl Started {
         self.ids().retain(|_, id| id != session.as_str());
     }
 
-    /// The map is whole whatever a panicking holder was doing.
     fn ids(&self) -> MutexGuard<'_, HashMap<String, String>> {
-        self.ids.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.ids)
     }
+}
+
+/// The maps are whole whatever a panicking holder was doing.
+fn lock<T>(map: &Mutex<T>) -> MutexGuard<'_, T> {
+    map.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The newest session that was started with this key, among those on so many pages.
@@ -224,12 +267,7 @@ async fn find_session(api: &Client, key: &str, pages: usize) -> Result<Option<Se
         };
         api.list_sessions(&filter).await
     };
-    let is_it = |session: &Session| {
-        session
-            .metadata
-            .get(REQUEST)
-            .is_some_and(|held| held == key)
-    };
+    let is_it = |session: &Session| bears(&session.metadata, key);
     find::first(pages, page, is_it).await
 }
 

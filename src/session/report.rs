@@ -385,12 +385,12 @@ fn activity(events: &[&Event]) -> Vec<String> {
             outcome(&event.id)
         )),
         "session.error" | "session.status_rescheduled" | "span.outcome_evaluation_end" => {
-            Some(cut(&clean_line(&summary(event)), ACTIVITY_LINE))
+            Some(cut(&summary(event), ACTIVITY_LINE))
         }
         "session.thread_created" | "agent.thread_message_received" => {
-            Some(cut(&clean_line(&summary(event)), ACTIVITY_LINE))
+            Some(cut(&summary(event), ACTIVITY_LINE))
         }
-        kind if !is_known(kind) => Some(cut(&clean_line(&summary(event)), ACTIVITY_LINE)),
+        kind if !is_known(kind) => Some(cut(&summary(event), ACTIVITY_LINE)),
         _ => None,
     };
     let lines = events.iter().filter_map(line);

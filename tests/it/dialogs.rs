@@ -283,14 +283,7 @@ async fn what_was_declined_in_one_round_is_not_asked_about_in_a_later_one() {
 async fn the_dialog_of_a_call_that_is_cancelled_is_closed() {
     let rig = Rig::start().await;
     let mut pipe = rig.pipe();
-    let hello = json!({
-        "protocolVersion": "2025-06-18", "capabilities": {"elicitation": {}},
-        "clientInfo": {"name": "pipe", "version": "1"},
-    });
-    let id = pipe.request("initialize", hello).await;
-    let _ = pipe.reply(id).await;
-    pipe.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}))
-        .await;
+    pipe.initialize_with(json!({"elicitation": {}})).await;
     let arguments = json!({"message": "[approve]", "wait_seconds": 30});
     let call = pipe.tool("create_session", arguments).await;
     let asked = loop {

@@ -504,3 +504,25 @@ fn collect(value: &Value, into: &mut Vec<String>) {
         _ => {}
     }
 }
+
+#[tokio::test]
+async fn a_search_for_what_is_rare_goes_on_from_where_its_time_ended() {
+    let rig = Rig::start().await;
+    let client = rig.client().await;
+    let id = session(&client.create("[work 150] go", 40).await);
+    rig.always("GET */events", Kind::SlowHeaders { ms: 400 });
+    let mut arguments = json!({"types": ["session.never_heard_of"], "limit": 20});
+    let mut calls = 0;
+    loop {
+        let page = page(&client, &id, arguments.clone()).await;
+        calls += 1;
+        assert_eq!(page["events"], json!([]), "{page}");
+        if page["more"] == false {
+            break;
+        }
+        assert_ne!(arguments["after"], page["cursor"], "it does not move on");
+        assert!(calls < 20, "{page}");
+        arguments["after"] = page["cursor"].clone();
+    }
+    assert!(calls > 1, "one call had time enough");
+}

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use fastrand::Rng;
 use managed_agents_mcp::api::events::{Event, Taken};
-use managed_agents_mcp::session::history::History;
+use managed_agents_mcp::session::history::{History, OVERLAP};
 use managed_agents_mcp::session::turn::{Asked, Lifecycle, judge};
 
 /// Words come late by so many events at most.
@@ -211,7 +211,7 @@ impl World {
         all
     }
 
-    /// Reads the list back in pages, as `bridge/follow.rs` does, while more may happen between them.
+    /// Reads the list back in pages, as `bridge/back.rs` does, while more may happen between them.
     fn list(&mut self, lag: usize) {
         let size = self.rng.usize(1..40);
         let mut run: Vec<Event> = Vec::new();
@@ -222,7 +222,10 @@ impl World {
             let page = all.iter().skip(at).take(size);
             run.extend(page.filter(|event| seen.insert(event.id.clone())).cloned());
             at += size;
-            if at >= all.len() || self.history.meets(&run) {
+            let settled = run
+                .iter()
+                .filter(|event| self.history.is_settled(&event.id));
+            if at >= all.len() || settled.count() >= OVERLAP {
                 break;
             }
             // Offsets shift when something new comes ahead of them.

@@ -5,6 +5,9 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, FutureExt, join_all};
 use managed_agents_mcp::simulator::{Acting, Fault, Kind};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 
 use crate::files::{Disk, with_disk};
 use crate::rig::{Client, Rig, id, pending, session};
@@ -700,4 +703,68 @@ async fn a_page_of_somebody_in_between_is_no_word_that_something_is_closed_or_st
     .await;
     rig.simulator.clear_faults();
     assert_eq!(archived(&rig, format!("/v1/sessions/{id}")).await, 0);
+}
+
+/// A line on which requests that start a session take their time to arrive, and then do.
+async fn slow_to_start(target: &str, pause: Duration) -> (String, JoinSet<()>) {
+    let target = target.trim_start_matches("http://").to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let mut serving = JoinSet::new();
+    serving.spawn(async move {
+        loop {
+            let (client, _) = listener.accept().await.unwrap();
+            let server = TcpStream::connect(&target).await.unwrap();
+            tokio::spawn(async move {
+                let (mut from_client, mut to_client) = client.into_split();
+                let (mut from_server, mut to_server) = server.into_split();
+                tokio::spawn(async move {
+                    let _ = tokio::io::copy(&mut from_server, &mut to_client).await;
+                });
+                let mut piece = vec![0; 65536];
+                while let Ok(count @ 1..) = from_client.read(&mut piece).await {
+                    if piece.starts_with(b"POST /v1/sessions HTTP") {
+                        tokio::time::sleep(pause).await;
+                    }
+                    let _ = to_server.write_all(&piece[..count]).await;
+                }
+                // A server may drop what it does for a line that is closed.
+                tokio::time::sleep(pause).await;
+            });
+        }
+    });
+    (url, serving)
+}
+
+#[tokio::test]
+async fn a_start_that_may_still_be_at_work_is_not_made_again() {
+    let rig = Rig::start().await;
+    // Makes the default pair.
+    let _ = rig.client().await.create("hello", 20).await;
+    let (url, _serving) = slow_to_start(rig.simulator.base_url(), Duration::from_secs(4)).await;
+    let client = rig.client_through(&url).await;
+    let arguments = json!({"message": "once", "request_key": "k", "wait_seconds": 0});
+    let text = client.call("create_session", arguments.clone()).await.err();
+    assert!(text.contains("not known whether"), "{text}");
+    let text = client.call("create_session", arguments.clone()).await.err();
+    assert!(text.contains("may still be at work"), "{text}");
+    crate::rig::until("it is started", async || rig.sessions().await == 2).await;
+    let report = client.call("create_session", arguments).await.ok();
+    assert_eq!(rig.messages(&session(&report)).await, ["once"]);
+    assert_eq!(rig.sessions().await, 2);
+}
+
+#[tokio::test]
+async fn of_two_messages_that_are_the_same_neither_is_taken_for_the_other() {
+    for acting in [Acting::Before, Acting::After] {
+        let rig = Rig::start().await;
+        let client = rig.client().await;
+        let id = session(&client.create("hello", 20).await);
+        rig.fault("POST */events", lost(acting));
+        let (one, two) = tokio::join!(client.send(&id, "go on", 20), client.send(&id, "go on", 20));
+        for report in [one, two] {
+            assert_eq!(report["state"], "done", "{report}");
+        }
+        assert_eq!(rig.messages(&id).await, ["hello", "go on", "go on"]);
+    }
 }

@@ -588,8 +588,13 @@ pub(crate) struct Pipe {
 impl Pipe {
     /// Greets as a client of protocol 2025-06-18; returns the answer.
     pub(crate) async fn initialize(&mut self) -> Value {
+        self.initialize_with(json!({})).await
+    }
+
+    /// The same, with these capabilities.
+    pub(crate) async fn initialize_with(&mut self, capabilities: Value) -> Value {
         let hello = json!({
-            "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "pipe", "version": "1"},
+            "protocolVersion": "2025-06-18", "capabilities": capabilities, "clientInfo": {"name": "pipe", "version": "1"},
         });
         let id = self.request("initialize", hello).await;
         let answer = self.reply(id).await;

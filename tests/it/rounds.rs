@@ -140,14 +140,7 @@ async fn after_a_dialog_without_an_answer_the_report_is_of_then_and_not_of_befor
     let rig = Rig::start().await;
     let (id, events) = waiting(&rig, "[approve]").await;
     let mut pipe = rig.pipe();
-    let hello = json!({
-        "protocolVersion": "2025-06-18", "capabilities": {"elicitation": {}},
-        "clientInfo": {"name": "pipe", "version": "1"},
-    });
-    let greeting = pipe.request("initialize", hello).await;
-    let _ = pipe.reply(greeting).await;
-    pipe.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}))
-        .await;
+    pipe.initialize_with(json!({"elicitation": {}})).await;
     let arguments = json!({"session_ids": [id], "wait_seconds": 20});
     let call = pipe.tool("get_status", arguments).await;
     let asked = loop {
@@ -174,14 +167,7 @@ async fn in_dialogs_about_several_sessions_a_failed_answer_fails_no_other() {
     let (gone, _) = waiting(&rig, "[approve]").await;
     let (kept, events) = waiting(&rig, "[approve]").await;
     let mut pipe = rig.pipe();
-    let hello = json!({
-        "protocolVersion": "2025-06-18", "capabilities": {"elicitation": {}},
-        "clientInfo": {"name": "pipe", "version": "1"},
-    });
-    let greeting = pipe.request("initialize", hello).await;
-    let _ = pipe.reply(greeting).await;
-    pipe.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}))
-        .await;
+    pipe.initialize_with(json!({"elicitation": {}})).await;
     let arguments = json!({"session_ids": [gone, kept], "wait_seconds": 30, "until": "all"});
     let call = pipe.tool("get_status", arguments).await;
     let reply = loop {

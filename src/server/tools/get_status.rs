@@ -160,7 +160,7 @@ fn shown(sessions: Sessions, answers: Vec<String>, budget: usize) -> Shown {
     if failed > told {
         failures.push(format!("{} more could not be read", failed - told));
     }
-    let answers = answers.iter().map(|answer| cut(answer, 250));
+    let answers = answers.iter().map(|answer| cut(answer, FAILURE_CHARS));
     failures.extend(answers.take(told));
     let failure_chars: usize = failures
         .iter()
