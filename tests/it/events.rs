@@ -509,9 +509,10 @@ fn collect(value: &Value, into: &mut Vec<String>) {
 async fn a_search_for_what_is_rare_goes_on_from_where_its_time_ended() {
     let rig = Rig::start().await;
     let client = rig.client().await;
-    let id = session(&client.create("[work 150] go", 40).await);
-    rig.always("GET */events", Kind::SlowHeaders { ms: 400 });
-    let mut arguments = json!({"types": ["session.never_heard_of"], "limit": 20});
+    let id = session(&client.create("[work 300] go", 40).await);
+    rig.always("GET */events", Kind::SlowHeaders { ms: 500 });
+    let mut arguments =
+        json!({"types": ["session.never_heard_of"], "limit": 20, "wait_seconds": 2});
     let mut calls = 0;
     loop {
         let page = page(&client, &id, arguments.clone()).await;
