@@ -1,5 +1,7 @@
 //! Every setting, read once from the environment. A nonsense value ends the process with a sentence that names it.
 
+mod lookup;
+
 use std::fmt;
 use std::future::Future;
 use std::path::PathBuf;
@@ -12,8 +14,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 pub use crate::key::Key;
 use crate::key::KeySource;
-use crate::secrets;
 use crate::session::render::SMALLEST_BUDGET;
+use lookup::Lookup;
 
 /// What starts the built-in simulator and returns its base URL.
 pub type Starter =
@@ -150,16 +152,14 @@ impl Config {
         Ok(Config {
             key: env.key()?,
             origin: Origin::At(env.base_url()?),
-            api_version: env.header("ANTHROPIC_VERSION", "2023-06-01")?,
+            api_version: env.word("ANTHROPIC_VERSION", "2023-06-01")?,
             beta: env.header("MANAGED_AGENTS_BETA", "managed-agents-2026-04-01")?,
             workspace: env.optional_header("ANTHROPIC_WORKSPACE_ID")?,
             agent: env.get("MANAGED_AGENTS_AGENT"),
             environment: env.get("MANAGED_AGENTS_ENVIRONMENT"),
-            model: env
-                .get("MANAGED_AGENTS_MODEL")
-                .unwrap_or_else(|| "claude-sonnet-5-5".to_owned()),
-            allow_agents: env.list("MANAGED_AGENTS_ALLOW_AGENTS"),
-            allow_environments: env.list("MANAGED_AGENTS_ALLOW_ENVIRONMENTS"),
+            model: env.word("MANAGED_AGENTS_MODEL", "claude-sonnet-5-5")?,
+            allow_agents: env.allowed("MANAGED_AGENTS_ALLOW_AGENTS")?,
+            allow_environments: env.allowed("MANAGED_AGENTS_ALLOW_ENVIRONMENTS")?,
             budget_cents: env.budget()?,
             wait: wait.min(max_wait),
             max_wait,
@@ -168,10 +168,24 @@ impl Config {
                 16_000,
                 SMALLEST_BUDGET..=500_000,
             )?,
-            approvals: env.approvals()?,
+            approvals: env.choice(
+                "MANAGED_AGENTS_APPROVALS",
+                [
+                    ("any", Approvals::Any),
+                    ("human", Approvals::Human),
+                    ("tool", Approvals::Tool),
+                ],
+            )?,
             toolsets: env.toolsets()?,
             read_only: env.switch("MANAGED_AGENTS_READ_ONLY")?,
-            audit: env.audit()?,
+            audit: env.choice(
+                "MANAGED_AGENTS_AUDIT",
+                [
+                    ("text", Audit::Text),
+                    ("json", Audit::Json),
+                    ("off", Audit::Off),
+                ],
+            )?,
             file_roots: env.folders("MANAGED_AGENTS_FILE_ROOTS")?,
             github_token: env
                 .filled("MANAGED_AGENTS_GITHUB_TOKEN")
@@ -214,259 +228,6 @@ impl Config {
     /// Whether answers come from the built-in simulator.
     pub fn is_simulated(&self) -> bool {
         matches!(self.origin, Origin::Started(_))
-    }
-}
-
-struct Lookup<'a>(&'a dyn Fn(&str) -> Option<String>);
-
-impl Lookup<'_> {
-    fn get(&self, name: &str) -> Option<String> {
-        self.0(name)
-            .map(|value| value.trim().to_owned())
-            .filter(|value| !value.is_empty())
-    }
-
-    fn secret(&self, name: &str) -> Option<SecretString> {
-        let secret = self.get(name).map(SecretString::from);
-        secret.inspect(secrets::learn)
-    }
-
-    /// Proxies are chosen by the HTTP client, but may have a password, which nothing may say.
-    fn learn_proxy_passwords(&self) {
-        for name in [
-            "HTTPS_PROXY",
-            "https_proxy",
-            "HTTP_PROXY",
-            "http_proxy",
-            "ALL_PROXY",
-            "all_proxy",
-        ] {
-            let url = self.get(name).and_then(|text| Url::parse(&text).ok());
-            if let Some(password) = url.as_ref().and_then(Url::password) {
-                secrets::learn(&SecretString::from(password));
-            }
-        }
-    }
-
-    /// A secret, unless the client left its `${…}` unreplaced: then there is none.
-    fn filled(&self, name: &str) -> Option<SecretString> {
-        self.secret(name)
-            .filter(|secret| !secret.expose_secret().starts_with("${"))
-    }
-
-    fn list(&self, name: &str) -> Vec<String> {
-        let value = self.get(name).unwrap_or_default();
-        value
-            .split(',')
-            .map(|item| item.trim().to_owned())
-            .filter(|item| !item.is_empty())
-            .collect()
-    }
-
-    /// A file or a command is there because the environment is not to be trusted with the key, so they go first.
-    fn key(&self) -> Result<KeySource, SettingError> {
-        if let Some(file) = self.get("MANAGED_AGENTS_KEY_FILE") {
-            return Ok(KeySource::File(PathBuf::from(file)));
-        }
-        if let Some(command) = self.get("MANAGED_AGENTS_KEY_COMMAND") {
-            let words: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
-            return Ok(KeySource::Command(words));
-        }
-        for name in [
-            "ANTHROPIC_MANAGED_AGENTS_TOKEN",
-            "ANTHROPIC_API_KEY",
-            "ANTHROPIC_AUTH_TOKEN",
-        ] {
-            if self.get(name).is_some_and(|value| value.starts_with("${")) {
-                return Err(SettingError(format!(
-                    "{name} holds a `${{…}}` that the client did not replace: write the key itself, or use MANAGED_AGENTS_KEY_FILE"
-                )));
-            }
-        }
-        let api = self
-            .secret("ANTHROPIC_MANAGED_AGENTS_TOKEN")
-            .or_else(|| self.secret("ANTHROPIC_API_KEY"));
-        let bearer = || self.secret("ANTHROPIC_AUTH_TOKEN").map(Key::Bearer);
-        Ok(match api.map(Key::Api).or_else(bearer) {
-            Some(key) => KeySource::Given(key),
-            None => KeySource::Missing,
-        })
-    }
-
-    fn base_url(&self) -> Result<Url, SettingError> {
-        let name = "ANTHROPIC_BASE_URL";
-        let text = self
-            .get(name)
-            .unwrap_or_else(|| "https://api.anthropic.com".to_owned());
-        let wrong = |why: &str| SettingError(format!("{name} {why}"));
-        let url = Url::parse(&text).map_err(|error| wrong(&format!("is not a URL: {error}")))?;
-        match url.scheme() {
-            "https" => {}
-            "http" if is_loopback(&url) => {}
-            "http" => {
-                return Err(wrong(
-                    "must be https: plain http would send the key in the clear (loopback aside)",
-                ));
-            }
-            _ => return Err(wrong("must begin with https://")),
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(wrong("must not hold a user name or password"));
-        }
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err(wrong("must not hold a query or a fragment"));
-        }
-        Ok(url)
-    }
-
-    fn header(&self, name: &str, default: &str) -> Result<String, SettingError> {
-        Ok(self
-            .optional_header(name)?
-            .unwrap_or_else(|| default.to_owned()))
-    }
-
-    fn optional_header(&self, name: &str) -> Result<Option<String>, SettingError> {
-        match self.get(name) {
-            Some(value) if !value.chars().all(|c| c.is_ascii_graphic() || c == ' ') => {
-                Err(SettingError(format!(
-                    "{name} holds characters that no HTTP header can carry"
-                )))
-            }
-            value => Ok(value),
-        }
-    }
-
-    fn number(
-        &self,
-        name: &str,
-        default: usize,
-        range: std::ops::RangeInclusive<usize>,
-    ) -> Result<usize, SettingError> {
-        let Some(text) = self.get(name) else {
-            return Ok(default);
-        };
-        let wrong = || {
-            SettingError(format!(
-                "{name} must be a whole number from {} to {}",
-                range.start(),
-                range.end()
-            ))
-        };
-        text.parse()
-            .ok()
-            .filter(|number| range.contains(number))
-            .ok_or_else(wrong)
-    }
-
-    fn seconds(
-        &self,
-        name: &str,
-        default: usize,
-        range: std::ops::RangeInclusive<usize>,
-    ) -> Result<Duration, SettingError> {
-        let seconds = self.number(name, default, range)?;
-        Ok(Duration::from_secs(seconds as u64))
-    }
-
-    fn budget(&self) -> Result<Option<u64>, SettingError> {
-        let name = "MANAGED_AGENTS_BUDGET_USD";
-        match self.get(name).as_deref() {
-            None => Ok(Some(1000)),
-            Some("none") => Ok(None),
-            Some(text) => {
-                let cents = text.parse().ok().and_then(cents);
-                cents.map(Some).ok_or_else(|| {
-                    SettingError(format!(
-                        "{name} must be dollars above 0 with at most two decimals, or `none`"
-                    ))
-                })
-            }
-        }
-    }
-
-    fn approvals(&self) -> Result<Approvals, SettingError> {
-        match self.get("MANAGED_AGENTS_APPROVALS").as_deref() {
-            None | Some("any") => Ok(Approvals::Any),
-            Some("human") => Ok(Approvals::Human),
-            Some("tool") => Ok(Approvals::Tool),
-            Some(_) => Err(SettingError(
-                "MANAGED_AGENTS_APPROVALS must be `any`, `human` or `tool`".to_owned(),
-            )),
-        }
-    }
-
-    fn audit(&self) -> Result<Audit, SettingError> {
-        match self.get("MANAGED_AGENTS_AUDIT").as_deref() {
-            None | Some("text") => Ok(Audit::Text),
-            Some("json") => Ok(Audit::Json),
-            Some("off") => Ok(Audit::Off),
-            Some(_) => Err(SettingError(
-                "MANAGED_AGENTS_AUDIT must be `text`, `json` or `off`".to_owned(),
-            )),
-        }
-    }
-
-    fn toolsets(&self) -> Result<Vec<Toolset>, SettingError> {
-        let name = "MANAGED_AGENTS_TOOLSETS";
-        let mut toolsets = Vec::new();
-        for word in self.list(name) {
-            match word.as_str() {
-                "core" => toolsets.push(Toolset::Core),
-                "admin" => toolsets.push(Toolset::Admin),
-                "schedules" => toolsets.push(Toolset::Schedules),
-                "all" => toolsets.extend(Toolset::ALL),
-                _ => {
-                    return Err(SettingError(format!(
-                        "{name} must be `all` or a comma list of `core`, `admin` and `schedules`"
-                    )));
-                }
-            }
-        }
-        if toolsets.is_empty() {
-            toolsets.push(Toolset::Core);
-        }
-        Ok(toolsets)
-    }
-
-    fn switch(&self, name: &str) -> Result<bool, SettingError> {
-        match self
-            .get(name)
-            .map(|value| value.to_ascii_lowercase())
-            .as_deref()
-        {
-            None | Some("0" | "false" | "off" | "no") => Ok(false),
-            Some("1" | "true" | "on" | "yes") => Ok(true),
-            Some(_) => Err(SettingError(format!("{name} must be 1 or 0"))),
-        }
-    }
-
-    /// Whether they are there shows when they are used.
-    fn folders(&self, name: &str) -> Result<Vec<PathBuf>, SettingError> {
-        let value = self.get(name).unwrap_or_default();
-        let folders: Vec<PathBuf> = std::env::split_paths(&value)
-            .filter(|folder| !folder.as_os_str().is_empty())
-            .collect();
-        match folders.iter().find(|folder| !folder.is_absolute()) {
-            Some(relative) => Err(SettingError(format!(
-                "{name} must hold absolute paths, and {} is none",
-                relative.display()
-            ))),
-            None => Ok(folders),
-        }
-    }
-
-    fn certificates(&self, name: &str) -> Result<Option<Vec<u8>>, SettingError> {
-        let Some(path) = self.get(name) else {
-            return Ok(None);
-        };
-        let unreadable = |error| SettingError(format!("{name}: {path} cannot be read: {error}"));
-        let pem = std::fs::read(&path).map_err(unreadable)?;
-        match reqwest::Certificate::from_pem_bundle(&pem) {
-            Ok(certificates) if !certificates.is_empty() => Ok(Some(pem)),
-            _ => Err(SettingError(format!(
-                "{name}: {path} holds no certificate in PEM form"
-            ))),
-        }
     }
 }
 
@@ -524,6 +285,10 @@ mod tests {
             ("ANTHROPIC_BASE_URL", "https://host/?a=b"),
             ("ANTHROPIC_BASE_URL", "nonsense"),
             ("ANTHROPIC_VERSION", "a\nb"),
+            ("ANTHROPIC_VERSION", "2023 06 01"),
+            ("MANAGED_AGENTS_MODEL", "bad model!"),
+            ("MANAGED_AGENTS_ALLOW_AGENTS", ","),
+            ("MANAGED_AGENTS_ALLOW_ENVIRONMENTS", " , "),
             ("MANAGED_AGENTS_BUDGET_USD", "-1"),
             ("MANAGED_AGENTS_BUDGET_USD", "1.234"),
             ("MANAGED_AGENTS_BUDGET_USD", "nan"),

@@ -18,7 +18,7 @@ use managed_agents_mcp::{log, secrets, settings};
 use rmcp::ServiceExt;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -162,9 +162,20 @@ fn start_log(filter: Option<String>) -> Result<(), SettingError> {
     let filter = filter
         .filter(|filter| !filter.trim().is_empty())
         .unwrap_or_else(|| "warn,rmcp=error".to_owned());
-    let filter: Targets = filter.parse().map_err(|error| {
-        SettingError::new(format!("MANAGED_AGENTS_LOG is not a filter: {error}"))
-    })?;
+    let refused =
+        |why: String| SettingError::new(format!("MANAGED_AGENTS_LOG is not a filter: {why}"));
+    // A word alone would be a module's name, and a misspelled level hides what was to be seen.
+    let mut words = filter.split(',').map(str::trim);
+    let is_module = |word: &str| word.contains(['=', ':']) || word.contains("managed_agents_mcp");
+    let odd = words.find(|word| !is_module(word) && word.parse::<LevelFilter>().is_err());
+    if let Some(odd) = odd {
+        return Err(refused(format!(
+            "{odd:?} is neither a level (error, warn, info, debug, trace, off) nor `module=level`"
+        )));
+    }
+    let filter: Targets = filter
+        .parse()
+        .map_err(|error: ParseError| refused(error.to_string()))?;
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(log::Stderr)
         .with_ansi(false);

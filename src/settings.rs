@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-/// What every setting of our own begins with.
+/// What every setting of our own begins with, and what one begins with that was meant to be one.
 const PREFIX: &str = "MANAGED_AGENTS_";
+const NEARLY: &str = "MANAGED_AGENT";
 /// Names of the product, not settings: the tests use them.
 const NOT_SETTINGS: &str = "MANAGED_AGENTS_MCP_";
 /// Edits between a misspelled name and the one that was meant.
@@ -195,7 +196,7 @@ impl fmt::Display for Unknown {
 /// Those of these variables that begin like a setting and are none: most likely misspelled.
 pub fn unknown(variables: impl Iterator<Item = String>) -> Vec<Unknown> {
     let mut unknown: Vec<Unknown> = variables
-        .filter(|name| name.starts_with(PREFIX) && !name.starts_with(NOT_SETTINGS))
+        .filter(|name| name.starts_with(NEARLY) && !name.starts_with(NOT_SETTINGS))
         .filter(|name| names().all(|known| known != name))
         .filter(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
         .map(|name| Unknown {
@@ -274,6 +275,7 @@ mod tests {
             ("MANAGED_AGENTS_BUGDET_USD", "MANAGED_AGENTS_BUDGET_USD"),
             ("MANAGED_AGENTS_BUDGET", "MANAGED_AGENTS_BUDGET_USD"),
             ("MANAGED_AGENTS_KEYFILE", "MANAGED_AGENTS_KEY_FILE"),
+            ("MANAGED_AGENT_BUDGET_USD", "MANAGED_AGENTS_BUDGET_USD"),
         ] {
             assert_eq!(meant(name), Some(real), "{name}");
         }

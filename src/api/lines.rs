@@ -1,5 +1,5 @@
-//! How many connections this process holds open at once, and how many streams it would like to: each takes a descriptor, of
-//! which there may be few.
+//! How many connections this process holds open at once, how many streams it would like to, and how many records it keeps:
+//! descriptors and memory are few.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,6 +19,7 @@ pub(super) struct Lines {
     most: usize,
     places: Arc<Semaphore>,
     wanted: Arc<AtomicUsize>,
+    keepers: Arc<()>,
 }
 
 /// Somebody wants a stream, for as long as this lives.
@@ -27,6 +28,17 @@ pub struct Wanted(Arc<AtomicUsize>);
 impl Drop for Wanted {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Somebody keeps the record of a session in memory, for as long as this lives.
+pub struct Keeper(Arc<()>);
+
+impl Keeper {
+    /// How many there are in this process.
+    pub fn count(&self) -> usize {
+        // One of these is the client's.
+        Arc::strong_count(&self.0) - 1
     }
 }
 
@@ -40,12 +52,17 @@ impl Lines {
             most,
             places: Arc::new(Semaphore::new(most)),
             wanted: Arc::default(),
+            keepers: Arc::default(),
         }
     }
 
     pub(super) fn want(&self) -> Wanted {
         self.wanted.fetch_add(1, Ordering::Relaxed);
         Wanted(Arc::clone(&self.wanted))
+    }
+
+    pub(super) fn keeper(&self) -> Keeper {
+        Keeper(Arc::clone(&self.keepers))
     }
 
     /// A place for a stream, once there is one.

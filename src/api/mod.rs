@@ -41,7 +41,7 @@ use clock::Clock;
 use credentials::Credentials;
 pub use error::{Delivery, Error, Fault, Refusal};
 pub use id::Id;
-use lines::{Lines, Use, Wanted};
+use lines::{Keeper, Lines, Use, Wanted};
 use pace::Pace;
 
 /// Longest time a call without a tighter deadline may take, retries included.
@@ -140,6 +140,11 @@ impl Client {
     /// Counts somebody who wants a stream.
     pub fn want_stream(&self) -> Wanted {
         self.shared.lines.want()
+    }
+
+    /// Counts somebody who keeps the record of a session in memory.
+    pub fn keep_record(&self) -> Keeper {
+        self.shared.lines.keeper()
     }
 
     /// How the streams of this process are used.

@@ -10,6 +10,7 @@ use super::follow::Follow;
 use super::{Attention, Bridge, Failure, Patience, Question};
 use crate::api::{Id, with};
 use crate::config::Approvals;
+use crate::session::queue;
 use crate::session::report::{Pending, PendingKind, Report};
 use crate::session::turn::{Asked, State};
 
@@ -235,6 +236,10 @@ impl Bridge {
         let stale_status = newest
             .filter(|_| thread.is_none())
             .map(|event| event.id.clone());
+        let queued = match thread {
+            Some(_) => 0,
+            None => queue::queued(&follow.history),
+        };
         self.send_interrupt(session, thread, &follow, patience.deadline)
             .await?;
         let asked = self.memory.update(session, |asked| {
@@ -244,7 +249,19 @@ impl Bridge {
                 ..Asked::default()
             };
         });
-        self.follow(session, asked, patience, attention).await
+        let mut report = self.follow(session, asked, patience, attention).await?;
+        if queued > 0 {
+            let messages = if queued == 1 {
+                "a message was"
+            } else {
+                "messages were"
+            };
+            report.notes.push(format!(
+                "{messages} queued behind the turn that was stopped: the agent reads that now, and works on. Interrupt once \
+                 more to stop it"
+            ));
+        }
+        Ok(report)
     }
 
     /// Follows a session after something was sent to it.

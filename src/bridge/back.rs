@@ -6,11 +6,13 @@ use std::collections::HashSet;
 use tokio::time::Instant;
 
 use super::follow::{Follow, LAST_LOOK};
+use super::progress;
 use super::scan::{Circle, Seen, in_a_circle, unseen};
-use crate::api::events::{Event, EventFilter};
+use crate::api::events::{Event, EventFilter, Taken};
 use crate::api::{Error, Fault};
-use crate::session::history::OVERLAP;
+use crate::session::history::{OVERLAP, is_question};
 use crate::session::outline;
+use crate::session::queue;
 use crate::session::sieve::Sieve;
 use crate::session::turn::{Beginning, State, final_events};
 
@@ -20,11 +22,15 @@ const PAGE: u32 = 200;
 const LARGE_PAGE: u32 = 1000;
 /// Most pages that one look reads: a server whose list never ends is left there, and the result says so.
 const MOST_PAGES: usize = 600;
-/// Most of a record that one call keeps, what it keeps beside each event included; and so much of the newest events is kept
-/// whole.
-const MOST_BYTES: usize = 16 * 1024 * 1024;
-const RECENT_BYTES: usize = 6 * 1024 * 1024;
-const BESIDE_EVENT: usize = 500;
+/// Most of a record that is kept, what is kept beside each event included.
+const MOST_BYTES: usize = 8 * 1024 * 1024;
+/// All that those who keep one at the same time share; each has at least so much. What decides and what the agent said is
+/// kept all the same.
+const SHARED_BYTES: usize = 16 * 1024 * 1024;
+const LEAST_BYTES: usize = 16 * 1024;
+const BESIDE_EVENT: usize = 220;
+/// Events that are remembered for having been seen and let go of.
+const MOST_LET_GO: usize = 100_000;
 /// Pages of an outline; a longer one is no shortcut.
 const OUTLINE_PAGES: usize = 3;
 
@@ -91,7 +97,7 @@ impl Follow {
             ..EventFilter::default()
         };
         let mut circle = Circle::default();
-        let mut run = Back::new(self.kept);
+        let mut run = Back::new(self.share());
         let mut is_enough = false;
         for _ in 0..MOST_PAGES {
             let page = match self.api.list_events(&self.id, &filter).await {
@@ -148,11 +154,15 @@ impl Follow {
         run.reverse();
         for event in &run {
             if self.history.get(&event.id).is_none() {
-                self.progress.see(event);
                 self.kept += weight(event);
+                if !self.let_go.contains(&event.id) {
+                    self.progress.see(event);
+                }
             }
         }
+        self.progress.count(back.calls);
         self.history.listed(run);
+        self.asked.behind |= queue::is_behind(&self.history, &self.asked);
         self.listed_at = Some(Instant::now());
         self.trouble = None;
         if self.has_holes {
@@ -164,29 +174,55 @@ impl Follow {
     /// Takes in an event of the stream. Whether it says anything new.
     pub(super) fn add(&mut self, event: Event) -> bool {
         let bytes = weight(&event);
-        let is_new = self.history.streamed(event);
-        if is_new {
-            self.kept += bytes;
-            self.stay_small();
+        if self.let_go.contains(&event.id) || !self.history.streamed(event) {
+            return false;
         }
-        is_new
+        if let Some(event) = self.history.newest() {
+            self.progress.see(event);
+        }
+        self.kept += bytes;
+        self.stay_small();
+        true
+    }
+
+    /// How much of the record may be kept before it is sifted.
+    fn share(&self) -> usize {
+        (SHARED_BYTES / self.keeper.count().max(1)).clamp(LEAST_BYTES, MOST_BYTES)
+    }
+
+    /// Remembers an event that is not kept for having been seen. Whether that is new.
+    fn let_go(&mut self, id: &str) -> bool {
+        if self.let_go.len() > MOST_LET_GO {
+            self.let_go = Seen::default();
+        }
+        self.let_go.insert(id)
     }
 
     /// Of a history that has grown too large the newest events stay, and what decides.
     fn stay_small(&mut self) {
-        if self.kept <= MOST_BYTES {
+        let share = self.share();
+        // What stayed last time will stay again.
+        if self.kept <= share.max(self.stays + share / 4) {
             return;
         }
         self.has_holes = true;
-        let mut sieve = Sieve::new(RECENT_BYTES);
-        let (mut kept, asked) = (0, &self.asked);
+        let mut sieve = Sieve::new(recent(share));
+        let (mut kept, asked, let_go) = (0, &self.asked, &mut self.let_go);
+        if let_go.len() > MOST_LET_GO {
+            *let_go = Seen::default();
+        }
         self.history.retain(|event| {
             let bytes = weight(event);
             // What is read for its words alone may be too much as well.
             let is_kept = sieve.keeps(event, bytes, asked) && kept + bytes <= MOST_BYTES * 3 / 4;
             kept += if is_kept { bytes } else { 0 };
-            is_kept || kept == 0
+            let stays = is_kept || kept == 0;
+            if !stays && !event.id.is_empty() && event.taken != Taken::NotYet {
+                let_go.insert(&event.id);
+            }
+            stays
         });
+        self.stays = kept;
         self.kept = kept;
     }
 
@@ -205,6 +241,11 @@ impl Follow {
     }
 }
 
+/// So much of the newest events is kept whole.
+fn recent(share: usize) -> usize {
+    share / 2
+}
+
 /// About what an event takes.
 fn weight(event: &Event) -> usize {
     event.raw().len() + BESIDE_EVENT
@@ -218,8 +259,11 @@ struct Back {
     dropped: usize,
     /// The ids of those among them that were known.
     fallen: HashSet<String>,
+    /// So many of them are new calls of the newest turn, whose question was not met yet.
+    calls: usize,
+    is_newest_turn: bool,
     seen: Seen,
-    /// What is kept, with what was before.
+    /// What is kept of it.
     bytes: usize,
     /// What was read first is as much as may be kept; what came after it was let fall.
     is_full: bool,
@@ -230,15 +274,16 @@ struct Back {
 }
 
 impl Back {
-    /// So many bytes are kept already.
-    fn new(bytes: usize) -> Back {
+    fn new(share: usize) -> Back {
         Back {
             events: Vec::new(),
-            sieve: Sieve::new(RECENT_BYTES),
+            sieve: Sieve::new(recent(share)),
             dropped: 0,
             fallen: HashSet::new(),
+            calls: 0,
+            is_newest_turn: true,
             seen: Seen::default(),
-            bytes,
+            bytes: 0,
             is_full: false,
             pages: 0,
             known: 0,
@@ -247,23 +292,28 @@ impl Back {
     }
 
     /// Takes in what is new on a page. Whether there was anything.
-    fn add(&mut self, page: Vec<Event>, follow: &Follow) -> bool {
+    fn add(&mut self, page: Vec<Event>, follow: &mut Follow) -> bool {
         let page = unseen(page, &mut self.seen);
         let is_new = page.iter().any(|event| !event.id.is_empty());
         self.pages += usize::from(is_new);
         for event in page {
             self.known += usize::from(follow.history.is_settled(&event.id));
             self.beginning.see(&event, &follow.asked);
+            self.is_newest_turn &= !is_question(&event.kind);
             let bytes = weight(&event);
             if !self.sieve.keeps(&event, bytes, &follow.asked) {
                 self.dropped += 1;
                 if follow.history.get(&event.id).is_some() {
                     self.fallen.insert(event.id);
+                } else if self.is_newest_turn
+                    && progress::is_call(&event.kind)
+                    && follow.let_go(&event.id)
+                {
+                    self.calls += 1;
                 }
                 continue;
             }
-            let of_run = self.bytes + bytes - follow.kept;
-            self.is_full |= of_run > MOST_BYTES && !self.events.is_empty();
+            self.is_full |= self.bytes + bytes > MOST_BYTES && !self.events.is_empty();
             if !self.is_full {
                 self.bytes += bytes;
                 self.events.push(event);
@@ -284,7 +334,7 @@ impl Back {
     }
 
     fn is_too_large(&self) -> bool {
-        self.is_full || self.bytes > MOST_BYTES || self.pages >= MOST_PAGES
+        self.is_full || self.pages >= MOST_PAGES
     }
 
     /// Why it goes on no further. A single page that names a next one, which is the same, says nothing of the kind.

@@ -9,8 +9,10 @@ use tokio::time::{Instant, sleep_until};
 use super::back::Depth;
 use super::line::{Line, News};
 use super::progress::Progress;
+use super::scan::Seen;
 use super::{Attention, Patience};
 use crate::api::events::Event;
+use crate::api::lines::Keeper;
 use crate::api::sessions::Session;
 use crate::api::{Client, Delivery, Error, Id};
 use crate::session::grading;
@@ -48,8 +50,13 @@ pub struct Follow {
     pub(super) listed_at: Option<Instant>,
     /// The list was read to its first event.
     pub(super) complete: bool,
-    /// Bytes of the record that are kept.
+    /// Bytes of the record that are kept, and how many others keep one.
     pub(super) kept: usize,
+    /// Of these so many stayed when it was sifted last.
+    pub(super) stays: usize,
+    pub(super) keeper: Keeper,
+    /// What was let go of after it was seen.
+    pub(super) let_go: Seen,
     /// The record was too long to be kept whole.
     pub(super) has_holes: bool,
     /// Why the list was left before its end or the turn's beginning.
@@ -75,6 +82,9 @@ impl Follow {
             listed_at: None,
             complete: false,
             kept: 0,
+            stays: 0,
+            keeper: api.keep_record(),
+            let_go: Seen::default(),
             has_holes: false,
             left: None,
             trouble: None,
@@ -118,7 +128,7 @@ impl Follow {
             match self.look().await {
                 Err(error) if self.listed_at.is_none() || error.is_final() => return Err(error),
                 Err(error) => self.bear(error),
-                Ok(()) => {}
+                Ok(()) => attention.tell(self.progress.line(self.turn().state)),
             }
             // The last look may show that the turn goes on.
             let waits_on = Instant::now() < patience.until && !attention.stop.is_cancelled();
@@ -345,7 +355,6 @@ impl Follow {
     /// Takes in an event of the stream; whether it can change the judgement.
     fn take(&mut self, event: Event, is_over: bool) -> bool {
         let matters = is_over || turn::may_decide(&event.kind);
-        self.progress.see(&event);
         self.add(event) && matters
     }
 

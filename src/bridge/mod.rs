@@ -50,6 +50,8 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{Client, Id};
 use crate::config::{Approvals, Config};
 use crate::session::clean::clean_line;
+use crate::session::queue;
+use crate::session::render::call;
 use crate::session::report::{self, Asking, Report};
 use crate::session::turn::State;
 pub use answer::{Decider, Decision, Verdict};
@@ -198,6 +200,11 @@ impl Bridge {
     /// The report of what was followed, with what only the bridge knows.
     fn conclude(&self, session: &Id, follow: &Follow, notes: Vec<String>) -> Report {
         let turn = follow.turn();
+        if follow.asked.behind {
+            self.memory.update(session, |asked| {
+                asked.behind |= asked.question == follow.asked.question;
+            });
+        }
         // Once the list shows the whole turn, the record says by itself how the session stands.
         if turn.is_over()
             && turn.settled
@@ -222,6 +229,14 @@ impl Bridge {
         };
         self.memory.tell(session, told);
         report.notes.extend(notes);
+        if follow.asked.behind
+            && let Some(reply) = queue::reply_before(&follow.history, &turn)
+        {
+            report.notes.push(format!(
+                "the message waited for another turn to end, whose own reply is not shown here: {}",
+                call(session.as_str(), &reply.id, 0)
+            ));
+        }
         report
     }
 }
@@ -240,6 +255,10 @@ fn next(report: &Report, config: &Config) -> String {
             "get_status with session_ids [\"{id}\"] and wait_seconds waits on; \
              get_events with after (the cursor) reads what happened; interrupt_session stops the turn."
         ),
+        State::Done if report.activity.iter().any(|line| line.contains("/mnt/session/outputs/")) => format!(
+            "list_files with session_id {id} shows the files that it wrote, download_file saves them. send_message goes on; \
+             close_session when nothing more is needed."
+        ),
         State::Done => format!("send_message with session_id {id} goes on; close_session when nothing more is needed."),
         State::NeedsAction if config.approvals == Approvals::Human => format!(
             "Only a person may allow: ask the user to decide on the session's page, {}; resolve_action can only deny, or \
@@ -247,7 +266,7 @@ fn next(report: &Report, config: &Config) -> String {
             report.url
         ),
         State::NeedsAction => format!(
-            "Show what is pending to the user, then resolve_action with session_id {id}: for each event_id `decision` \
+            "show what is pending to the user, then resolve_action with session_id {id}: for each event_id `decision` \
              on a tool_confirmation, `result` for the other kinds."
         ),
         State::BudgetReached => format!("Ask the user; update_session with session_id {id} and a higher budget_usd goes on."),

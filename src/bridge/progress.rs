@@ -17,9 +17,13 @@ pub(super) struct Progress {
 impl Progress {
     pub(super) fn see(&mut self, event: &Event) {
         match event.kind.as_str() {
-            "agent.tool_use" | "agent.mcp_tool_use" | "agent.custom_tool_use" => {
+            kind if is_call(kind) => {
                 self.calls += 1;
-                self.latest = Some(report::tool_line(event, 100));
+                let call = report::tool_line(event, 100);
+                self.latest = Some(match event.permission().as_deref() {
+                    Some("ask") => format!("asks for permission: {call}"),
+                    _ => call,
+                });
             }
             kind if is_question(kind) => self.calls = 0,
             "agent.message" => self.latest = Some("writing".to_owned()),
@@ -33,6 +37,11 @@ impl Progress {
             "session.usage" => self.cost = report::cost_of(event).or(self.cost),
             _ => {}
         }
+    }
+
+    /// Counts calls that were seen and not kept.
+    pub(super) fn count(&mut self, calls: usize) {
+        self.calls += calls;
     }
 
     /// At most 180 characters.
@@ -51,4 +60,12 @@ impl Progress {
         }
         report::cut(&line, 180)
     }
+}
+
+/// Whether the agent calls a tool.
+pub(super) fn is_call(kind: &str) -> bool {
+    matches!(
+        kind,
+        "agent.tool_use" | "agent.mcp_tool_use" | "agent.custom_tool_use"
+    )
 }

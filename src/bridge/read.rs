@@ -164,7 +164,14 @@ impl Bridge {
         }
         let rest = available.get(fitted.used..).unwrap_or_default();
         let held = events.len() - stable;
-        let more = rest.iter().any(|event| shown(event))
+        // What waits for its turn may do so for hours; the rest follows within seconds.
+        let follows = state != State::Working
+            && events.get(stable).is_some_and(|event| {
+                let place = follow.history.position(&event.id);
+                place.is_some_and(|place| !follow.history.is_queued(place))
+            });
+        let more = follows
+            || rest.iter().any(|event| shown(event))
             || (!read.ended && fitted.used == available.len());
         let notes = [held_back(held), absent(reading, &fitted.entries, events)];
         let notes = notes.into_iter().flatten();

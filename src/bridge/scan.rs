@@ -13,7 +13,7 @@ const PAGE: u32 = 1000;
 /// A cursor is looked for among so many of the newest events before the record is read from its start.
 const NEAR: usize = 2000;
 /// Most bytes of events that one page is made of.
-const MOST_BYTES: usize = 16 * 1024 * 1024;
+const MOST_BYTES: usize = 8 * 1024 * 1024;
 /// Most pages that one call reads.
 const MOST_PAGES: usize = 1200;
 /// A cursor that has moved since it was handed out is not far away.
@@ -120,17 +120,21 @@ pub(super) struct Seen {
 }
 
 impl Seen {
+    pub(super) fn len(&self) -> usize {
+        self.hashes.len()
+    }
+
     fn hash(&self, word: &str) -> u128 {
         let [high, low] = self.keys.each_ref().map(|key| key.hash_one(word));
         (u128::from(high) << 64) | u128::from(low)
     }
 
-    fn contains(&self, word: &str) -> bool {
+    pub(super) fn contains(&self, word: &str) -> bool {
         self.hashes.contains(&self.hash(word))
     }
 
     /// Whether it is new.
-    fn insert(&mut self, word: &str) -> bool {
+    pub(super) fn insert(&mut self, word: &str) -> bool {
         self.hashes.insert(self.hash(word))
     }
 }
@@ -268,7 +272,7 @@ impl<'a> Scan<'a> {
     }
 
     fn left(&self, is_circle: bool) -> String {
-        let count = self.seen.hashes.len();
+        let count = self.seen.len();
         match is_circle {
             true => in_a_circle(count),
             false => format!("{count} events were read; the record is longer than one call reads."),

@@ -98,7 +98,7 @@ impl Bridge {
             if let Some(id) = found {
                 drop(keyed);
                 notes.push(
-                    "this request_key has already started this session; nothing new was started"
+                    "this request_key has already started this session: nothing new was started, and no message was sent"
                         .to_owned(),
                 );
                 return self

@@ -30,12 +30,25 @@ pub(super) fn of(client: Client, launch: &Launch) -> String {
     for limit in facts.limits {
         paragraph("Note", limit);
     }
-    let simulate = if launch.simulate { " --simulate" } else { "" };
-    paragraph(
-        "Check",
-        &format!("{} doctor{simulate}", shell(&launch.command)),
-    );
+    paragraph("Check", &check(client, launch));
     text
+}
+
+/// `doctor`, which sees what the shell sets, and not what the block does.
+fn check(client: Client, launch: &Launch) -> String {
+    let command = shell(&launch.command);
+    match client.secret() {
+        _ if launch.simulate => format!("{command} doctor --simulate"),
+        Secret::File if !cfg!(windows) => {
+            let file = shell(&launch.key_file);
+            format!("MANAGED_AGENTS_KEY_FILE={file} {command} doctor")
+        }
+        Secret::File => format!(
+            "{command} doctor, with MANAGED_AGENTS_KEY_FILE set to {}",
+            launch.key_file
+        ),
+        _ => format!("{command} doctor"),
+    }
 }
 
 fn key(client: Client) -> String {
@@ -82,8 +95,9 @@ fn private_file(path: &str) -> String {
     }
     let folder = path.rsplit_once('/').map_or(path, |(folder, _)| folder);
     let (folder, path) = (shell(folder), shell(path));
+    // Run a second time it harms nothing: a key that is there stays.
     format!(
-        "mkdir -p {folder} && install -m 600 /dev/null {path}, then paste the key into it with an editor."
+        "(umask 077; mkdir -p {folder}; touch {path})  # then paste the key into it with an editor"
     )
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::report::Check;
 use super::secrets::BEGINNINGS;
 use super::{Lookup, Surroundings};
-use crate::config::Config;
+use crate::config::{Config, Toolset};
 use crate::settings;
 
 /// A folder on a dead network drive may never answer.
@@ -94,6 +94,19 @@ impl Settings {
         if !unknown.is_empty() {
             let mend = format!("Correct its name or unset it; {meant}");
             return Check::warning(name, unknown.join("; "), mend);
+        }
+        let offers = |toolset| {
+            self.config
+                .as_ref()
+                .is_none_or(|config| config.toolsets.contains(&toolset))
+        };
+        if !offers(Toolset::Core) {
+            let found = "MANAGED_AGENTS_TOOLSETS leaves `core` out: nothing can be delegated";
+            return Check::warning(
+                name,
+                found,
+                "Begin its list with `core,` unless that is meant.",
+            );
         }
         let set: Vec<&str> = settings::names()
             .filter(|name| (around.lookup)(name).is_some())

@@ -4,12 +4,13 @@
 use std::borrow::Cow;
 
 use rmcp::handler::server::tool::{IntoCallToolResult, ToolCallContext};
-use rmcp::model::{CallToolRequestParams, CallToolResponse, JsonObject};
+use rmcp::model::{CallToolRequestParams, CallToolResponse, ContentBlock, JsonObject};
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
 
 use super::audit::Entry;
 use super::present::ToolError;
+use super::tools::parameters;
 use super::{Server, limits};
 use crate::api::tally;
 use crate::secrets;
@@ -37,7 +38,7 @@ impl Server {
                 return Err(self.no_tool(&request.name));
             }
             let call = ToolCallContext::new(self, request, context);
-            self.tools().call(call).await
+            self.tools().call(call).await.map(in_our_words)
         };
         let (answer, tally) = tally::counted(work).await;
         let answered = (!cancelled.is_cancelled()).then_some(&answer);
@@ -57,6 +58,17 @@ impl Server {
         );
         ErrorData::invalid_params(why, None)
     }
+}
+
+/// Without the words by which the SDK knows a misfit in the arguments.
+fn in_our_words(mut answer: CallToolResponse) -> CallToolResponse {
+    if let CallToolResponse::Complete(result) = &mut answer
+        && let [ContentBlock::Text(block)] = result.content.as_mut_slice()
+        && let Some(wrong) = block.text.strip_prefix(parameters::MISFIT)
+    {
+        block.text = wrong.trim_start().to_owned();
+    }
+    answer
 }
 
 /// Calls that run at once at most. A host makes a few dozen; one that makes thousands is out of control, and would only be

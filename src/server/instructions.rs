@@ -14,8 +14,8 @@ this conversation or of local files). Read `state` in the result.
 call that ends early loses nothing. Meanwhile you may do other work.
 3. Resolve: `needs_action` means the agent waits for `pending`. Show the user each tool and its input, ask, then \
 resolve_action. Never allow anything on your own account.
-4. Collect: `done` means `reply` answers the message you sent. What `omitted` names can be read with the call it gives. \
-Continue with send_message in the same session: it keeps files and context.
+4. Collect: `done` means `reply` answers the message you sent. What `omitted` names can be read with the call it gives; \
+list_files shows files it wrote. Continue with send_message in the same session: it keeps files and context.
 5. Close: close_session when nothing more is needed.
 
 States: ready, working, done, needs_action, budget_reached (ask the user, then raise it with update_session), refused, \

@@ -140,10 +140,16 @@ fn misfit(message: &ClientJsonRpcMessage) -> Option<String> {
     let ClientJsonRpcMessage::Request(request) = message else {
         return None;
     };
-    let ClientRequest::CustomRequest(request) = &request.request else {
-        return None;
+    let request = match &request.request {
+        ClientRequest::CustomRequest(request) => request,
+        request => return unknown_page(request),
     };
+    // The stateless protocol knows no handshake, whatever its parameters.
+    let has_meta = |params: &Value| params.get("_meta").is_some();
     let takes = match &*request.method {
+        "initialize" if !request.params.as_ref().is_some_and(has_meta) => {
+            "`protocolVersion`, a text, `capabilities`, an object, and `clientInfo`, an object with `name` and `version`"
+        }
         "tools/call" => "`name`, a text, and `arguments`, an object",
         "resources/read" => "`uri`, a text",
         "prompts/get" => "`name`, a text, and `arguments`, an object of texts",
@@ -156,6 +162,22 @@ fn misfit(message: &ClientJsonRpcMessage) -> Option<String> {
         _ => return None,
     };
     Some(format!("Invalid params: {} takes {takes}", request.method))
+}
+
+/// All lists are short enough for one page, so that a cursor is nobody's.
+fn unknown_page(request: &ClientRequest) -> Option<String> {
+    let (method, params) = match request {
+        ClientRequest::ListToolsRequest(list) => ("tools/list", &list.params),
+        ClientRequest::ListPromptsRequest(list) => ("prompts/list", &list.params),
+        ClientRequest::ListResourcesRequest(list) => ("resources/list", &list.params),
+        ClientRequest::ListResourceTemplatesRequest(list) => {
+            ("resources/templates/list", &list.params)
+        }
+        _ => return None,
+    };
+    let cursor = params.as_ref()?.cursor.as_deref()?;
+    (!cursor.is_empty())
+        .then(|| format!("Invalid params: {method} has one page, and gave out no `cursor`"))
 }
 
 fn error(id: Option<&Value>, code: i32, message: &str) -> Value {
@@ -323,6 +345,8 @@ mod tests {
             ("resources/read", json!({})),
             ("prompts/get", json!({})),
             ("completion/complete", json!({"ref": {"type": "ref/else"}})),
+            ("tools/list", json!({"cursor": "next"})),
+            ("initialize", json!({"protocolVersion": "2025-11-25"})),
         ] {
             let line = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
             assert_eq!(errors(&line.to_string()), [(json!(1), -32602)], "{line}");

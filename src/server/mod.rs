@@ -205,6 +205,10 @@ impl ServerHandler for Server {
         if let Some(extensions) = &mut result.capabilities.extensions {
             extensions.remove(TASKS_EXTENSION_ID);
         }
+        result
+            .capabilities
+            .extensions
+            .take_if(|left| left.is_empty());
         Ok(result)
     }
 

@@ -35,8 +35,8 @@ const ERROR_PART_CHARS: usize = 1300;
 pub struct Shown {
     structured: Value,
     text: String,
-    /// Files on this machine: their URIs and names.
-    links: Vec<(String, String)>,
+    /// Files on this machine.
+    links: Vec<Resource>,
 }
 
 impl Shown {
@@ -163,7 +163,7 @@ impl Shown {
     }
 
     /// The same, with links to files that were saved here.
-    pub(super) fn with_links(self, links: Vec<(String, String)>) -> Shown {
+    pub(super) fn with_links(self, links: Vec<Resource>) -> Shown {
         Shown { links, ..self }
     }
 }
@@ -198,9 +198,9 @@ fn value(facts: &impl Serialize) -> Value {
 impl IntoCallToolResult for Shown {
     fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
         let mut result = CallToolResult::structured(self.structured);
-        let link = |(uri, name)| ContentBlock::resource_link(Resource::new(uri, name));
         result.content = vec![ContentBlock::text(self.text)];
-        result.content.extend(self.links.into_iter().map(link));
+        let links = self.links.into_iter().map(ContentBlock::resource_link);
+        result.content.extend(links);
         Ok(result.into())
     }
 }
@@ -406,7 +406,8 @@ fn refused(refusal: &Refusal) -> String {
             "get_status shows the budget and what is spent; if the user agrees, update_session with a budget_usd above that."
         }
         400 | 409 if says("archived") || says("terminated") => {
-            "this cannot be undone: make a new one, with create_session, create_agent, create_environment or create_schedule."
+            let maker = about(&refusal.message).map_or("create_session", |(_, maker)| maker);
+            return format!("this cannot be undone; {maker} makes a new one.");
         }
         // The API's words for a path or a beta that it does not know, not for an id.
         404 if refusal.message.eq_ignore_ascii_case("not found") => {
@@ -423,7 +424,10 @@ fn refused(refusal: &Refusal) -> String {
             "ask the user whether this key's workspace may use it; ANTHROPIC_WORKSPACE_ID chooses the workspace."
         }
         404 => {
-            "check the id: list_sessions, list_agents, list_environments and list_files show what this key can use."
+            let lists = "list_sessions, list_agents, list_environments and list_files show";
+            let lists = about(&refusal.message)
+                .map_or(lists.to_owned(), |(list, _)| format!("{list} shows"));
+            return format!("check the id: {lists} what this key can use.");
         }
         409 => {
             "read it again (get_status, get_agent): it changed meanwhile, or its state does not allow this."
@@ -434,6 +438,29 @@ fn refused(refusal: &Refusal) -> String {
         _ => "make the same call again; if it stays, give the user the request id below.",
     };
     text.to_owned()
+}
+
+/// The tools that list and make what a refusal is about. It names the thing before what that belongs to.
+fn about(message: &str) -> Option<(&'static str, &'static str)> {
+    let tools = [
+        ("session", "list_sessions", "create_session"),
+        ("agent", "list_agents", "create_agent"),
+        ("environment", "list_environments", "create_environment"),
+        ("file", "list_files", "upload_file"),
+        ("vault", "list_vaults (toolset admin)", "create_session"),
+        (
+            "memory",
+            "list_memory_stores (toolset admin)",
+            "create_session",
+        ),
+        ("deployment", "list_schedules", "create_schedule"),
+        ("schedule", "list_schedules", "create_schedule"),
+    ];
+    let message = message.to_lowercase();
+    let named = tools
+        .iter()
+        .filter_map(|(word, list, maker)| Some((message.find(word)?, *list, *maker)));
+    named.min().map(|(_, list, maker)| (list, maker))
 }
 
 fn limited(refusal: &Refusal) -> String {

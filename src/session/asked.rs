@@ -18,6 +18,8 @@ pub struct Asked {
     pub unnamed: Option<Unnamed>,
     /// The question was sent a moment ago and may not be listed yet, however long the record is.
     pub just_sent: bool,
+    /// It was sent while another turn was at work, whose own reply comes before.
+    pub behind: bool,
     /// A status event with this id is from before the interrupt that was sent.
     pub stale_status: Option<String>,
 }

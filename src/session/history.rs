@@ -3,7 +3,11 @@
 //! The list has the truth about order, the stream is first with the news. An event is known by its id, so that
 //! nothing is kept twice; what only the stream has shown stands at the end until a list gives it its place.
 
+use std::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
+use std::hash::{Hash, Hasher};
+
+use indexmap::IndexSet;
 
 use crate::api::events::{Event, Taken};
 
@@ -13,9 +17,7 @@ pub const OVERLAP: usize = 16;
 /// Events in the order of the list, the unlisted ones where they were streamed.
 #[derive(Debug, Default)]
 pub struct History {
-    entries: Vec<Entry>,
-    /// Key of each entry → its index.
-    places: HashMap<String, usize>,
+    entries: IndexSet<Entry>,
     /// Some question carries the time at which it was taken in, so that one without is queued.
     times_questions: bool,
     /// Place of the last sign of work.
@@ -27,6 +29,26 @@ struct Entry {
     event: Event,
     /// The list has shown it as it is here, so that its place is final.
     listed: bool,
+}
+
+impl Borrow<str> for Entry {
+    fn borrow(&self) -> &str {
+        key(&self.event)
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Entry) -> bool {
+        key(&self.event) == key(&other.event)
+    }
+}
+
+impl Eq for Entry {}
+
+impl Hash for Entry {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        key(&self.event).hash(state);
+    }
 }
 
 /// Interrupts may come without an id; their JSON then stands for them.
@@ -46,15 +68,9 @@ pub fn is_question(kind: &str) -> bool {
 impl History {
     /// An event came over the stream. Returns whether it says anything new.
     pub fn streamed(&mut self, event: Event) -> bool {
-        let known = self
-            .places
-            .get(key(&event))
-            .and_then(|place| self.entries.get(*place));
-        match known {
+        match self.entries.get(key(&event)) {
             None => {
-                self.places
-                    .insert(key(&event).to_owned(), self.entries.len());
-                self.entries.push(Entry {
+                self.entries.insert(Entry {
                     event,
                     listed: false,
                 });
@@ -62,13 +78,12 @@ impl History {
             }
             // What was queued has been taken in: that happens now, so it moves to the end.
             Some(known) if known.event.taken != Taken::In && event.taken == Taken::In => {
-                let moved = key(&event).to_owned();
-                self.entries.retain(|entry| key(&entry.event) != moved);
-                self.entries.push(Entry {
+                self.entries.shift_remove(key(&event));
+                self.entries.insert(Entry {
                     event,
                     listed: false,
                 });
-                self.index();
+                self.note_all();
             }
             Some(_) => return false,
         }
@@ -84,9 +99,9 @@ impl History {
             .into_iter()
             .filter(|event| in_run.insert(key(event).to_owned()))
             .collect();
-        let overlaps = in_run.iter().any(|key| self.places.contains_key(key));
+        let overlaps = in_run.iter().any(|key| self.entries.contains(key.as_str()));
         let mut known: HashMap<String, Entry> = HashMap::new();
-        let mut before = Vec::new();
+        let mut before = IndexSet::new();
         // Entries that the run lacks, by the key of the entry of the run that they were streamed ahead of.
         let mut ahead: HashMap<String, Vec<Entry>> = HashMap::new();
         let mut waiting = Vec::new();
@@ -96,7 +111,7 @@ impl History {
                 ahead.insert(key.clone(), std::mem::take(&mut waiting));
                 known.insert(key, entry);
             } else if known.is_empty() && (entry.listed || overlaps) {
-                before.push(entry);
+                before.insert(entry);
             } else {
                 waiting.push(entry);
             }
@@ -105,7 +120,7 @@ impl History {
         for event in run {
             self.entries
                 .extend(ahead.remove(key(&event)).unwrap_or_default());
-            self.entries.push(match known.remove(key(&event)) {
+            self.entries.insert(match known.remove(key(&event)) {
                 // The list lags behind the stream, which has already shown the event as taken in.
                 Some(entry) if event.taken != Taken::In && entry.event.taken == Taken::In => {
                     Entry {
@@ -120,7 +135,7 @@ impl History {
             });
         }
         self.entries.extend(waiting);
-        self.index();
+        self.note_all();
     }
 
     /// Lets go of events, asked for one by one from the newest back.
@@ -128,12 +143,13 @@ impl History {
         let newest_first = self.entries.iter().rev();
         let mut kept: Vec<bool> = newest_first.map(|entry| keeps(&entry.event)).collect();
         self.entries.retain(|_| kept.pop().unwrap_or_default());
-        self.index();
+        self.entries.shrink_to(2 * self.entries.len());
+        self.note_all();
     }
 
     /// Whether the event at this place was sent but not taken in yet.
     pub fn is_queued(&self, place: usize) -> bool {
-        let Some(event) = self.entries.get(place).map(|entry| &entry.event) else {
+        let Some(event) = self.entries.get_index(place).map(|entry| &entry.event) else {
             return false;
         };
         match event.taken {
@@ -160,7 +176,10 @@ impl History {
     pub fn is_settled(&self, id: &str) -> bool {
         let place = self.position(id);
         place.is_some_and(|place| {
-            self.entries.get(place).is_some_and(|entry| entry.listed) && !self.is_queued(place)
+            self.entries
+                .get_index(place)
+                .is_some_and(|entry| entry.listed)
+                && !self.is_queued(place)
         })
     }
 
@@ -169,9 +188,14 @@ impl History {
         self.entries.iter().map(|entry| &entry.event)
     }
 
+    /// The event that came last.
+    pub fn newest(&self) -> Option<&Event> {
+        self.entries.last().map(|entry| &entry.event)
+    }
+
     /// Where the event with this id stands.
     pub fn position(&self, id: &str) -> Option<usize> {
-        self.places.get(id).copied()
+        self.entries.get_index_of(id)
     }
 
     /// The event with this id.
@@ -180,7 +204,7 @@ impl History {
     }
 
     fn entry(&self, id: &str) -> Option<&Entry> {
-        self.position(id).and_then(|place| self.entries.get(place))
+        self.entries.get(id)
     }
 
     /// The id up to which the record is final: everything that is still to come stands after it in the list.
@@ -196,7 +220,7 @@ impl History {
 
     /// Takes note of what an entry says about others.
     fn note(&mut self, place: usize) {
-        let Some(event) = self.entries.get(place).map(|entry| &entry.event) else {
+        let Some(event) = self.entries.get_index(place).map(|entry| &entry.event) else {
             return;
         };
         self.times_questions |= is_question(&event.kind) && event.taken == Taken::In;
@@ -205,12 +229,7 @@ impl History {
         }
     }
 
-    fn index(&mut self) {
-        let keys = self
-            .entries
-            .iter()
-            .map(|entry| key(&entry.event).to_owned());
-        self.places = keys.zip(0..).collect();
+    fn note_all(&mut self) {
         self.last_work = None;
         (0..self.entries.len()).for_each(|place| self.note(place));
     }

@@ -6,6 +6,7 @@ pub mod digest;
 pub mod grading;
 pub mod history;
 pub mod outline;
+pub mod queue;
 pub mod render;
 pub mod report;
 pub mod sieve;

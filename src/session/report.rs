@@ -211,7 +211,7 @@ pub fn report(facts: &Facts) -> Report {
             .or(unmet),
         outcome,
         reply: (!words.is_empty()).then(|| reply.join("\n\n")),
-        activity: activity(&of_turn),
+        activity: activity(&of_turn, &turn.pending),
         pending: turn
             .pending
             .iter()
@@ -360,7 +360,7 @@ pub fn escaped(value: &Value) -> Value {
 const ACTIVITY_LINE: usize = 90;
 
 /// One line for each tool call, with how it ended, and for what else a reader should know of.
-fn activity(events: &[&Event]) -> Vec<String> {
+fn activity(events: &[&Event], pending: &[String]) -> Vec<String> {
     let results: HashMap<String, bool> = events
         .iter()
         .filter(|event| event.kind.ends_with("tool_result"))
@@ -376,6 +376,7 @@ fn activity(events: &[&Event]) -> Vec<String> {
         _ if denied.contains(id) => "denied",
         Some(true) => "error",
         Some(false) => "ok",
+        None if pending.iter().any(|waits| waits == id) => "waits for an answer",
         None => "no result yet",
     };
     let line = |event: &&Event| match event.kind.as_str() {

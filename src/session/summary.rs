@@ -107,6 +107,17 @@ pub fn summary(event: &Event) -> String {
         "session.status_running" | "session.status_rescheduled" | "session.status_terminated" => {
             event.kind.trim_start_matches("session.status_").to_owned()
         }
+        "agent.thread_message_sent" => {
+            let to = other_agent(&value, "to_agent_name");
+            format!("to {to}: {}", clean(&event.text()).text)
+        }
+        "agent.thread_message_received" => {
+            let from = other_agent(&value, "from_agent_name");
+            format!("from {from}: {}", clean(&event.text()).text)
+        }
+        "session.thread_created" => {
+            format!("thread created: {}", other_agent(&value, "agent_name"))
+        }
         kind if kind.starts_with("session.thread_status_") => {
             let thread = text("/agent_name")
                 .or_else(|| text("/session_thread_id"))
@@ -118,6 +129,12 @@ pub fn summary(event: &Event) -> String {
         }
         kind => rest(kind, &value),
     }
+}
+
+/// The name of the agent at the other end; that of the primary thread is not told.
+fn other_agent(value: &Value, field: &str) -> String {
+    let name = value.get(field).and_then(Value::as_str).map(clean_line);
+    name.unwrap_or_else(|| "the primary agent".to_owned())
 }
 
 /// An event that has no form of its own: its type, and its fields as they came.

@@ -433,7 +433,7 @@ fn turn_events(
     start..(end + 1).min(events.len())
 }
 
-fn ends_turn(event: &Event) -> bool {
+pub(super) fn ends_turn(event: &Event) -> bool {
     event.kind == "session.status_idle" && !pauses(event)
 }
 

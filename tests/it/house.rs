@@ -113,7 +113,7 @@ fn no_room_names_what_belongs_to_another() {
 fn only_one_room_knows_each_foreign_library() {
     for (library, rooms) in [
         ("rmcp", &["server", "main.rs"][..]),
-        ("reqwest", &["api", "config.rs"]),
+        ("reqwest", &["api", "config.rs", "config"]),
         ("sse_stream", &["api/stream.rs"]),
         ("hyper", &["simulator"]),
         ("cap_std", &["bridge/deliverables"]),

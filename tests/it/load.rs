@@ -6,6 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use managed_agents_mcp::api::{Client, Id};
+use managed_agents_mcp::bridge::follow::Follow;
+use managed_agents_mcp::bridge::{Attention, Patience};
+use managed_agents_mcp::config::Config;
+use managed_agents_mcp::session::turn::{Asked, State};
 use managed_agents_mcp::simulator::Kind;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
@@ -14,7 +19,7 @@ use tokio::process::Command;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::rig::{GRACE, Rig, id, session, until};
+use crate::rig::{GRACE, KEY, Rig, id, session, until};
 
 /// Sessions at work, made by somebody else.
 async fn working(rig: &Rig, count: usize, task: &str) -> Vec<String> {
@@ -476,4 +481,47 @@ async fn news_without_end_is_followed_in_little_memory() {
         let grown = pipe.peak_memory() - before;
         assert!(grown < 45_000_000, "over a stream: {over_stream}: {grown}");
     }
+}
+
+#[tokio::test]
+async fn a_session_among_very_many_is_told_like_any_other() {
+    const OTHERS: usize = 5_000;
+    const CALLS: usize = 120;
+    let rig = Rig::start().await;
+    let task = format!("[work {CALLS}] {}", "a long task ".repeat(2_000));
+    let session = working(&rig, 1, &task).await.remove(0);
+    let settings = |name: &str| match name {
+        "ANTHROPIC_BASE_URL" => Some(rig.simulator.base_url().to_owned()),
+        "ANTHROPIC_API_KEY" => Some(KEY.to_owned()),
+        _ => None,
+    };
+    let client = Client::new(Arc::new(Config::read(&settings).unwrap()));
+    let told = async || {
+        let end = Instant::now() + Duration::from_secs(60);
+        let patience = Patience {
+            until: end,
+            deadline: end + GRACE,
+            note: None,
+        };
+        let id = Id::parse(&session).unwrap();
+        let mut follow = Follow::new(&client, patience.deadline, &id, Asked::default());
+        let attention = Attention::none();
+        follow.finish(&patience, &attention).await.unwrap();
+        let progress = attention.progress.borrow().clone();
+        (follow.report(), progress, follow.history().events().len())
+    };
+    let (alone, progress, kept) = told().await;
+    let others: Vec<_> = (0..OTHERS).map(|_| client.keep_record()).collect();
+    let (among, same_progress, fewer) = told().await;
+    drop(others);
+    assert!(fewer < kept / 2, "{fewer} of {kept} are kept");
+    assert!(
+        progress.contains(&format!("{CALLS} tool calls")),
+        "{progress}"
+    );
+    assert_eq!(progress, same_progress);
+    assert_eq!((alone.state, &alone.reply), (among.state, &among.reply));
+    assert_eq!(alone.state, State::Done);
+    assert!(among.reply.is_some());
+    assert_eq!(alone.activity.last(), among.activity.last());
 }

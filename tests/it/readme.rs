@@ -79,7 +79,12 @@ async fn the_tables_of_the_readme_are_those_of_the_binary() {
 
 #[test]
 fn every_setting_that_the_readme_names_is_read() {
-    let source = include_str!("../../src/config.rs").to_owned() + include_str!("../../src/main.rs");
+    let source = [
+        include_str!("../../src/config.rs"),
+        include_str!("../../src/config/lookup.rs"),
+        include_str!("../../src/main.rs"),
+    ]
+    .concat();
     let theirs = ["HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE"];
     let names = SETTINGS.iter().flat_map(|setting| {
         setting

@@ -41,6 +41,9 @@ pub struct Saved {
     pub path: String,
     /// Bytes.
     pub size_bytes: u64,
+    /// As the API says, if it is one.
+    #[serde(skip)]
+    pub media_type: Option<String>,
 }
 
 /// A file that was not saved.
@@ -52,6 +55,9 @@ pub struct Unsaved {
     pub name: String,
     /// What was in the way.
     pub why: String,
+    /// What can be done about it.
+    #[serde(skip)]
+    pub next: Option<String>,
 }
 
 /// What became of the files that were wanted.
@@ -68,6 +74,9 @@ pub struct Download {
     /// There are more than one listing reads.
     pub is_cut: bool,
 }
+
+/// Between a path and why there is no file now.
+const UNSAVED: &str = " was not saved: ";
 
 /// Where a folder may be.
 struct Place {
@@ -163,7 +172,7 @@ impl Bridge {
         }
         found
             .pop()
-            .ok_or_else(|| self.unusable(&path_shown, &"it is nowhere"))
+            .ok_or_else(|| self.unusable(&path_shown, &ErrorKind::NotFound.into()))
     }
 
     async fn save(&self, file: &File, name: &str, saving: &Saving<'_>) -> Result<Saved, Failure> {
@@ -177,6 +186,7 @@ impl Bridge {
             file_id: file.id.clone(),
             path: saving.folder.path.join(name).display().to_string(),
             size_bytes,
+            media_type: Some(file.mime_type.clone()).filter(|kind| is_media_type(kind)),
         })
     }
 
@@ -239,16 +249,19 @@ async fn receive(
 
 impl Unsaved {
     fn new(file: &File, failure: Failure) -> Unsaved {
-        let why = match failure {
-            Failure::Argument { what, next } => format!("{what} Next: {next}"),
+        let (why, next) = match failure {
+            Failure::Argument { what, next } => (what, Some(next)),
             Failure::Api { error, .. } | Failure::DeliveryUnknown { error, .. } => {
-                error.to_string()
+                (error.to_string(), None)
             }
         };
+        // The name stands beside it.
+        let why = why.split_once(UNSAVED).map_or(&*why, |(_, why)| why);
         Unsaved {
             file_id: clean_line(&file.id),
             name: cut(&clean_line(&file.filename), NAME_CHARS),
-            why: cut(&clean_line(&why), WHY_CHARS),
+            why: cut(&clean_line(why), WHY_CHARS),
+            next,
         }
     }
 }
@@ -268,6 +281,12 @@ impl Saving<'_> {
     }
 }
 
+/// Whether a word of the API's is `type/subtype`, perhaps with parameters.
+fn is_media_type(text: &str) -> bool {
+    let is_plain = |c: u8| c.is_ascii_graphic() || c == b' ';
+    text.len() <= 128 && text.split('/').count() == 2 && text.bytes().all(is_plain)
+}
+
 fn unsaved(name: &str, saving: &Saving<'_>, error: &io::Error) -> Failure {
     let why = match error.kind() {
         ErrorKind::AlreadyExists => "there is a file of this name".to_owned(),
@@ -285,5 +304,5 @@ fn unsaved(name: &str, saving: &Saving<'_>, error: &io::Error) -> Failure {
         _ => "pass another `directory`.",
     };
     let path = saving.folder.path.join(name);
-    Failure::argument(format!("{} was not saved: {why}.", path.display()), next)
+    Failure::argument(format!("{}{UNSAVED}{why}.", path.display()), next)
 }

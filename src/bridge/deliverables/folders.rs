@@ -2,6 +2,7 @@
 //! time, so that no path and no symbolic link leads out, not even one that is swapped meanwhile. All of it blocks.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::io::{Error, ErrorKind, Result};
 use std::path::{Component, Path, PathBuf};
 
@@ -50,21 +51,24 @@ pub(super) struct Folder {
 }
 
 /// The places that a path may mean: one for an absolute path, one in each folder for another. The error says what is wrong.
-pub(super) fn spots(roots: &[PathBuf], path: &Path) -> std::result::Result<Vec<Spot>, String> {
+pub(super) fn spots(roots: &[PathBuf], path: &Path) -> Result<Vec<Spot>> {
+    let unfit = |why: &str| Error::new(ErrorKind::InvalidInput, why);
     if path.components().any(|part| part == Component::ParentDir) {
-        return Err("it holds `..`, which is never followed".to_owned());
+        return Err(unfit("it holds `..`, which is never followed"));
     }
     if path.is_absolute() {
         let within = roots.iter().filter(|root| path.starts_with(root));
         // A folder in a folder was allowed by its own name.
         let nearest = within.max_by_key(|root| root.components().count());
-        let root = nearest.ok_or("it is in no allowed folder")?.clone();
+        let root = nearest
+            .ok_or_else(|| unfit("it is in no allowed folder"))?
+            .clone();
         let inside = path.strip_prefix(&root).unwrap_or(path).to_owned();
         return Ok(vec![Spot { root, inside }]);
     }
     let plain = |part| matches!(part, Component::Normal(_) | Component::CurDir);
     if !path.components().all(plain) {
-        return Err("it is neither an absolute path nor a relative one".to_owned());
+        return Err(unfit("it is neither an absolute path nor a relative one"));
     }
     let spot = |root: &PathBuf| Spot {
         root: root.clone(),
@@ -118,6 +122,22 @@ impl Spot {
     }
 }
 
+/// A folder of the settings that cannot be opened.
+#[derive(Debug)]
+pub(super) struct ClosedRoot {
+    root: String,
+    error: Error,
+}
+
+impl fmt::Display for ClosedRoot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ClosedRoot { root, error } = self;
+        write!(f, "the allowed folder {root} cannot be opened: {error}")
+    }
+}
+
+impl std::error::Error for ClosedRoot {}
+
 /// On the way from a folder to what a path names.
 struct Walk {
     root: PathBuf,
@@ -130,11 +150,8 @@ impl Walk {
     fn new(root: &Path) -> Result<Walk> {
         let start = Dir::open_ambient_dir(root, ambient_authority());
         let start = start.map_err(|error| {
-            let why = format!(
-                "the allowed folder {} cannot be opened: {error}",
-                root.display()
-            );
-            Error::new(error.kind(), why)
+            let root = root.display().to_string();
+            Error::new(error.kind(), ClosedRoot { root, error })
         })?;
         Ok(Walk {
             root: root.to_owned(),
@@ -302,7 +319,8 @@ mod tests {
         }
 
         fn spot(&self, path: &str) -> std::result::Result<Spot, String> {
-            Ok(spots(&[self.root()], Path::new(path))?.remove(0))
+            let spots = spots(&[self.root()], Path::new(path)).map_err(|why| why.to_string());
+            Ok(spots?.remove(0))
         }
 
         fn read(&self, path: &str) -> std::result::Result<String, String> {

@@ -23,6 +23,7 @@ use crate::api::files::File;
 use crate::session::clean::clean_line;
 pub use download::{Download, Saved, Unsaved, Wanted};
 pub use excerpt::Excerpt;
+use folders::ClosedRoot;
 pub use list::{FileRow, SessionFiles};
 pub use part::Existing;
 pub use upload::Uploaded;
@@ -54,15 +55,20 @@ impl Bridge {
         Instant::now() + at_pace.min(LONGEST).max(self.config.max_wait)
     }
 
-    /// Says that a path cannot be used, and which can.
-    fn unusable(&self, path: &str, why: &dyn std::fmt::Display) -> Failure {
-        Failure::argument(
-            format!("`{path}` cannot be used: {why}."),
-            format!(
-                "pass a path in an allowed folder: {}.",
-                listed(&self.config.file_roots)
-            ),
-        )
+    /// Says that a path cannot be used, and what can be done.
+    fn unusable(&self, path: &str, error: &io::Error) -> Failure {
+        let roots = listed(&self.config.file_roots);
+        let next = match error.kind() {
+            _ if error.get_ref().is_some_and(|inner| inner.is::<ClosedRoot>()) => {
+                "ask the user to make this folder, or to correct MANAGED_AGENTS_FILE_ROOTS and restart this server.".to_owned()
+            }
+            io::ErrorKind::NotFound => format!("check the path; the allowed folders are {roots}."),
+            io::ErrorKind::PermissionDenied => {
+                format!("another file or folder will do; the allowed folders are {roots}.")
+            }
+            _ => format!("pass a path in an allowed folder: {roots}."),
+        };
+        Failure::argument(format!("`{path}` cannot be used: {error}."), next)
     }
 }
 

@@ -67,7 +67,7 @@ impl Bridge {
         let sent = tokio::select! {
             sent = self.upload_once(&upload, content) => sent,
             // The wire would only tell that the sending ended.
-            why = unread.told() => Err(self.unusable(path, &why)),
+            why = unread.told() => Err(self.unusable(path, &io::Error::other(why))),
         };
         let file = sent?;
         Ok(Uploaded {
@@ -140,7 +140,7 @@ impl Bridge {
                 .find(|error| error.kind() != io::ErrorKind::NotFound);
             match telling.or_else(|| errors.next()) {
                 Some(error) => self.unusable(path, error),
-                None => self.unusable(path, &"it is nowhere"),
+                None => self.unusable(path, &io::ErrorKind::NotFound.into()),
             }
         })
     }

@@ -19,7 +19,7 @@ use super::present::ToolError;
 use super::{Server, audit};
 use crate::api::Id;
 use crate::bridge::{Attention, Decider, Decision, Failure, Patience, Until};
-use crate::config::Approvals;
+use crate::config::{Approvals, Config};
 use crate::session::clean::clean_line;
 use crate::session::report::{Pending, PendingKind, Report};
 use crate::session::turn::State;
@@ -255,8 +255,8 @@ impl<'a> User<'a> {
     /// Says what became of the questions, and how the user can be asked again.
     fn explain(&self, report: &mut Report) {
         if self.way != Way::None {
-            let approvals = self.server.bridge.config().approvals;
-            explain(report, approvals, |event_id| {
+            let config = self.server.bridge.config();
+            explain(report, config, |event_id| {
                 self.unanswered.contains(event_id)
             });
         }
@@ -264,14 +264,11 @@ impl<'a> User<'a> {
 }
 
 /// Says of a report what became of the questions to the user, and how the user can be asked again.
-pub(super) fn explain(
-    report: &mut Report,
-    approvals: Approvals,
-    is_unanswered: impl Fn(&str) -> bool,
-) {
+pub(super) fn explain(report: &mut Report, config: &Config, is_unanswered: impl Fn(&str) -> bool) {
     if report.state != State::NeedsAction {
         return;
     }
+    let (approvals, longest) = (config.approvals, config.max_wait.as_secs());
     let is_confirmation = |pending: &&Pending| pending.kind == PendingKind::ToolConfirmation;
     let open = report.pending.iter();
     let open = open.filter(|pending| is_unanswered(&pending.event_id));
@@ -295,18 +292,25 @@ pub(super) fn explain(
         .pending
         .iter()
         .any(|pending| is_confirmation(&pending) && dialog::fits(pending));
+    let was_asked = notes.iter().any(Option::is_some);
     report.notes.extend(notes.into_iter().flatten());
     if asks {
         let again = format!(
-            "get_status with session_ids [\"{}\"] and wait_seconds asks the user in a dialog.",
+            "get_status with session_ids [\"{}\"] and wait_seconds {longest} asks the user in a dialog",
             report.session_id
         );
-        report.next = match approvals {
-            Approvals::Human => format!(
-                "{again} Or the user decides on the session's page, {}.",
+        report.next = match (approvals, was_asked) {
+            (Approvals::Human, false) => format!(
+                "{again}. Or the user decides on the session's page, {}.",
                 report.url
             ),
-            _ => format!("{again} Or: {}", report.next),
+            // Whoever has just left a dialog wants no second one at once.
+            (Approvals::Human, true) => format!(
+                "ask the user in your own words. Once the user is ready, {again}, or the session's page does, {}.",
+                report.url
+            ),
+            (_, false) => format!("{again}. Or {}", report.next),
+            (_, true) => format!("{} Or, once the user is ready, {again}.", report.next),
         };
     }
 }

@@ -163,6 +163,16 @@ fn after(download: &Download) -> String {
         (false, true) => "the files are on the user's disk.",
     }
     .to_owned();
+    let mut advice: Vec<&str> = download
+        .failed
+        .iter()
+        .filter_map(|failed| failed.next.as_deref())
+        .collect();
+    advice.sort_unstable();
+    advice.dedup();
+    for advice in advice.into_iter().take(2) {
+        next.push_str(&format!(" Or {advice}"));
+    }
     if download.is_cut {
         next.push_str(" These were the first; no more are read.");
     }

@@ -89,7 +89,8 @@ fn task(id: &TaskId, report: &Report) -> Task {
         true => "cancelled",
         false => report.state.word(),
     };
-    let message = match report.activity.last() {
+    let at_work = matches!(report.state, State::Working | State::NeedsAction);
+    let message = match report.activity.last().filter(|_| at_work) {
         Some(line) => format!("{word}: {line}"),
         None => word.to_owned(),
     };
@@ -165,7 +166,7 @@ impl Server {
         }
         if self.asks(context) {
             let is_declined = |event_id: &str| self.told.is_declined(event_id);
-            approvals::explain(&mut report, self.bridge.config().approvals, is_declined);
+            approvals::explain(&mut report, self.bridge.config(), is_declined);
         }
         // What the call did on its own account is told once it may tell something.
         report.notes.splice(..0, self.told.notes(id));

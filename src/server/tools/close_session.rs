@@ -18,7 +18,7 @@ use crate::server::present::{Answer, Shown, number_or_null, schema};
 pub(super) struct CloseSession {
     /// The session.
     session_id: String,
-    /// archive (default): read-only, the record stays. delete: gone with its record and files.
+    /// archive (default): read-only, the record stays. delete: gone with its record; files stay.
     #[serde(default)]
     mode: Mode,
     /// Stop a running turn first; else a working session is left alone.

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::id;
 use super::parameters::Parameters;
-use super::schedule::{line, row_schema, run_line, run_schema};
+use super::schedule::{line_but, row_schema, run_line, run_schema};
 use crate::api::Id;
 use crate::api::with;
 use crate::bridge::schedules::{self, RunRow, ScheduleRow};
@@ -93,7 +93,7 @@ fn shown(row: &ScheduleRow, run: Option<&RunRow>) -> Shown {
         ),
     };
     let ran = run.map(|run| format!("\n  ran now {}", run_line(run)));
-    let body = format!("{}{}", line(row), ran.unwrap_or_default());
+    let body = format!("{}{}", line_but(row, run), ran.unwrap_or_default());
     let text = format!("{}\n\nNext: {next}", fenced_data("schedule", &body));
     let facts = with(json!({"schedule": row, "run": run}), "next", Some(next));
     Shown::new(&facts, text)

@@ -1,6 +1,6 @@
 //! `download_file`: what an agent produced, saved to disk, or a slice of its text.
 
-use rmcp::model::ProtocolVersion;
+use rmcp::model::{ProtocolVersion, Resource};
 use rmcp::schemars::JsonSchema;
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, tool, tool_router};
@@ -79,7 +79,7 @@ impl Server {
             .download(&wanted, directory, existing, call.attention());
         let download = call.run(saving).await?;
         let links = download.saved.iter().take(LINKS).filter_map(link);
-        let links: Vec<(String, String)> = links.collect();
+        let links: Vec<Resource> = links.collect();
         let shown = Shown::download(&download, self.bridge.config().result_chars);
         Ok(if reads_links(&context) {
             shown.with_links(links)
@@ -96,9 +96,14 @@ fn reads_links(context: &RequestContext<RoleServer>) -> bool {
         .is_some_and(|version| version >= ProtocolVersion::V_2025_06_18)
 }
 
-/// A saved file as `file://`, with its name.
-fn link(saved: &Saved) -> Option<(String, String)> {
+/// A saved file as `file://`, with what is known of it.
+fn link(saved: &Saved) -> Option<Resource> {
     let path = std::path::Path::new(&saved.path);
     let name = path.file_name()?.to_string_lossy().into_owned();
-    Some((url::Url::from_file_path(path).ok()?.to_string(), name))
+    let uri = url::Url::from_file_path(path).ok()?.to_string();
+    let link = Resource::new(uri, name).with_size(saved.size_bytes);
+    Some(match &saved.media_type {
+        Some(media_type) => link.with_mime_type(media_type),
+        None => link,
+    })
 }

@@ -23,7 +23,7 @@ mod list_schedules;
 mod list_sessions;
 mod list_vaults;
 mod outcome;
-mod parameters;
+pub(super) mod parameters;
 mod resolve_action;
 mod schedule;
 mod send_message;

@@ -12,6 +12,9 @@ use serde_json::Value;
 use crate::session::clean::clean_line;
 use crate::session::report::cut;
 
+/// What begins so rmcp shows to the model, instead of failing the request.
+pub(in crate::server) const MISFIT: &str = "failed to deserialize parameters:";
+
 /// The arguments of one call. `#[tool]` knows the type by its name and takes the input schema from it.
 pub(super) struct Parameters<P>(pub(super) P);
 
@@ -39,11 +42,9 @@ impl<S, P: DeserializeOwned> FromContextPart<ToolCallContext<'_, S>> for Paramet
                 };
                 let wrong = format!("{place}{}", error.inner());
                 let wrong = in_words(&wrong);
-                // rmcp shows what begins so to the model, instead of failing the request.
-                let begin = "failed to deserialize parameters:";
                 let next = "correct this argument and make the call again; nothing was sent.";
                 ErrorData::invalid_params(
-                    format!("{begin} {}\nNext: {next}", cut(&clean_line(&wrong), 2000)),
+                    format!("{MISFIT} {}\nNext: {next}", cut(&clean_line(&wrong), 2000)),
                     None,
                 )
             })

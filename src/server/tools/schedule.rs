@@ -37,6 +37,11 @@ pub(super) fn run_schema() -> Value {
 
 /// A schedule in a few lines of text.
 pub(super) fn line(row: &ScheduleRow) -> String {
+    line_but(row, None)
+}
+
+/// The same without one of its runs, which is told of elsewhere.
+pub(super) fn line_but(row: &ScheduleRow, told: Option<&RunRow>) -> String {
     let when = match (&row.cron, &row.timezone) {
         (Some(cron), Some(zone)) => format!("{cron} ({zone})"),
         _ => "only when told to".to_owned(),
@@ -64,6 +69,7 @@ pub(super) fn line(row: &ScheduleRow) -> String {
     lines.extend(
         row.last_runs
             .iter()
+            .filter(|run| told.is_none_or(|told| told.session_id != run.session_id))
             .map(|run| format!("  ran {}", run_line(run))),
     );
     lines.join("\n")

@@ -1,0 +1,275 @@
+//! One setting at a time: its value, its default, or a sentence that says what it must be.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use reqwest::Url;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{SettingError, Toolset, cents, is_loopback};
+use crate::key::{Key, KeySource};
+use crate::secrets;
+
+/// The environment, by name.
+pub(super) struct Lookup<'a>(pub(super) &'a dyn Fn(&str) -> Option<String>);
+
+impl Lookup<'_> {
+    pub(super) fn get(&self, name: &str) -> Option<String> {
+        self.0(name)
+            .map(|value| value.trim().to_owned())
+            .filter(|value| !value.is_empty())
+    }
+
+    fn secret(&self, name: &str) -> Option<SecretString> {
+        let secret = self.get(name).map(SecretString::from);
+        secret.inspect(secrets::learn)
+    }
+
+    /// Proxies are chosen by the HTTP client, but may have a password, which nothing may say.
+    pub(super) fn learn_proxy_passwords(&self) {
+        for name in [
+            "HTTPS_PROXY",
+            "https_proxy",
+            "HTTP_PROXY",
+            "http_proxy",
+            "ALL_PROXY",
+            "all_proxy",
+        ] {
+            let url = self.get(name).and_then(|text| Url::parse(&text).ok());
+            if let Some(password) = url.as_ref().and_then(Url::password) {
+                secrets::learn(&SecretString::from(password));
+            }
+        }
+    }
+
+    /// A secret, unless the client left its `${…}` unreplaced: then there is none.
+    pub(super) fn filled(&self, name: &str) -> Option<SecretString> {
+        self.secret(name)
+            .filter(|secret| !secret.expose_secret().starts_with("${"))
+    }
+
+    fn list(&self, name: &str) -> Vec<String> {
+        let value = self.get(name).unwrap_or_default();
+        value
+            .split(',')
+            .map(|item| item.trim().to_owned())
+            .filter(|item| !item.is_empty())
+            .collect()
+    }
+
+    /// Names of what is allowed. A list without any would allow all, which nobody means who writes one.
+    pub(super) fn allowed(&self, name: &str) -> Result<Vec<String>, SettingError> {
+        let names = self.list(name);
+        match self.get(name) {
+            Some(text) if names.is_empty() => {
+                Err(refused(name, "a comma list of ids or names", &text))
+            }
+            _ => Ok(names),
+        }
+    }
+
+    /// A file or a command is there because the environment is not to be trusted with the key, so they go first.
+    pub(super) fn key(&self) -> Result<KeySource, SettingError> {
+        if let Some(file) = self.get("MANAGED_AGENTS_KEY_FILE") {
+            return Ok(KeySource::File(PathBuf::from(file)));
+        }
+        if let Some(command) = self.get("MANAGED_AGENTS_KEY_COMMAND") {
+            let words: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
+            return Ok(KeySource::Command(words));
+        }
+        for name in [
+            "ANTHROPIC_MANAGED_AGENTS_TOKEN",
+            "ANTHROPIC_API_KEY",
+            "ANTHROPIC_AUTH_TOKEN",
+        ] {
+            if self.get(name).is_some_and(|value| value.starts_with("${")) {
+                return Err(SettingError(format!(
+                    "{name} holds a `${{…}}` that the client did not replace: write the key itself, or use MANAGED_AGENTS_KEY_FILE"
+                )));
+            }
+        }
+        let api = self
+            .secret("ANTHROPIC_MANAGED_AGENTS_TOKEN")
+            .or_else(|| self.secret("ANTHROPIC_API_KEY"));
+        let bearer = || self.secret("ANTHROPIC_AUTH_TOKEN").map(Key::Bearer);
+        Ok(match api.map(Key::Api).or_else(bearer) {
+            Some(key) => KeySource::Given(key),
+            None => KeySource::Missing,
+        })
+    }
+
+    pub(super) fn base_url(&self) -> Result<Url, SettingError> {
+        let name = "ANTHROPIC_BASE_URL";
+        let text = self
+            .get(name)
+            .unwrap_or_else(|| "https://api.anthropic.com".to_owned());
+        let wrong = |why: &str| SettingError(format!("{name} {why}"));
+        let url = Url::parse(&text).map_err(|error| wrong(&format!("is not a URL: {error}")))?;
+        match url.scheme() {
+            "https" => {}
+            "http" if is_loopback(&url) => {}
+            "http" => {
+                return Err(wrong(
+                    "must be https: plain http would send the key in the clear (loopback aside)",
+                ));
+            }
+            _ => return Err(wrong("must begin with https://")),
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(wrong("must not hold a user name or password"));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(wrong("must not hold a query or a fragment"));
+        }
+        Ok(url)
+    }
+
+    pub(super) fn word(&self, name: &str, default: &str) -> Result<String, SettingError> {
+        let word = self.get(name).unwrap_or_else(|| default.to_owned());
+        match word.chars().all(|c| c.is_ascii_graphic()) {
+            true => Ok(word),
+            false => Err(refused(name, "one word without spaces", &word)),
+        }
+    }
+
+    pub(super) fn header(&self, name: &str, default: &str) -> Result<String, SettingError> {
+        Ok(self
+            .optional_header(name)?
+            .unwrap_or_else(|| default.to_owned()))
+    }
+
+    pub(super) fn optional_header(&self, name: &str) -> Result<Option<String>, SettingError> {
+        match self.get(name) {
+            Some(value) if !value.chars().all(|c| c.is_ascii_graphic() || c == ' ') => {
+                Err(SettingError(format!(
+                    "{name} holds characters that no HTTP header can carry"
+                )))
+            }
+            value => Ok(value),
+        }
+    }
+
+    pub(super) fn number(
+        &self,
+        name: &str,
+        default: usize,
+        range: std::ops::RangeInclusive<usize>,
+    ) -> Result<usize, SettingError> {
+        let Some(text) = self.get(name) else {
+            return Ok(default);
+        };
+        let wrong = || {
+            let wanted = format!("a whole number from {} to {}", range.start(), range.end());
+            refused(name, &wanted, &text)
+        };
+        text.parse()
+            .ok()
+            .filter(|number| range.contains(number))
+            .ok_or_else(wrong)
+    }
+
+    pub(super) fn seconds(
+        &self,
+        name: &str,
+        default: usize,
+        range: std::ops::RangeInclusive<usize>,
+    ) -> Result<Duration, SettingError> {
+        let seconds = self.number(name, default, range)?;
+        Ok(Duration::from_secs(seconds as u64))
+    }
+
+    pub(super) fn budget(&self) -> Result<Option<u64>, SettingError> {
+        let name = "MANAGED_AGENTS_BUDGET_USD";
+        match self.get(name).as_deref() {
+            None => Ok(Some(1000)),
+            Some("none") => Ok(None),
+            Some(text) => {
+                let cents = text.parse().ok().and_then(cents);
+                let wanted = "dollars above 0 with at most two decimals, or `none`";
+                cents.map(Some).ok_or_else(|| refused(name, wanted, text))
+            }
+        }
+    }
+
+    /// One of a few words, of which the first holds where nothing is set.
+    pub(super) fn choice<T: Copy>(
+        &self,
+        name: &str,
+        words: [(&str, T); 3],
+    ) -> Result<T, SettingError> {
+        let text = self.get(name).unwrap_or_else(|| words[0].0.to_owned());
+        let chosen = words.iter().find(|(word, _)| *word == text);
+        let wanted = || words.map(|(word, _)| format!("`{word}`")).join(", ");
+        chosen
+            .map(|(_, choice)| *choice)
+            .ok_or_else(|| refused(name, &format!("one of {}", wanted()), &text))
+    }
+
+    pub(super) fn toolsets(&self) -> Result<Vec<Toolset>, SettingError> {
+        let name = "MANAGED_AGENTS_TOOLSETS";
+        let mut toolsets = Vec::new();
+        for word in self.list(name) {
+            match word.as_str() {
+                "core" => toolsets.push(Toolset::Core),
+                "admin" => toolsets.push(Toolset::Admin),
+                "schedules" => toolsets.push(Toolset::Schedules),
+                "all" => toolsets.extend(Toolset::ALL),
+                _ => {
+                    let wanted = "`all` or a comma list of `core`, `admin` and `schedules`";
+                    return Err(refused(name, wanted, &word));
+                }
+            }
+        }
+        if toolsets.is_empty() {
+            toolsets.push(Toolset::Core);
+        }
+        Ok(toolsets)
+    }
+
+    pub(super) fn switch(&self, name: &str) -> Result<bool, SettingError> {
+        match self
+            .get(name)
+            .map(|value| value.to_ascii_lowercase())
+            .as_deref()
+        {
+            None | Some("0" | "false" | "off" | "no") => Ok(false),
+            Some("1" | "true" | "on" | "yes") => Ok(true),
+            Some(text) => Err(refused(name, "1 or 0", text)),
+        }
+    }
+
+    /// Whether they are there shows when they are used.
+    pub(super) fn folders(&self, name: &str) -> Result<Vec<PathBuf>, SettingError> {
+        let value = self.get(name).unwrap_or_default();
+        let folders: Vec<PathBuf> = std::env::split_paths(&value)
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .collect();
+        match folders.iter().find(|folder| !folder.is_absolute()) {
+            Some(relative) => Err(SettingError(format!(
+                "{name} must hold absolute paths, and {} is none",
+                relative.display()
+            ))),
+            None => Ok(folders),
+        }
+    }
+
+    pub(super) fn certificates(&self, name: &str) -> Result<Option<Vec<u8>>, SettingError> {
+        let Some(path) = self.get(name) else {
+            return Ok(None);
+        };
+        let unreadable = |error| SettingError(format!("{name}: {path} cannot be read: {error}"));
+        let pem = std::fs::read(&path).map_err(unreadable)?;
+        match reqwest::Certificate::from_pem_bundle(&pem) {
+            Ok(certificates) if !certificates.is_empty() => Ok(Some(pem)),
+            _ => Err(SettingError(format!(
+                "{name}: {path} holds no certificate in PEM form"
+            ))),
+        }
+    }
+}
+
+/// What a setting must be, and is not. Whoever put a key into it shall not read it in a log.
+fn refused(name: &str, wanted: &str, text: &str) -> SettingError {
+    let shown: String = secrets::mask(text).chars().take(40).collect();
+    SettingError(format!("{name} must be {wanted}, and not {shown:?}"))
+}
