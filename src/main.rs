@@ -1,6 +1,6 @@
 //! The process: arguments, log on stderr, settings, MCP on stdio; it leaves at the end of stdin.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -210,6 +210,12 @@ fn configure(client: Client, simulate: bool) -> anyhow::Result<ExitCode> {
 }
 
 async fn serve(config: Config) -> anyhow::Result<ExitCode> {
+    if std::io::stdin().is_terminal() {
+        log::line(
+            "managed-agents-mcp: speaks MCP on standard input and output, for a client to start; `managed-agents-mcp config --help` \
+             says which are known, ctrl-d ends it.",
+        );
+    }
     let gone = CancellationToken::new();
     let ends = stdio::ends(gone.clone()).context("standard input and output")?;
     let server = Server::new(Arc::new(config), gone.clone());

@@ -342,7 +342,8 @@ impl Bridge {
     }
 }
 
-fn is_answered(follow: &Follow, before: &Asked, event_id: &str) -> bool {
+/// Whether the record or this process knows of an answer to a tool call.
+pub(super) fn is_answered(follow: &Follow, before: &Asked, event_id: &str) -> bool {
     let recorded: HashSet<String> = follow
         .history
         .events()

@@ -52,7 +52,7 @@ use crate::config::{Approvals, Config};
 use crate::session::clean::clean_line;
 use crate::session::queue;
 use crate::session::render::call;
-use crate::session::report::{self, Asking, Report};
+use crate::session::report::{self, Asking, PendingKind, Report};
 use crate::session::turn::State;
 pub use answer::{Decider, Decision, Verdict};
 pub use attachments::Question;
@@ -260,11 +260,18 @@ fn next(report: &Report, config: &Config) -> String {
              close_session when nothing more is needed."
         ),
         State::Done => format!("send_message with session_id {id} goes on; close_session when nothing more is needed."),
-        State::NeedsAction if config.approvals == Approvals::Human => format!(
-            "Only a person may allow: ask the user to decide on the session's page, {}; resolve_action can only deny, or \
-             return the result of a tool. Then get_status with wait_seconds.",
-            report.url
-        ),
+        State::NeedsAction
+            if config.approvals == Approvals::Human
+                && report.pending.iter().any(|pending| pending.kind == PendingKind::ToolConfirmation) =>
+        {
+            format!(
+                "Only a person may allow: get_status with session_ids [\"{id}\"] and wait_seconds {} asks the user in a dialog, \
+                 where the host has one; else ask the user to decide on the session's page, {}. resolve_action can only deny, \
+                 or return the result of a tool.",
+                config.max_wait.as_secs(),
+                report.url
+            )
+        }
         State::NeedsAction => format!(
             "show what is pending to the user, then resolve_action with session_id {id}: for each event_id `decision` \
              on a tool_confirmation, `result` for the other kinds."

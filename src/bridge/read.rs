@@ -313,7 +313,7 @@ pub(super) fn moving(follow: &Follow) -> HashSet<&str> {
         .collect()
 }
 
-async fn something_new(line: &mut Line) {
+pub(super) async fn something_new(line: &mut Line) {
     loop {
         match line.next().await {
             News::Opened => return,

@@ -2,15 +2,22 @@
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use tokio::time::{Duration, Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::answer::is_answered;
 use super::follow::Follow;
+use super::line::Line;
+use super::read::something_new;
 use super::{Attention, Bridge, Failure, Patience, next};
 use crate::api::Id;
 use crate::api::threads::Thread;
 use crate::session::clean::clean_line;
 use crate::session::report::{Report, ThreadRow};
 use crate::session::turn::State;
+
+/// While a dialog is open and its session silent.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(10);
 
 /// When a wait on several sessions ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,18 +131,29 @@ impl Bridge {
     /// How one session stands, without waiting for it.
     pub async fn look_at(&self, id: &Id, patience: &Patience) -> Result<Report, Failure> {
         let now = Patience {
-            until: tokio::time::Instant::now(),
+            until: Instant::now(),
             ..patience.clone()
         };
         self.stand(id, &now, &Attention::none()).await
     }
 
-    /// Looks again at a session that was read. Where that fails the older report stands, unless the session is gone by now.
-    pub async fn look_again(&self, before: Report, patience: &Patience) -> Report {
+    /// Looks again at a session that was read, or goes on waiting for the turn of a question. Where that fails the older
+    /// report stands, unless the session is gone by now.
+    pub async fn look_again(
+        &self,
+        before: Report,
+        question: Option<&Id>,
+        patience: &Patience,
+        attention: &Attention,
+    ) -> Report {
         let Ok(id) = Id::parse(&before.session_id) else {
             return before;
         };
-        match self.look_at(&id, patience).await {
+        let read = match question {
+            Some(_) => self.turn_of(&id, question, patience, attention).await,
+            None => self.look_at(&id, patience).await,
+        };
+        match read {
             Ok(report) => report,
             Err(failure) if failure.is_not_found() => {
                 let gone = Report {
@@ -148,6 +166,26 @@ impl Bridge {
                 Report { next, ..gone }
             }
             Err(_) => before,
+        }
+    }
+
+    /// Returns once somebody has answered a tool call, or its turn is over.
+    pub async fn until_answered(&self, id: &Id, event_id: &str, deadline: Instant) {
+        let api = self.api.until(deadline);
+        let mut line = Line::new(&api, id);
+        let asked = self.memory.recall(id);
+        let mut follow = Follow::new(&api, deadline, id, asked.clone());
+        loop {
+            tokio::select! {
+                () = something_new(&mut line) => {}
+                () = sleep(BETWEEN_LOOKS) => {}
+            }
+            // That a list does not show the question yet is no answer to it.
+            let is_read = follow.look().await.is_ok();
+            let is_over = || !matches!(follow.turn().state, State::Working | State::NeedsAction);
+            if is_read && (is_answered(&follow, &asked, event_id) || is_over()) {
+                return;
+            }
         }
     }
 

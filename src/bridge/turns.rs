@@ -3,7 +3,7 @@
 use tokio::time::{Duration, Instant, sleep};
 
 use super::follow::Follow;
-use super::{Attention, Bridge, Failure, Patience};
+use super::{Attention, Bridge, Failure, Patience, next};
 use crate::api::events::EventFilter;
 use crate::api::{Client, Error, Id};
 use crate::session::report::Report;
@@ -25,12 +25,14 @@ pub enum Interrupted {
 }
 
 impl Bridge {
-    /// How the turn of a question stands, or that of the first question ever asked; later turns change nothing about it.
+    /// How the turn of a question stands, or that of the first question ever asked, once it is over or the patience ends;
+    /// later turns change nothing about it.
     pub async fn turn_of(
         &self,
         session: &Id,
         question: Option<&Id>,
         patience: &Patience,
+        attention: &Attention,
     ) -> Result<Report, Failure> {
         let doing = || format!("read session {session}");
         let api = self.api.until(patience.deadline);
@@ -69,22 +71,30 @@ impl Bridge {
             ));
         }
         let turn = follow.turn();
-        if turn.is_over() && !turn.settled {
-            let look = Patience {
-                until: Instant::now(),
-                ..patience.clone()
-            };
+        let is_missing = match turn.is_over() {
+            true => !turn.settled,
+            // A later turn may be at work by now.
+            false => Instant::now() < patience.until && turn::end(&follow.history, &turn).is_none(),
+        };
+        if is_missing {
             follow
-                .finish(&look, &Attention::none())
+                .finish(patience, attention)
                 .await
                 .map_err(Failure::while_trying(doing()))?;
         }
         let mut report = self.conclude(session, &follow, Vec::new());
+        let turn = follow.turn();
         // How it ended stays, whatever became of the session since.
-        if let Some((state, reason)) = turn::end(&follow.history, &follow.turn()) {
+        if let Some((state, reason)) = turn::end(&follow.history, &turn) {
             let before = std::mem::replace(&mut report.state, state);
             report.reason = reason.or(report.reason.filter(|_| report.state == before));
             report.pending.clear();
+            report.next = next(&report, &self.config);
+            let of_turn = follow.history.events().take(turn.events.end);
+            let last = of_turn.rev().find(|event| event.is_named());
+            if let Some(last) = last {
+                (report.cursor, report.newest) = (Some(last.id.clone()), last.at);
+            }
         }
         Ok(report)
     }
@@ -98,7 +108,9 @@ impl Bridge {
     ) -> Result<Interrupted, Failure> {
         let begun = Instant::now();
         loop {
-            let report = self.turn_of(session, question, patience).await?;
+            let report = self
+                .turn_of(session, question, patience, &Attention::none())
+                .await?;
             if !matches!(report.state, State::Working | State::NeedsAction) {
                 return Ok(Interrupted::Over);
             }

@@ -97,7 +97,7 @@ impl Shown {
         };
         let lines: Vec<String> = shown.iter().map(|row| line(row)).collect();
         let body = if lines.is_empty() {
-            format!("No {name}.")
+            format!("No {}.", name.replace('_', " "))
         } else {
             fenced_data(name, &lines.join("\n"))
         };

@@ -6,6 +6,7 @@ use rmcp::handler::server::tool::IntoCallToolResult;
 use rmcp::model::{CallToolResponse, CreateTaskResult, InputRequiredResult};
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
+use tokio::time::Instant;
 
 use super::approvals::{Asked, ContinueError, Round, User};
 use super::attend::Attended;
@@ -66,11 +67,10 @@ impl Server {
         // A call that comes again with answers has done its work already, whatever its client declares by now.
         let is_first = round.state.is_none();
         let as_task = is_first && wait_seconds != Some(0) && tasks::is_welcome(context);
-        let patience = if as_task {
-            self.bridge.unhurried()
-        } else {
-            self.bridge.patience(wait_seconds)
-        };
+        let mut patience = self.bridge.patience(wait_seconds);
+        if as_task {
+            patience.until = Instant::now();
+        }
         Delegating {
             patience,
             as_task,
@@ -113,7 +113,7 @@ impl Server {
         call: &Attended<'_>,
         work: impl Future<Output = Result<Report, Failure>>,
     ) -> Waited {
-        let mut user = User::new(self, context, patience, call.attention());
+        let mut user = User::of_turn(self, context, patience, call.attention());
         let asked = async {
             let reports = match user.continued(round).await? {
                 Some(reports) => reports,

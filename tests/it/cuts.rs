@@ -32,6 +32,21 @@ fn draw(rng: &mut Rng) -> Option<Fate> {
 
 /// Makes a call that may be repeated until it succeeds.
 async fn insist(client: &Client, tool: &'static str, arguments: Value) -> Value {
+    let called = attempts(client, tool, arguments).await;
+    called.unwrap_or_else(|last| panic!("{tool} never succeeds: {last}"))
+}
+
+/// Starts a session. A start that nobody answered is not made again within two minutes; its line took it, and another one
+/// under another key must be the only one.
+async fn start(client: &Client, mut arguments: Value) -> Value {
+    if let Ok(report) = attempts(client, "create_session", arguments.clone()).await {
+        return report;
+    }
+    arguments["request_key"] = json!(format!("{} anew", arguments["request_key"]));
+    insist(client, "create_session", arguments).await
+}
+
+async fn attempts(client: &Client, tool: &'static str, arguments: Value) -> Result<Value, String> {
     let mut last = String::new();
     for _ in 0..8 {
         let Called {
@@ -41,11 +56,11 @@ async fn insist(client: &Client, tool: &'static str, arguments: Value) -> Value 
             ..
         } = client.call(tool, arguments.clone()).await;
         if !is_error {
-            return structured;
+            return Ok(structured);
         }
         last = text;
     }
-    panic!("{tool} never succeeds: {last}");
+    Err(last)
 }
 
 /// The session's report once it does not work any more.
@@ -88,7 +103,7 @@ async fn run(simulator: &Rig, agent: &str, environment: &str, seed: u64) {
     let arguments = json!({
         "message": task, "agent": agent, "environment": environment, "request_key": task, "wait_seconds": 20,
     });
-    let report = insist(&client, "create_session", arguments).await;
+    let report = start(&client, arguments).await;
     let id = session(&report);
     let report = finished(&client, report).await;
     assert_eq!(report["state"], "done", "seed {seed}: {report}");

@@ -1,8 +1,11 @@
 //! Several questions to the user at once, and answers that come too late: each answer that can be sent is sent, and of each
 //! that cannot the call says what became of it.
 
+use std::time::Duration;
+
 use rmcp::service::ClientLifecycleMode;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::host::{Host, accept};
 use crate::rig::{Pipe, Rig, pending, session};
@@ -208,5 +211,86 @@ async fn after_dialogs_about_several_sessions_the_wait_goes_on() {
         let wanted = if until == "all" { 2 } else { 1 };
         assert!(done >= wanted, "{until}: {facts}");
         assert_eq!(rig.sent_events().len(), 2);
+    }
+}
+
+/// While the user thinks, somebody else decides, and another message is answered: the call returns what was asked in it.
+#[tokio::test]
+async fn a_call_that_asked_the_user_returns_the_answer_to_its_own_message() {
+    for late in [
+        json!({"action": "decline"}),
+        json!({"action": "cancel"}),
+        allow(),
+    ] {
+        let rig = Rig::start().await;
+        let arguments = json!({"message": "[approve] one", "wait_seconds": 20});
+        let mut asker = Asker::of(&rig, "create_session", arguments);
+        let asked = asker.asked().await;
+        let sessions = rig.api("GET", "/v1/sessions", Value::Null).await;
+        let id = crate::rig::id(&sessions["data"][0]);
+        deny(&rig, &id, &asked.1[0]).await;
+        let other = rig.client().await;
+        other.wait_for(&id, 20).await;
+        let later = json!({"session_id": id, "message": "two", "wait_seconds": 20});
+        assert_eq!(
+            other.call("send_message", later).await.ok()["state"],
+            "done"
+        );
+        let result = asker.answered(&asked, late.clone()).await;
+        let report = &result["structuredContent"];
+        let reply = report["reply"].as_str().unwrap_or_default();
+        assert!(
+            reply.contains("one") && !reply.contains("two"),
+            "{late}: {result}"
+        );
+        assert_eq!(report["state"], "done", "{late}: {report}");
+    }
+}
+
+#[tokio::test]
+async fn a_dialog_closes_once_somebody_else_has_decided_or_stopped_the_turn() {
+    for (tool, more) in [
+        ("resolve_action", json!({"decision": "allow"})),
+        ("interrupt_session", Value::Null),
+    ] {
+        let rig = Rig::start().await;
+        let mut pipe = rig.pipe();
+        pipe.initialize_with(json!({"elicitation": {}})).await;
+        let arguments = json!({"message": "[approve] one", "wait_seconds": 40});
+        let call = pipe.tool("create_session", arguments).await;
+        let dialog = loop {
+            let message = pipe.receive().await.unwrap();
+            if message["method"] == "elicitation/create" {
+                break message["id"].clone();
+            }
+        };
+        let sessions = rig.api("GET", "/v1/sessions", Value::Null).await;
+        let id = crate::rig::id(&sessions["data"][0]);
+        let other = rig.client().await;
+        let mut arguments = json!({"session_id": id, "wait_seconds": 0});
+        if more.is_object() {
+            let mut decision = more.clone();
+            decision["event_id"] = json!(pending(&other.status(&id).await)[0]);
+            arguments["decisions"] = json!([decision]);
+        }
+        other.call(tool, arguments).await.ok();
+        let (mut is_closed, begun) = (false, Instant::now());
+        let reply = loop {
+            let message = pipe.receive().await.unwrap();
+            is_closed |= message["method"] == "notifications/cancelled"
+                && message["params"]["requestId"] == dialog;
+            if message["id"] == call {
+                break message;
+            }
+        };
+        assert!(is_closed, "{tool}: {reply}");
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "{tool}: the dialog held the call"
+        );
+        assert_eq!(
+            reply["result"]["structuredContent"]["state"], "done",
+            "{tool}: {reply}"
+        );
     }
 }

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use managed_agents_mcp::simulator::Kind;
 use serde_json::{Value, json};
 
-use crate::rig::{Rig, reply, session, until};
+use crate::rig::{Rig, pending, reply, session, until};
 
 /// What a message comes to: script, state, part of the reason.
 const SCRIPTS: [(&str, &str, Option<&str>); 17] = [
@@ -246,4 +246,51 @@ async fn a_list_says_how_a_session_stands_and_not_what_its_status_says_for_a_mom
         (stands(&done), stands(&asks)),
         (json!("done"), json!("needs_action"))
     );
+}
+
+/// Its reply comes first, and the report of the later message does not pass over it in silence.
+#[tokio::test]
+async fn the_reply_of_the_turn_that_a_message_waited_for_is_named() {
+    let rig = Rig::start().await;
+    let client = rig.client().await;
+    let report = client.create("[approve] first", 20).await;
+    let id = session(&report);
+    let queued = json!({"session_id": id, "message": "second", "wait_seconds": 0});
+    client.call("send_message", queued).await.ok();
+    let decisions = json!([{"event_id": pending(&report)[0], "decision": "allow"}]);
+    let arguments = json!({"session_id": id, "decisions": decisions, "wait_seconds": 20});
+    let report = client.call("resolve_action", arguments).await.ok();
+    assert!(reply(&report).contains("second"), "{report}");
+    let notes = report["notes"].to_string();
+    let named = notes
+        .split("event_id\\\":\\\"")
+        .nth(1)
+        .unwrap_or_else(|| panic!("{notes}"));
+    let event = named.split('\\').next().unwrap();
+    let arguments = json!({"session_id": id, "event_id": event});
+    let read = client.call("get_events", arguments).await.ok();
+    assert!(
+        read["events"][0]["text"].to_string().contains("first"),
+        "{read}"
+    );
+    let next = json!({"session_id": id, "message": "third", "wait_seconds": 20});
+    let third = client.call("send_message", next).await.ok();
+    assert_eq!(third["notes"], Value::Null, "nothing was passed over");
+}
+
+#[tokio::test]
+async fn an_interrupt_tells_of_the_message_that_is_read_next() {
+    let rig = Rig::start().await;
+    let client = rig.client().await;
+    let id = session(&client.create("[seconds 60] first", 0).await);
+    for (message, note) in [(Some("second"), true), (None, false)] {
+        if let Some(message) = message {
+            let queued = json!({"session_id": id, "message": message, "wait_seconds": 0});
+            client.call("send_message", queued).await.ok();
+        }
+        let arguments = json!({"session_id": id, "wait_seconds": 20});
+        let report = client.call("interrupt_session", arguments).await.ok();
+        let notes = report["notes"].to_string();
+        assert_eq!(notes.contains("queued behind"), note, "{notes}");
+    }
 }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use managed_agents_mcp::simulator::{Acting, Kind};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::host::accept;
-use crate::rig::{Pipe, Rig, until};
+use crate::rig::{GRACE, Pipe, Rig, until};
 
 const TASKS: &str = "io.modelcontextprotocol/tasks";
 
@@ -515,5 +516,45 @@ async fn a_task_was_created_when_it_was_created_whatever_happens_to_it() {
         }
         let done = client.until(&second, "completed").await;
         assert_eq!(done["createdAt"], at, "{done}");
+    }
+}
+
+#[tokio::test]
+async fn a_task_is_begun_within_the_wait_that_was_asked_for() {
+    let rig = Rig::start().await;
+    rig.always("* *", Kind::SlowHeaders { ms: 60_000 });
+    let mut follower = Follower::of(&rig);
+    let begun = Instant::now();
+    let arguments = json!({"message": "[two] go", "wait_seconds": 2});
+    let answer = follower.call("create_session", arguments).await;
+    assert_eq!(answer["isError"], true, "{answer}");
+    assert!(
+        begun.elapsed() < Duration::from_secs(2) + GRACE,
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn what_a_finished_task_says_is_not_changed_by_later_turns() {
+    let rig = Rig::start().await;
+    let mut follower = Follower::of(&rig);
+    let task = follower.start("[two] first").await;
+    let before = follower.until(&task, "completed").await;
+    let report = &before["result"]["structuredContent"];
+    let arguments =
+        json!({"session_id": report["session_id"], "message": "later", "wait_seconds": 20});
+    rig.client()
+        .await
+        .call("send_message", arguments)
+        .await
+        .ok();
+    let after = follower.get(&task).await;
+    assert_eq!(after["lastUpdatedAt"], before["lastUpdatedAt"]);
+    for field in ["state", "reply", "cursor"] {
+        assert_eq!(
+            after["result"]["structuredContent"][field], report[field],
+            "{field}"
+        );
     }
 }

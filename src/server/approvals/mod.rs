@@ -56,6 +56,8 @@ pub(super) struct User<'a> {
     unanswered: HashSet<String>,
     /// How often the client was sent to ask.
     rounds: u32,
+    /// The call is about one turn, whatever comes after it.
+    is_of_turn: bool,
     /// Several sessions were asked about.
     decides_at_once: bool,
     /// An answer was sent since it was waited last.
@@ -91,9 +93,23 @@ impl<'a> User<'a> {
             asked: HashSet::new(),
             unanswered: HashSet::new(),
             rounds: 0,
+            is_of_turn: false,
             decides_at_once: false,
             has_decided: false,
             notes: Vec::new(),
+        }
+    }
+
+    /// The same in a call that returns the answer to one question.
+    pub(super) fn of_turn(
+        server: &'a Server,
+        context: &'a RequestContext<RoleServer>,
+        patience: &'a Patience,
+        attention: &'a Attention,
+    ) -> User<'a> {
+        User {
+            is_of_turn: true,
+            ..User::new(server, context, patience, attention)
         }
     }
 
@@ -152,10 +168,17 @@ impl<'a> User<'a> {
             self.attention
                 .tell(format!("asking the user: {}", pending.tool));
             let form = form(report, &pending);
-            let answered = open::dialog(&self.context.peer, form, left).await;
-            // One dialog about one thing is enough for a call, whatever comes of it.
             let event_id = pending.event_id.clone();
+            // One dialog about one thing is enough for a call, whatever comes of it.
             self.asked.insert(event_id.clone());
+            let answered = tokio::select! {
+                answered = open::dialog(&self.context.peer, form, left) => answered,
+                // Somebody else decided, or stopped the turn: there is nothing to ask any more.
+                () = self.server.bridge.until_answered(&session, &event_id, self.patience.deadline) => {
+                    self.refresh(report).await;
+                    continue;
+                }
+            };
             let answer = answered.and_then(|answer| dialog::read(&answer, pending.kind));
             let Some(verdict) = answer else {
                 self.unanswered.insert(event_id);
@@ -178,8 +201,10 @@ impl<'a> User<'a> {
 
     /// Looks again at a session: while a dialog was open, things went on.
     async fn refresh(&self, report: &mut Report) {
-        let before = report.clone();
-        let fresh = self.server.bridge.look_again(before, self.patience);
+        let (before, bridge) = (report.clone(), &self.server.bridge);
+        let question = report.question.as_ref().filter(|_| self.is_of_turn);
+        let question = question.and_then(|asked| Id::parse(&asked.event_id).ok());
+        let fresh = bridge.look_again(before, question.as_ref(), self.patience, self.attention);
         renew(report, fresh.await);
     }
 

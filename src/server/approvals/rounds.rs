@@ -63,7 +63,7 @@ impl User<'_> {
             }
             let report = match decided {
                 Some(report) => Ok(report),
-                None => self.server.bridge.look_at(&session, self.patience).await,
+                None => self.look(&session, question.as_deref()).await,
             };
             match report {
                 Ok(report) => reports.push(report),
@@ -76,6 +76,21 @@ impl User<'_> {
             report.notes.splice(..0, asked.notes);
         }
         Ok(Some(reports))
+    }
+
+    /// How a session stands, or the turn that the call is about once it is over.
+    async fn look(&self, session: &Id, question: Option<&str>) -> Result<Report, Failure> {
+        let bridge = &self.server.bridge;
+        let question = question.filter(|_| self.is_of_turn);
+        match question.and_then(|id| Id::parse(id).ok()) {
+            Some(question) => {
+                let (patience, attention) = (self.patience, self.attention);
+                bridge
+                    .turn_of(session, Some(&question), patience, attention)
+                    .await
+            }
+            None => bridge.look_at(session, self.patience).await,
+        }
     }
 
     pub(super) async fn input_required(

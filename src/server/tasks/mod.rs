@@ -135,7 +135,11 @@ impl Server {
     async fn turn(&self, task: &TaskId) -> Result<Report, ErrorData> {
         let patience = self.bridge.unhurried();
         let (session, question) = (&task.session, task.question.as_ref());
-        let read = self.bridge.turn_of(session, question, &patience).await;
+        let nobody = Attention::none();
+        let read = self
+            .bridge
+            .turn_of(session, question, &patience, &nobody)
+            .await;
         read.map_err(|failure| refused(failure, task))
     }
 
