@@ -125,7 +125,8 @@ impl Follow {
         let mut over_since: Option<Instant> = None;
         loop {
             self.wait(patience, attention).await?;
-            match self.look().await {
+            // On the heap, like each look: a thousand that wait do not hold room for it.
+            match Box::pin(self.look()).await {
                 Err(error) if self.listed_at.is_none() || error.is_final() => return Err(error),
                 Err(error) => self.bear(error),
                 Ok(()) => attention.tell(self.progress.line(self.turn().state)),
@@ -360,10 +361,10 @@ impl Follow {
 
     /// Lists; a passing failure is kept for the report, a final one ends the wait.
     async fn list_again(&mut self) -> Result<bool, Error> {
-        match self.list(Depth::Turn).await {
+        match Box::pin(self.list(Depth::Turn)).await {
             // Where no event tells of the grading, the object does.
             Ok(_) if self.is_graded() => {
-                if let Ok(session) = self.api.get_session(&self.id).await {
+                if let Ok(session) = Box::pin(self.api.get_session(&self.id)).await {
                     self.session = Some(session);
                 }
             }
