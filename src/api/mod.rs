@@ -19,6 +19,7 @@ pub mod tally;
 pub mod threads;
 pub mod vaults;
 
+mod body;
 mod call;
 mod clock;
 mod credentials;
@@ -37,6 +38,7 @@ use tokio::time::Instant;
 
 use crate::config::{Config, Origin};
 use crate::key::KeySource;
+use body::Bodies;
 use clock::Clock;
 use credentials::Credentials;
 pub use error::{Delivery, Error, Fault, Refusal};
@@ -67,6 +69,7 @@ struct Shared {
     /// The API takes five calls about environments at once.
     environments: Semaphore,
     lines: Lines,
+    bodies: Bodies,
 }
 
 /// Two clients, so that held streams never stand in the way of calls.
@@ -109,6 +112,7 @@ impl Client {
             pace: Pace::default(),
             environments: Semaphore::new(5),
             lines: Lines::new(),
+            bodies: Bodies::new(),
         };
         Client {
             shared: Arc::new(shared),

@@ -10,9 +10,10 @@ use rustls::CertificateError;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
+use super::body::start;
 use super::call::Call;
 use super::credentials::{add_key, keyless};
-use super::send::{Body, header, read, reasons};
+use super::send::{header, reasons};
 use super::{Error, Http};
 use crate::config::{Config, Key};
 
@@ -110,7 +111,7 @@ pub async fn probe(
         let response = request.send().await;
         let response = response.map_err(explain)?;
         let mut answer = answer(&response);
-        if let Ok(Body::Whole(body)) = read(response, LARGEST_BODY).await {
+        if let Ok(body) = start(response, LARGEST_BODY).await {
             answer.json = serde_json::from_slice(&body).ok();
         }
         Ok(answer)

@@ -9,6 +9,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::body::{Answer, start};
 use super::call::Call;
 use super::pace::Group;
 use super::{Client, Delivery, Error, Fault, Refusal, tally};
@@ -21,13 +22,9 @@ const FIRST_ATTEMPT: Duration = Duration::from_secs(10);
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
 /// No server is taken at its word for longer.
 const A_DAY: Duration = Duration::from_secs(86_400);
-const LARGEST_BODY: usize = 16 * 1024 * 1024;
 const LARGEST_ERROR_BODY: usize = 64 * 1024;
 /// How much of an error body is shown.
 const SHOWN_OF_ERROR: usize = 1024;
-
-/// The body of an answer, and the API's id of its request.
-pub(super) type Answer = (Vec<u8>, Option<String>);
 
 impl Client {
     /// Makes a call and decodes its answer.
@@ -38,7 +35,7 @@ impl Client {
     /// Makes a call whose answer says nothing beyond its status. One that is no JSON comes from somebody in between, who may
     /// not have passed the request on.
     pub(super) async fn send_for_status(&self, call: Call) -> Result<(), Error> {
-        self.answer(call, |answer| match answer.0.trim_ascii() {
+        self.answer(call, |answer| match answer.body.trim_ascii() {
             [] => Ok(()),
             _ => self.decode(answer).map(|_: IgnoredAny| ()),
         })
@@ -112,20 +109,17 @@ impl Client {
         deadline: Instant,
     ) -> Result<Answer, Error> {
         let response = self.attempt(http, call, deadline, None).await?;
-        whole(response, deadline).await
+        self.shared.bodies.whole(response, deadline).await
     }
 
-    pub(super) fn decode<T: DeserializeOwned>(
-        &self,
-        (body, request_id): Answer,
-    ) -> Result<T, Error> {
-        serde_json::from_slice(&body).map_err(|error| Error::Unreadable {
+    pub(super) fn decode<T: DeserializeOwned>(&self, answer: Answer) -> Result<T, Error> {
+        serde_json::from_slice(&answer.body).map_err(|error| Error::Unreadable {
             reason: shorten(&format!(
                 "the answer is not what this endpoint returns ({error}): {}",
-                excerpt(&body)
+                excerpt(&answer.body)
             )),
             fault: Fault::Malformed,
-            request_id,
+            request_id: answer.request_id,
         })
     }
 
@@ -235,8 +229,8 @@ impl Client {
     async fn refusal(&self, response: Response, deadline: Instant) -> Error {
         let status = response.status().as_u16();
         let headers = response.headers().clone();
-        let body = match timeout_at(deadline, read(response, LARGEST_ERROR_BODY)).await {
-            Ok(Ok(Body::Whole(body) | Body::Cut(body))) => body,
+        let body = match timeout_at(deadline, start(response, LARGEST_ERROR_BODY)).await {
+            Ok(Ok(body)) => body,
             _ => Vec::new(),
         };
         let envelope: Value = serde_json::from_slice(&body).unwrap_or_default();
@@ -338,44 +332,6 @@ fn retry_delay(call: &Call, error: &Error, attempt: u32) -> Option<Duration> {
 pub(crate) fn backoff(attempt: u32) -> Duration {
     let full = (0.5 * f64::from(2_u32.saturating_pow(attempt.min(8)))).min(8.0);
     Duration::from_secs_f64(full * (1.0 - 0.25 * fastrand::f64()))
-}
-
-/// The whole body of a response.
-pub(super) async fn whole(response: Response, deadline: Instant) -> Result<Answer, Error> {
-    let request_id = header(response.headers(), "request-id");
-    match timeout_at(deadline, read(response, LARGEST_BODY)).await {
-        Err(_) => Err(timed_out()),
-        Ok(Err(error)) => Err(error),
-        Ok(Ok(Body::Whole(body))) => Ok((body, request_id)),
-        Ok(Ok(Body::Cut(_))) => Err(Error::Unreadable {
-            reason: "the answer is larger than 16 MiB".to_owned(),
-            fault: Fault::TooLarge,
-            request_id,
-        }),
-    }
-}
-
-pub(super) enum Body {
-    Whole(Vec<u8>),
-    Cut(Vec<u8>),
-}
-
-pub(super) async fn read(mut response: Response, limit: usize) -> Result<Body, Error> {
-    // A body that grows piece by piece takes twice its size.
-    let length = response.content_length().unwrap_or_default();
-    let mut body = Vec::with_capacity(usize::try_from(length).unwrap_or(limit).min(limit));
-    loop {
-        match response.chunk().await {
-            Ok(None) => return Ok(Body::Whole(body)),
-            Ok(Some(chunk)) if body.len() + chunk.len() > limit => {
-                let room = limit - body.len();
-                body.extend(chunk.iter().take(room));
-                return Ok(Body::Cut(body));
-            }
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-            Err(error) => return Err(unreachable(error)),
-        }
-    }
 }
 
 /// `retry-after-ms`, or `retry-after` in seconds or as a date; nothing when it is not in the future.

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::call::Call;
-use super::send::{timed_out, unreachable, whole};
+use super::send::{timed_out, unreachable};
 use super::{Client, Delivery, Error};
 
 /// A transfer is given up when no byte has moved for so long.
@@ -62,8 +62,10 @@ impl Client {
             async move {
                 let form = form(upload, content)?;
                 let request = self.request(http, call, deadline).await?.multipart(form);
-                let answer =
-                    async { whole(self.respond(call, request, deadline).await?, deadline).await };
+                let answer = async {
+                    let response = self.respond(call, request, deadline).await?;
+                    self.shared.bodies.whole(response, deadline).await
+                };
                 tokio::select! {
                     answer = answer => answer,
                     () = stalled(movement) => Err(stall()),

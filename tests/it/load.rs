@@ -303,6 +303,33 @@ async fn answers_without_end_are_left_in_little_memory() {
 }
 
 #[tokio::test]
+async fn fifty_answers_without_end_are_read_a_few_at_a_time() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let mut serving = JoinSet::new();
+    let endless = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{\"data\":[\"";
+    serving.spawn(async move {
+        loop {
+            let (connection, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move { pour(connection, endless, false).await });
+        }
+    });
+    let rig = Rig::start().await;
+    let mut pipe = rig.pipe_with("ANTHROPIC_BASE_URL", &url);
+    pipe.initialize().await;
+    let before = pipe.peak_memory();
+    let ids: Vec<String> = (0..50).map(|number| format!("sesn_{number}")).collect();
+    let arguments = json!({"session_ids": ids, "wait_seconds": 3});
+    let call = pipe.tool("get_status", arguments).await;
+    let reply = pipe
+        .reply_within(call, Duration::from_secs(3) + GRACE)
+        .await;
+    assert!(reply["result"]["content"][0]["text"].is_string(), "{reply}");
+    let grown = pipe.peak_memory() - before;
+    assert!(grown < 200_000_000, "{grown}");
+}
+
+#[tokio::test]
 async fn what_the_client_cancelled_takes_no_place_from_what_it_asks_next() {
     let rig = Rig::start().await;
     let session = session(&rig.client().await.create("quick", 20).await);

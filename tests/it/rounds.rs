@@ -141,7 +141,7 @@ async fn a_session_that_is_gone_takes_no_answer_for_another_with_it() {
 #[tokio::test]
 async fn after_a_dialog_without_an_answer_the_report_is_of_then_and_not_of_before() {
     let rig = Rig::start().await;
-    let (id, events) = waiting(&rig, "[approve]").await;
+    let (id, events) = waiting(&rig, "[approve] [seconds 1]").await;
     let mut pipe = rig.pipe();
     pipe.initialize_with(json!({"elicitation": {}})).await;
     let arguments = json!({"session_ids": [id], "wait_seconds": 20});

@@ -60,7 +60,7 @@ pub(super) struct User<'a> {
     is_of_turn: bool,
     /// Several sessions were asked about.
     decides_at_once: bool,
-    /// An answer was sent since it was waited last.
+    /// An answer was sent since it was waited last, by us or by somebody else.
     has_decided: bool,
     /// What became of answers, by session, for its report.
     notes: Vec<(String, String)>,
@@ -175,6 +175,7 @@ impl<'a> User<'a> {
                 answered = open::dialog(&self.context.peer, form, left) => answered,
                 // Somebody else decided, or stopped the turn: there is nothing to ask any more.
                 () = self.server.bridge.until_answered(&session, &event_id, self.patience.deadline) => {
+                    self.has_decided = true;
                     self.refresh(report).await;
                     continue;
                 }
@@ -244,7 +245,7 @@ impl<'a> User<'a> {
         }
     }
 
-    /// Whether answers about several sessions were just sent, so that there is more to wait for.
+    /// Whether answers were just sent without waiting for what comes of them, so that there is more to wait for.
     pub(super) fn takes_up_the_wait(&mut self, asked: &Asked<Vec<Report>>, until: Until) -> bool {
         let has_decided = std::mem::take(&mut self.has_decided);
         let Asked::Not(reports) = asked else {
@@ -256,7 +257,7 @@ impl<'a> User<'a> {
             Until::All => reports.iter().any(works),
         };
         let has_time = Instant::now() < self.patience.until;
-        has_decided && self.decides_at_once && is_open && has_time
+        has_decided && is_open && has_time
     }
 
     /// What became of answers about a session that has no report.
