@@ -191,7 +191,7 @@ impl Bridge {
     }
 
     /// Whoever asks the bridge, the settings hold.
-    fn may_decide(&self, decider: Decider) -> Result<(), Failure> {
+    pub fn may_decide(&self, decider: Decider) -> Result<(), Failure> {
         if self.config.read_only {
             return Err(reading_only());
         }

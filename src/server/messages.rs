@@ -2,13 +2,12 @@
 //!
 //! rmcp's own reading drops what it cannot read, and a request without an answer makes its client wait for nothing.
 
-use rmcp::ErrorData;
 use rmcp::model::{
-    ClientJsonRpcMessage, ClientNotification, ClientRequest, ErrorCode, GetMeta, ProtocolVersion,
-    RequestId, ServerJsonRpcMessage,
+    ClientJsonRpcMessage, ClientNotification, ClientRequest, GetMeta, ProtocolVersion, RequestId,
 };
 use serde_json::{Value, json};
 
+use super::misfits;
 use super::skeleton::Skeleton;
 
 /// Longest line that is read; 16 MiB, as rmcp has it on every transport.
@@ -16,6 +15,7 @@ pub const LONGEST_LINE: usize = 16 * 1024 * 1024;
 
 const PARSE_ERROR: i32 = -32700;
 const INVALID_REQUEST: i32 = -32600;
+const METHOD_NOT_FOUND: i32 = -32601;
 const INVALID_PARAMS: i32 = -32602;
 /// Of those that JSON-RPC leaves to the server.
 const SERVER_BUSY: i32 = -32000;
@@ -105,12 +105,13 @@ fn batch(items: Vec<Value>) -> Said {
 fn single(value: Value) -> Result<Option<ClientJsonRpcMessage>, Value> {
     let id = value.get("id").cloned();
     let is_call = value.get("method").is_some();
+    let misfit = misfits::of_frame(&value).filter(|_| is_call);
     match serde_json::from_value(value) {
         // An id that is none would turn a request into a notification, which nobody answers.
         Ok(ClientJsonRpcMessage::Notification(_)) if id.is_some() => Err(error(
             id.as_ref().filter(|id| !id.is_null()),
             INVALID_REQUEST,
-            "Invalid request: `id` must be a string or a whole number",
+            misfits::NO_ID,
         )),
         // Of no protocol of ours, such as a language server's.
         Ok(ClientJsonRpcMessage::Notification(notification))
@@ -121,63 +122,17 @@ fn single(value: Value) -> Result<Option<ClientJsonRpcMessage>, Value> {
         {
             Ok(None)
         }
-        Ok(message) => match misfit(&message) {
+        Ok(message) => match misfits::of_params(&message) {
             Some(why) => Err(error(id.as_ref(), INVALID_PARAMS, &why)),
             None => Ok(Some(message)),
         },
         Err(_) if is_call && id.is_none() => Ok(None),
-        Err(why) => Err(error(
-            id.as_ref().filter(|_| is_call),
-            INVALID_REQUEST,
-            &format!("Invalid request: {why}"),
-        )),
+        Err(why) => {
+            let why = misfit.map_or_else(|| format!("Invalid request: {why}"), str::to_owned);
+            let id = id.as_ref().filter(|id| is_call && !id.is_null());
+            Err(error(id, INVALID_REQUEST, &why))
+        }
     }
-}
-
-/// What is wrong with a request whose method is known and whose parameters the SDK cannot read: it takes such a request for
-/// one of an unknown method. Of tasks not every protocol knows; these are told of where the protocol is known.
-fn misfit(message: &ClientJsonRpcMessage) -> Option<String> {
-    let ClientJsonRpcMessage::Request(request) = message else {
-        return None;
-    };
-    let request = match &request.request {
-        ClientRequest::CustomRequest(request) => request,
-        request => return unknown_page(request),
-    };
-    // The stateless protocol knows no handshake, whatever its parameters.
-    let has_meta = |params: &Value| params.get("_meta").is_some();
-    let takes = match &*request.method {
-        "initialize" if !request.params.as_ref().is_some_and(has_meta) => {
-            "`protocolVersion`, a text, `capabilities`, an object, and `clientInfo`, an object with `name` and `version`"
-        }
-        "tools/call" => "`name`, a text, and `arguments`, an object",
-        "resources/read" => "`uri`, a text",
-        "prompts/get" => "`name`, a text, and `arguments`, an object of texts",
-        "completion/complete" => {
-            "`ref`, an object with `type` `ref/prompt` or `ref/resource`, and `argument`, an object with `name` and `value`"
-        }
-        "tools/list" | "prompts/list" | "resources/list" | "resources/templates/list" => {
-            "at most `cursor`, a text"
-        }
-        _ => return None,
-    };
-    Some(format!("Invalid params: {} takes {takes}", request.method))
-}
-
-/// All lists are short enough for one page, so that a cursor is nobody's.
-fn unknown_page(request: &ClientRequest) -> Option<String> {
-    let (method, params) = match request {
-        ClientRequest::ListToolsRequest(list) => ("tools/list", &list.params),
-        ClientRequest::ListPromptsRequest(list) => ("prompts/list", &list.params),
-        ClientRequest::ListResourcesRequest(list) => ("resources/list", &list.params),
-        ClientRequest::ListResourceTemplatesRequest(list) => {
-            ("resources/templates/list", &list.params)
-        }
-        _ => return None,
-    };
-    let cursor = params.as_ref()?.cursor.as_deref()?;
-    (!cursor.is_empty())
-        .then(|| format!("Invalid params: {method} has one page, and gave out no `cursor`"))
 }
 
 fn error(id: Option<&Value>, code: i32, message: &str) -> Value {
@@ -189,12 +144,11 @@ fn error(id: Option<&Value>, code: i32, message: &str) -> Value {
 }
 
 /// What to answer to a request that comes on top of `most` others.
-pub(super) fn too_many(id: &RequestId, most: usize) -> ServerJsonRpcMessage {
+pub(super) fn too_many(id: &RequestId, most: usize) -> Value {
     let why = format!(
         "{most} requests are unanswered, the most at once: make this one again when others have returned"
     );
-    let error = ErrorData::new(ErrorCode(SERVER_BUSY), why, None);
-    ServerJsonRpcMessage::error(error, Some(id.clone()))
+    error(Some(&json!(id)), SERVER_BUSY, &why)
 }
 
 /// The id of an `initialize`.
@@ -211,11 +165,10 @@ pub(super) fn handshake(message: &ClientJsonRpcMessage) -> Option<&RequestId> {
 
 /// What to answer to an `initialize` after requests of the protocol that has none: rmcp would accept it, and then understand
 /// nothing that follows.
-pub(super) fn too_late_for_a_handshake(id: &RequestId) -> ServerJsonRpcMessage {
+pub(super) fn too_late_for_a_handshake(id: &RequestId) -> Value {
     let why = "this connection speaks protocol 2026-07-28, which has no handshake: go on with `_meta` in each \
                request, or start the server anew for another protocol";
-    let error = ErrorData::new(ErrorCode::METHOD_NOT_FOUND, why, None);
-    ServerJsonRpcMessage::error(error, Some(id.clone()))
+    error(Some(&json!(id)), METHOD_NOT_FOUND, why)
 }
 
 /// What to answer to a request whose id another one has that is not answered yet.
@@ -223,6 +176,12 @@ pub(super) fn in_use(id: &RequestId) -> Value {
     let why =
         format!("Invalid request: the request {id} is not answered yet, and its id was used again");
     error(None, INVALID_REQUEST, &why)
+}
+
+/// What to answer to a request with the id of one that was cancelled.
+pub(super) fn used_up(id: &RequestId) -> Value {
+    let why = "Invalid request: the id was used by a request that was cancelled; make this one again with another id";
+    error(Some(&json!(id)), INVALID_REQUEST, why)
 }
 
 /// The id of a request.
@@ -296,6 +255,15 @@ mod tests {
         said.errors.into_iter().map(parts).collect()
     }
 
+    fn modern(mut params: Value) -> Value {
+        params["_meta"] = json!({
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientInfo": {"name": "a", "version": "1"},
+            "io.modelcontextprotocol/clientCapabilities": {},
+        });
+        params
+    }
+
     #[test]
     fn a_request_that_cannot_be_read_is_answered_by_its_id() {
         let deep = format!(
@@ -347,12 +315,55 @@ mod tests {
             ("completion/complete", json!({"ref": {"type": "ref/else"}})),
             ("tools/list", json!({"cursor": "next"})),
             ("initialize", json!({"protocolVersion": "2025-11-25"})),
+            ("resources/subscribe", json!({})),
+            ("resources/unsubscribe", json!({"uri": 7})),
+            ("subscriptions/listen", modern(json!({}))),
+            (
+                "subscriptions/listen",
+                modern(json!({"notifications": {"toolsListChanged": "yes"}})),
+            ),
         ] {
             let line = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
             assert_eq!(errors(&line.to_string()), [(json!(1), -32602)], "{line}");
         }
-        let unknown = br#"{"jsonrpc":"2.0","id":1,"method":"tools/dance","params":{}}"#;
-        assert_eq!(read(unknown, false).messages.len(), 1);
+        // What a protocol does not know is an unknown method, whatever its parameters.
+        for (method, params) in [
+            ("tools/dance", json!({})),
+            ("initialize", modern(json!({}))),
+            ("resources/subscribe", modern(json!({}))),
+            ("subscriptions/listen", json!({})),
+        ] {
+            let line = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+            let said = read(line.to_string().as_bytes(), false);
+            assert_eq!(said.messages.len(), 1, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_around_the_parameters_is_said_and_the_id_is_as_it_was_sent() {
+        for (id, rest, wrong) in [
+            ("1.5", r#""method":"ping""#, "`id`"),
+            ("9223372036854775808", r#""method":"ping""#, "`id`"),
+            ("[7]", r#""method":"ping""#, "`id`"),
+            ("1", r#""method":"ping","params":[]"#, "`params`"),
+            ("1", r#""method":"tools/call","params":"x""#, "`params`"),
+            (
+                r#""a""#,
+                r#""method":"tools/list","params":{"_meta":7}"#,
+                "`_meta`",
+            ),
+            ("1", r#""method":7"#, "`method`"),
+        ] {
+            let line = format!(r#"{{"jsonrpc":"2.0","id":{id},{rest}}}"#);
+            let error = read(line.as_bytes(), false).errors.remove(0);
+            assert_eq!(error["id"].to_string(), id);
+            assert_eq!(error["error"]["code"], -32600, "{error}");
+            let why = error["error"]["message"].as_str().unwrap();
+            assert!(
+                why.starts_with(&format!("Invalid request: {wrong} must be")),
+                "{why}"
+            );
+        }
     }
 
     #[test]

@@ -14,12 +14,14 @@ mod calls;
 mod completions;
 mod instructions;
 mod limits;
+mod misfits;
 mod outgoing;
 mod prompt_texts;
 mod prompts;
 mod reply;
 mod resources;
 mod skeleton;
+mod stamps;
 mod subscriptions;
 mod tasks;
 
@@ -43,6 +45,7 @@ use tokio_util::sync::CancellationToken;
 use crate::bridge::Bridge;
 use crate::config::{Config, Toolset};
 
+const TITLE: &str = "Claude Managed Agents";
 const WEBSITE: &str = env!("CARGO_PKG_REPOSITORY");
 /// A cloud with a bolt, 24 × 24.
 const ICON: &str = "data:image/svg+xml;base64,PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My5vcmcvMjAwMC9zdmciIHZpZXdCb3g9IjAgMCAyNCAyNCI+PHBhdGggZD0iTTcgMThhNSA1IDAgMCAxIDAtMTAgNiA2IDAgMCAxIDExLjUgMS41QTQuMyA0LjMgMCAwIDEgMTggMThoLTR6IiBmaWxsPSIjRDk3NzU3Ii8+PHBhdGggZD0iTTEyIDEwbC0zIDZoM2wtMSA1IDQtN2gtM2wyLTR6IiBmaWxsPSIjMWYxZjFlIi8+PC9zdmc+";
@@ -102,7 +105,7 @@ impl Server {
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
         let implementation = Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
-            .with_title("Claude Managed Agents")
+            .with_title(TITLE)
             .with_description(env!("CARGO_PKG_DESCRIPTION"))
             .with_icons(vec![
                 Icon::new(ICON)
@@ -191,7 +194,7 @@ impl ServerHandler for Server {
         request: CompleteRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
-        Ok(self.suggestions(&request).await)
+        self.suggestions(&request).await
     }
 
     /// Tasks are no part of the protocols that have a handshake.

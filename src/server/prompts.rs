@@ -130,10 +130,31 @@ pub(super) fn list(config: &Config) -> Vec<Prompt> {
         .collect()
 }
 
-/// Whether a prompt has such an argument.
-pub(super) fn takes(prompt: &str, argument: &str) -> bool {
-    let mut offers = OFFERS.iter().filter(|offer| offer.name == prompt);
-    offers.any(|offer| offer.arguments.iter().any(|known| known.name == argument))
+/// Whether a prompt has such an argument. A prompt that the settings leave out is refused; one that is unknown altogether has
+/// none, since the conformance suite completes for a prompt of its own and takes an error for a server that cannot.
+pub(super) fn takes(prompt: &str, argument: &str, config: &Config) -> Result<bool, ErrorData> {
+    if !OFFERS.iter().any(|known| known.name == prompt) {
+        return Ok(false);
+    }
+    let mut arguments = offer(prompt, config)?.arguments.iter();
+    Ok(arguments.any(|known| known.name == argument))
+}
+
+/// The prompt of this name.
+fn offer(name: &str, config: &Config) -> Result<&'static Offer, ErrorData> {
+    offered(config)
+        .find(|offer| offer.name == name)
+        .ok_or_else(|| {
+            let names: Vec<&str> = offered(config).map(|offer| offer.name).collect();
+            let names = match names.is_empty() {
+                true => "none".to_owned(),
+                false => names.join(", "),
+            };
+            wrong(format!(
+                "There is no prompt `{}`; this server has: {names}.",
+                shown(name)
+            ))
+        })
 }
 
 /// A prompt with its arguments put in.
@@ -141,18 +162,7 @@ pub(super) fn get(
     request: GetPromptRequestParams,
     config: &Config,
 ) -> Result<GetPromptResult, ErrorData> {
-    let Some(offer) = offered(config).find(|offer| offer.name == request.name) else {
-        let names: Vec<&str> = offered(config).map(|offer| offer.name).collect();
-        let names = if names.is_empty() {
-            "none".to_owned()
-        } else {
-            names.join(", ")
-        };
-        return Err(wrong(format!(
-            "There is no prompt `{}`; this server has: {names}.",
-            shown(&request.name)
-        )));
-    };
+    let offer = offer(&request.name, config)?;
     let given = Given::read(request.arguments.unwrap_or_default(), offer)?;
     let text = (offer.text)(&given, config)?;
     let message = PromptMessage::new_text(Role::User, text);

@@ -66,16 +66,23 @@ impl Address {
     }
 }
 
-/// Whether a template is one of ours.
-pub(super) fn is_template(uri: &str) -> bool {
-    matches!(uri, TRANSCRIPT | EVENTS)
-}
-
 impl Server {
     /// What can be read, by any session's id.
     pub(super) fn templates(&self) -> ListResourceTemplatesResult {
         let templates = self.offers_sessions().then(templates);
         ListResourceTemplatesResult::with_all_items(templates.into_iter().flatten().collect())
+    }
+
+    /// Refuses what is no template of ours.
+    pub(super) fn template(&self, uri: &str) -> Result<(), ErrorData> {
+        let has = match self.offers_sessions() {
+            true if matches!(uri, TRANSCRIPT | EVENTS) => return Ok(()),
+            true => format!("{TRANSCRIPT} and {EVENTS}"),
+            false => "none".to_owned(),
+        };
+        let shown = cut(&clean_line(uri), 200);
+        let words = format!("There is no template `{shown}`; this server has: {has}.");
+        Err(ErrorData::invalid_params(words, None))
     }
 
     /// What a URI names, if it is offered here.

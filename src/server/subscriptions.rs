@@ -13,7 +13,7 @@ use tokio::task::AbortHandle;
 use super::Server;
 use super::resources::{Address, refused, while_wanted};
 use crate::api::Id;
-use crate::bridge::Watch;
+use crate::bridge::{Failure, Watch};
 
 /// The sessions that clients of the older protocol subscribed to; their requests are over, so each has a task.
 #[derive(Default)]
@@ -124,7 +124,8 @@ impl Server {
         listening: SubscriptionContext,
     ) -> Result<(), ErrorData> {
         let watches = self.watches(&listening).await?;
-        let nothing_to_watch = watches.is_empty();
+        let accepted = listening.accepted().resource_subscriptions.as_ref();
+        let names_any = accepted.is_some_and(|uris| !uris.is_empty());
         let voice = Voice::Listener(listening.sink().clone());
         let telling = watches
             .into_iter()
@@ -132,13 +133,13 @@ impl Server {
         tokio::select! {
             () = listening.cancelled() => {}
             () = self.gone.cancelled() => {}
-            _ = join_all(telling), if !nothing_to_watch => {}
+            _ = join_all(telling), if names_any => {}
         }
         Ok(())
     }
 
-    /// A watch for each session of a filter. Those that are not there are left out, unless none is: a client names all
-    /// it knows in one request.
+    /// A watch for each session of a filter. One that is not there, or for which there is no place, is left out: it was
+    /// acknowledged before that could be known, and an error would make the client ask again, for nothing.
     async fn watches(
         &self,
         listening: &SubscriptionContext,
@@ -158,19 +159,22 @@ impl Server {
             let watch = while_wanted(context, self.bridge.watch(&session)).await;
             (watch, uris)
         });
-        let (mut found, mut unknown) = (Vec::new(), None);
+        let mut found = Vec::new();
         for (watch, uris) in join_all(watches).await {
             match watch {
-                // It was acknowledged before: what happened since then must not be missed.
+                // What happened since the acknowledgement must not be missed.
                 Ok(watch) => found.push((watch.with_recent(), uris)),
-                Err(failure) if failure.is_not_found() => unknown = Some(refused(failure, uris)),
-                Err(failure) => return Err(refused(failure, uris)),
+                Err(failure) => {
+                    let is_for_good =
+                        failure.is_not_found() || matches!(failure, Failure::Argument { .. });
+                    let error = refused(failure, uris);
+                    if !is_for_good {
+                        return Err(error);
+                    }
+                }
             }
         }
-        match unknown {
-            Some(error) if found.is_empty() => Err(error),
-            _ => Ok(found),
-        }
+        Ok(found)
     }
 }
 

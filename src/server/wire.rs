@@ -11,7 +11,7 @@ use rmcp::model::{
     ClientJsonRpcMessage, ProtocolVersion, RequestId, ServerJsonRpcMessage, ServerResult,
 };
 use rmcp::transport::Transport;
-use serde::Serialize;
+use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +19,7 @@ use super::batches::Batches;
 use super::messages::{self, LONGEST_LINE, Opening, Said};
 use super::outgoing::make_safe;
 use super::skeleton::Skeleton;
+use super::stamps::stamp;
 use super::stdio::{Input, Output};
 
 /// What is kept of the room that a long line took.
@@ -26,6 +27,8 @@ const KEPT_CAPACITY: usize = 64 * 1024;
 
 /// Requests without an answer, of which each takes memory; one more is refused.
 const MOST_UNANSWERED: usize = 512;
+/// Cancelled requests whose ids are remembered.
+const MOST_CANCELLED: usize = 64;
 /// Bytes that may wait to be written before nothing more is read.
 const MOST_WAITING: usize = 4 * 1024 * 1024;
 
@@ -47,6 +50,8 @@ pub struct Wire {
     batches: Batches,
     /// Requests that rmcp has and that have no answer yet.
     unanswered: HashSet<RequestId>,
+    /// The newest of those that were cancelled instead, on which rmcp may still be at work.
+    cancelled: VecDeque<RequestId>,
     outbox: Arc<Outbox>,
     /// Answers of its own are in the outbox.
     has_answered: bool,
@@ -66,6 +71,7 @@ impl Wire {
             knows_batches: false,
             batches: Batches::default(),
             unanswered: HashSet::new(),
+            cancelled: VecDeque::new(),
             has_answered: false,
             outbox: Arc::new(Outbox {
                 waiting: Mutex::default(),
@@ -129,22 +135,26 @@ impl Wire {
             self.batches.add(requests, said.errors);
         } else {
             self.has_answered |= !said.errors.is_empty();
-            said.errors.iter().for_each(|error| self.post(error));
+            said.errors.into_iter().for_each(|error| self.post(error));
         }
         for message in said.messages {
             if let Some(id) = messages::cancelled(&message) {
-                self.batches.cancel(id);
-                self.unanswered.remove(id);
+                self.cancel(id);
             }
             match messages::request_id(&message) {
                 // Its answer could not be told from that of the first, which rmcp would forget.
                 Some(id) if self.unanswered.contains(id) => {
                     self.has_answered = true;
-                    self.post(&messages::in_use(id));
+                    self.post(messages::in_use(id));
+                }
+                // rmcp would take the answer of the first for one to this.
+                Some(id) if self.cancelled.contains(id) => {
+                    self.has_answered = true;
+                    self.post_answer(messages::used_up(id), id);
                 }
                 Some(id) if self.unanswered.len() >= MOST_UNANSWERED => {
                     self.has_answered = true;
-                    self.post_answer(&messages::too_many(id, MOST_UNANSWERED), &id.clone());
+                    self.post_answer(messages::too_many(id, MOST_UNANSWERED), id);
                 }
                 Some(id) => {
                     self.unanswered.insert(id.clone());
@@ -156,12 +166,23 @@ impl Wire {
         self.post_batches();
     }
 
+    /// There will be no answer, also where rmcp has one already.
+    fn cancel(&mut self, id: &RequestId) {
+        self.batches.cancel(id);
+        if self.unanswered.remove(id) {
+            self.cancelled.push_back(id.clone());
+        }
+        if self.cancelled.len() > MOST_CANCELLED {
+            self.cancelled.pop_front();
+        }
+    }
+
     fn hand_on(&mut self, message: ClientJsonRpcMessage) {
         if self.is_stateless
             && let Some(id) = messages::handshake(&message)
         {
             self.has_answered = true;
-            self.post_answer(&messages::too_late_for_a_handshake(id), &id.clone());
+            self.post_answer(messages::too_late_for_a_handshake(id), id);
             self.unanswered.remove(id);
             return;
         }
@@ -183,27 +204,28 @@ impl Wire {
     fn post_batches(&mut self) {
         for answers in self.batches.complete() {
             self.has_answered = true;
-            self.post(&answers);
+            self.post(answers);
         }
     }
 
-    fn post(&self, message: &impl Serialize) {
-        let line = serde_json::to_value(message).and_then(|mut message| {
-            make_safe(&mut message);
-            serde_json::to_vec(&message)
-        });
-        match line {
-            Ok(line) => self.outbox.add(&line),
-            Err(error) => tracing::error!(%error, "a message could not be written"),
-        }
+    fn post(&self, mut message: Value) {
+        make_safe(&mut message);
+        self.outbox.add(message.to_string().as_bytes());
     }
 
     /// Puts a message of rmcp's into the outbox.
     fn post_message(&mut self, message: &ServerJsonRpcMessage) {
+        let mut value = match serde_json::to_value(message) {
+            Ok(value) => value,
+            Err(error) => return tracing::error!(%error, "a message could not be written"),
+        };
         let id = match message {
             ServerJsonRpcMessage::Response(response) => {
                 if let ServerResult::InitializeResult(result) = &response.result {
                     self.knows_batches = result.protocol_version == ProtocolVersion::V_2025_03_26;
+                }
+                if self.is_stateless {
+                    stamp(&mut value, &response.result);
                 }
                 Some(&response.id)
             }
@@ -211,24 +233,22 @@ impl Wire {
             _ => None,
         };
         match id {
+            // It was on its way when the client cancelled.
+            Some(id) if !self.unanswered.remove(id) => {}
             Some(id) => {
-                self.unanswered.remove(id);
-                self.post_answer(message, id);
+                self.post_answer(value, id);
                 self.post_batches();
             }
-            None => self.post(message),
+            None => self.post(value),
         }
     }
 
     /// Posts an answer, or lays it aside until its batch is complete.
-    fn post_answer(&mut self, answer: &impl Serialize, id: &RequestId) {
+    fn post_answer(&mut self, answer: Value, id: &RequestId) {
         if !self.knows_batches {
             self.post(answer);
-            return;
-        }
-        let answer = serde_json::to_value(answer).unwrap_or_default();
-        if let Some(answer) = self.batches.hold(id, answer) {
-            self.post(&answer);
+        } else if let Some(answer) = self.batches.hold(id, answer) {
+            self.post(answer);
         }
     }
 }

@@ -51,6 +51,15 @@ async def test_the_server_introduces_itself(mode):
         assert client.server_capabilities.tools is not None
 
 
+async def test_results_without_a_probe_say_who_answered():
+    # `client.server_info` is what the probe brought, so that it stays empty here.
+    async with serving("2026-07-28") as client:
+        for result in (await client.list_prompts(), await client.call_tool("list_agents", {})):
+            server = result.meta["io.modelcontextprotocol/serverInfo"]
+            assert server["name"] == "managed-agents-mcp"
+            assert server["title"] and server["version"]
+
+
 @both_eras
 async def test_the_default_tools_are_listed_and_described(mode):
     async with serving(mode) as client:

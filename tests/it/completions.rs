@@ -123,10 +123,6 @@ async fn for_what_cannot_be_completed_the_answer_is_empty_and_nothing_is_asked()
         (prompt("review_session"), "agent"),
         (prompt("make_coffee"), "agent"),
         (
-            Reference::for_resource("file:///{session_id}"),
-            "session_id",
-        ),
-        (
             Reference::for_resource("session://{session_id}/events"),
             "agent",
         ),

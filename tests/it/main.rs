@@ -45,6 +45,7 @@ mod protocol;
 #[allow(dead_code, reason = "the figures of bench use the rest")]
 mod proxy;
 mod readme;
+mod refusals;
 mod resources;
 mod rig;
 mod rounds;

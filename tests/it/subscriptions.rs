@@ -317,6 +317,38 @@ async fn no_more_than_32_sessions_are_watched_and_a_place_that_is_given_up_is_fr
 }
 
 #[tokio::test]
+async fn a_listener_for_which_there_is_no_place_costs_the_others_nothing() {
+    let rig = Rig::start().await;
+    let first = made(&rig).await;
+    let path = format!("/v1/sessions/{first}");
+    let about = rig.api("GET", &path, Value::Null).await;
+    let (agent, environment) = (id(&about["agent"]), about["environment_id"].clone());
+    let mut sessions = vec![first];
+    for _ in 0..33 {
+        sessions.push(another(&rig, &agent, environment.as_str().unwrap()).await);
+    }
+    let uris: Vec<String> = sessions
+        .iter()
+        .map(|session| uri(session, "events"))
+        .collect();
+    let client = rig.discovering_client().await;
+    let mut subscription = listen(&client, &uris[..33]).await;
+    until_streamed(&rig, 32).await;
+    let mut late = listen(&client, &uris[33..]).await;
+    assert_eq!(heard(&mut late).await, None);
+    assert!(
+        matches!(late.end(), Some(SubscriptionEnd::Graceful(_))),
+        "{late:?}"
+    );
+    // Of two, one at least has a place.
+    for session in &sessions[..2] {
+        say(&rig, session, "go").await;
+    }
+    let told = heard(&mut subscription).await.unwrap();
+    assert!(uris[..2].contains(&told), "{told}");
+}
+
+#[tokio::test]
 async fn a_resource_that_is_named_twice_is_told_of_once() {
     let rig = Rig::start().await;
     let session = made(&rig).await;
@@ -358,8 +390,12 @@ async fn what_cannot_be_watched_is_refused_in_words_that_help() {
     let client = rig.discovering_client().await;
     let lost = [uri("sesn_01nowhere", "events")];
     let mut subscription = listen(&client, &lost).await;
-    let error = subscription.next().await.unwrap_err().to_string();
-    assert!(error.contains("not found"), "{error}");
+    // An error would make the client ask for it again and again.
+    assert_eq!(heard(&mut subscription).await, None);
+    assert!(
+        matches!(subscription.end(), Some(SubscriptionEnd::Graceful(_))),
+        "{subscription:?}"
+    );
     // Among others, one that is gone is left out.
     let session = made(&rig).await;
     let both = [lost[0].clone(), uri(&session, "events")];

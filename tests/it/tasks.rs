@@ -349,9 +349,12 @@ async fn what_the_settings_forbid_a_task_does_not_do_either() {
             ..Follower::of(&rig)
         };
         let answers = json!({"taskId": task, "inputResponses": {event.as_str(): accept(json!({"decision": "allow"}))}});
-        let _ = other.ask("tasks/update", answers).await;
+        let refused = other.ask("tasks/update", answers).await;
+        assert_eq!(refused["error"]["code"], -32602, "{refused}");
+        assert!(refused.to_string().contains(setting), "{refused}");
         if setting == "MANAGED_AGENTS_READ_ONLY" {
-            let _ = other.ask("tasks/cancel", json!({"taskId": task})).await;
+            let refused = other.ask("tasks/cancel", json!({"taskId": task})).await;
+            assert!(refused.to_string().contains(setting), "{refused}");
         }
     }
     // Nor does a client that cannot show a dialog.

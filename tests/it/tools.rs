@@ -3,7 +3,7 @@
 use rmcp::model::Tool;
 use serde_json::{Value, json};
 
-use crate::rig::{Rig, length};
+use crate::rig::{Rig, length, modern};
 
 /// Bytes of the tool list that a model sees, and of all of it.
 const SHOWN_BYTES: usize = 12_000;
@@ -46,8 +46,12 @@ async fn the_list_stays_within_its_budget() {
     pipe.initialize().await;
     let id = pipe.request("tools/list", json!({})).await;
     let reply = pipe.reply(id).await;
-    let wire = reply.to_string().len();
-    assert!(wire <= WIRE_BYTES, "{wire} bytes on the wire");
+    let stateless = rig.pipe().ask("tools/list", modern(json!({}))).await;
+    for answer in [&reply["result"], &stateless] {
+        let wire = json!({"jsonrpc": "2.0", "id": 1, "result": answer}).to_string();
+        let bytes = wire.len();
+        assert!(bytes <= WIRE_BYTES, "{bytes} bytes on the wire");
+    }
     let tools = reply["result"]["tools"].as_array().unwrap().iter();
     let shown = tools.map(|tool| {
         let text = |name: &str| tool[name].as_str().unwrap().len();

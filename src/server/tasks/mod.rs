@@ -220,6 +220,9 @@ impl Server {
         context: &RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
         let task = read(id)?;
+        self.bridge
+            .may_decide(Decider::User)
+            .map_err(|failure| refused(failure, &task))?;
         let report = self.turn(&task).await?;
         let mut decisions = Vec::new();
         // Only what was shown can be answered.

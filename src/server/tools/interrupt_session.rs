@@ -26,7 +26,7 @@ impl Server {
     /// Stop the current turn and its cost. The session stays: send_message goes on. Cancelling a call does not stop
     /// the agent; this does. Returns a report.
     #[tool(
-        title = "Stop the current turn",
+        title = "Stop the turn",
         annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = true, open_world_hint = false),
         output_schema = schema(report_schema())
     )]
