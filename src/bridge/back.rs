@@ -16,8 +16,9 @@ use crate::session::queue;
 use crate::session::sieve::Sieve;
 use crate::session::turn::{Beginning, State, final_events};
 
-/// Events on a page of a list.
+/// Events on the first page of a look; of a later look, which mostly finds little that is new.
 const PAGE: u32 = 200;
+const LATER_PAGE: u32 = 100;
 /// Events on the pages after the first.
 const LARGE_PAGE: u32 = 1000;
 /// Most pages that one look reads: a server whose list never ends is left there, and the result says so.
@@ -91,9 +92,13 @@ impl Follow {
     /// Reads the list from its newest event back, and merges it. Whether it leaves no gap to what is known, or holds the
     /// whole turn.
     pub(super) async fn list(&mut self, depth: Depth) -> Result<bool, Error> {
+        let first_page = match self.listed_at {
+            None => PAGE,
+            Some(_) => LATER_PAGE,
+        };
         let mut filter = EventFilter {
             newest_first: true,
-            limit: Some(PAGE),
+            limit: Some(first_page),
             ..EventFilter::default()
         };
         let mut circle = Circle::default();
@@ -128,9 +133,13 @@ impl Follow {
                 }
                 Some(token) if !run.is_too_large() && circle.goes_on(&token, is_new) => {
                     filter.page = Some(token);
-                    filter.limit = filter
-                        .limit
-                        .map(|limit| if limit == PAGE { LARGE_PAGE } else { limit });
+                    filter.limit = filter.limit.map(|limit| {
+                        if limit == first_page {
+                            LARGE_PAGE
+                        } else {
+                            limit
+                        }
+                    });
                 }
                 _ => {
                     self.left = self.left.take().or(run.left());

@@ -96,7 +96,8 @@ impl Follow {
 
     /// Lists what is new and reads the session object, at the same time.
     pub async fn look(&mut self) -> Result<(), Error> {
-        self.look_back(Depth::Turn).await.map(|_| ())
+        // On the heap, like the looks of a wait: a thousand that wait do not hold room for it.
+        Box::pin(self.look_back(Depth::Turn)).await.map(|_| ())
     }
 
     /// The same, so far back; whether that was enough.
@@ -125,8 +126,7 @@ impl Follow {
         let mut over_since: Option<Instant> = None;
         loop {
             self.wait(patience, attention).await?;
-            // On the heap, like each look: a thousand that wait do not hold room for it.
-            match Box::pin(self.look()).await {
+            match self.look().await {
                 Err(error) if self.listed_at.is_none() || error.is_final() => return Err(error),
                 Err(error) => self.bear(error),
                 Ok(()) => attention.tell(self.progress.line(self.turn().state)),
