@@ -386,7 +386,9 @@ pub(super) fn reasons(error: &reqwest::Error) -> String {
     let mut cause = error.source();
     while let Some(error) = cause {
         let reason = error.to_string();
-        if !reasons.iter().any(|said| said.contains(&reason)) {
+        // That it was the client that could not connect goes without saying.
+        let is_news = !reasons.iter().any(|said| said.contains(&reason));
+        if is_news && !reason.starts_with("client error") {
             reasons.push(reason);
         }
         cause = error.source();
