@@ -24,6 +24,7 @@ mod call;
 mod clock;
 mod credentials;
 mod pace;
+mod retry;
 mod send;
 mod transfer;
 

@@ -1,4 +1,4 @@
-//! Answers to what an agent waits for, messages and interrupts: everything that is sent into a running session.
+//! Answers to what an agent waits for.
 
 use std::collections::HashSet;
 
@@ -7,12 +7,12 @@ use tokio::time::{Duration, Instant, sleep_until};
 
 use super::claims::Opposed;
 use super::follow::Follow;
-use super::{Attention, Bridge, Failure, Patience, Question};
+use super::send::reading_only;
+use super::{Attention, Bridge, Failure, Patience};
 use crate::api::{Id, with};
 use crate::config::Approvals;
-use crate::session::queue;
 use crate::session::report::{Pending, PendingKind, Report};
-use crate::session::turn::{Asked, State};
+use crate::session::turn::Asked;
 
 /// One decision on one pending tool call.
 #[derive(Debug, Clone)]
@@ -53,40 +53,6 @@ const LISTED_WITHIN: Duration = Duration::from_secs(3);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(400);
 
 impl Bridge {
-    /// Sends a message or an outcome, and waits for the turn that answers it.
-    pub async fn send(
-        &self,
-        session: &Id,
-        question: Question,
-        interrupt_first: bool,
-        patience: &Patience,
-        attention: &Attention,
-    ) -> Result<Report, Failure> {
-        let doing = "send the message";
-        let question = question
-            .assembled(&self.api.until(patience.deadline))
-            .await?;
-        let interrupt = interrupt_first.then(|| json!({"type": "user.interrupt"}));
-        let events: Vec<Value> = interrupt.into_iter().chain([question.clone()]).collect();
-        let sent = self
-            .deliver(session, events, doing, patience.deadline)
-            .await?;
-        let asked = self.memory.update(session, |asked| {
-            *asked = sent.question(&question, std::mem::take(&mut asked.answered))
-        });
-        let mut report = self.follow(session, asked, patience, attention).await?;
-        let is_queued = report
-            .question
-            .as_ref()
-            .is_some_and(|question| question.at.is_none());
-        if report.state == State::NeedsAction && is_queued {
-            let note = "if your message is still queued, it is read only after everything pending is answered; it allowed \
-                        nothing, and must not be sent again";
-            report.notes.push(note.to_owned());
-        }
-        Ok(report)
-    }
-
     /// Answers pending tool calls, and waits for what comes of it.
     pub async fn resolve(
         &self,
@@ -98,71 +64,31 @@ impl Bridge {
         attention: &Attention,
     ) -> Result<Report, Failure> {
         self.may_decide(decider)?;
-        let doing = "resolve the action";
         let before = self.memory.recall(session);
         let mut follow = Follow::new(&self.api, patience.deadline, session, before.clone());
-        let started = Instant::now();
-        let report = loop {
-            follow.look().await.map_err(Failure::while_trying(doing))?;
-            let report = follow.report();
-            let is_listed = |decision: &Decision| {
-                let is_pending = report
-                    .pending
-                    .iter()
-                    .any(|pending| pending.event_id == decision.event_id);
-                is_pending || is_answered(&follow, &before, &decision.event_id)
-            };
-            let next_look = Instant::now() + BETWEEN_LOOKS;
-            let late = started.elapsed() >= LISTED_WITHIN
-                || next_look + BETWEEN_LOOKS >= patience.deadline;
-            if late || decisions.iter().all(is_listed) {
-                break report;
-            }
-            // The stream may have told of it before the list does.
-            sleep_until(next_look).await;
-        };
-        let mut events = Vec::new();
-        let mut repeated = Vec::new();
-        // A person's other answers count all the same; of an assistant's list either all is sent or nothing.
-        let bears = decider == Decider::User && decisions.len() > 1;
-        let mut unsent = Vec::new();
+        let report = listed(&mut follow, &before, decisions, patience.deadline).await?;
+        let mut answers = Answers::default();
         for decision in decisions {
-            let pending = report
-                .pending
-                .iter()
-                .find(|pending| pending.event_id == decision.event_id);
-            let too_late = self.contradicted(session, &follow, decision);
-            let answer = match (pending, too_late) {
-                (Some(pending), _) => self.answer(pending, &decision.verdict, decider),
-                (None, Some(failure)) => Err(failure),
-                (None, None) if is_answered(&follow, &before, &decision.event_id) => {
-                    repeated.push(decision.event_id.clone());
-                    continue;
-                }
-                (None, None) => Err(not_pending(&decision.event_id, &report)),
-            };
-            match answer {
-                Ok(event) => events.push(event),
-                Err(failure) if bears => unsent.push(failure),
-                Err(failure) => return Err(failure),
-            }
+            self.sort(decision, decider, &report, &follow, &before, &mut answers)
+                .or_else(|failure| answers.bear(failure, is_borne(decider, decisions)))?;
         }
-        if let (true, true, Some(failure)) =
-            (events.is_empty(), repeated.is_empty(), unsent.first())
+        if answers.events.is_empty()
+            && answers.repeated.is_empty()
+            && let Some(failure) = answers.unsent.first()
         {
             return Err(failure.clone());
         }
-        let asked = if events.is_empty() {
+        let asked = if answers.events.is_empty() {
             before
         } else {
-            let opposed = if bears {
-                Opposed::IsLeftOut
-            } else {
-                Opposed::StopsAll
+            let opposed = match is_borne(decider, decisions) {
+                true => Opposed::IsLeftOut,
+                false => Opposed::StopsAll,
             };
+            let events = std::mem::take(&mut answers.events);
             let answered = self.answer_once(session, events, opposed, patience).await?;
-            repeated.extend(answered.repeated);
-            unsent.extend(answered.unsent);
+            answers.repeated.extend(answered.repeated);
+            answers.unsent.extend(answered.unsent);
             answered.asked
         };
         // What the caller asked may not be what was asked last.
@@ -174,20 +100,34 @@ impl Bridge {
             },
             None => asked,
         };
-        let note = (!repeated.is_empty()).then(|| {
-            format!(
-                "already answered, or just being so by another call; not sent again: {}",
-                repeated.join(", ")
-            )
-        });
-        let report = self.follow(session, asked, patience, attention).await?;
-        let unsent = unsent
-            .iter()
-            .map(|failure| format!("an answer of the user was not sent: {}", failure.what()));
-        Ok(Report {
-            notes: report.notes.into_iter().chain(note).chain(unsent).collect(),
-            ..report
-        })
+        let mut report = self.follow(session, asked, patience, attention).await?;
+        report.notes.extend(answers.notes());
+        Ok(report)
+    }
+
+    /// Puts a decision where it belongs: to what is sent, or to what was answered before.
+    fn sort(
+        &self,
+        decision: &Decision,
+        decider: Decider,
+        report: &Report,
+        follow: &Follow,
+        before: &Asked,
+        answers: &mut Answers,
+    ) -> Result<(), Failure> {
+        let event_id = &decision.event_id;
+        let mut pending = report.pending.iter();
+        if let Some(pending) = pending.find(|pending| pending.event_id == *event_id) {
+            let event = self.answer(pending, &decision.verdict, decider)?;
+            answers.events.push(event);
+        } else if let Some(failure) = self.contradicted(&follow.id, follow, decision) {
+            return Err(failure);
+        } else if is_answered(follow, before, event_id) {
+            answers.repeated.push(event_id.clone());
+        } else {
+            return Err(not_pending(event_id, report));
+        }
+        Ok(())
     }
 
     /// Whoever asks the bridge, the settings hold.
@@ -202,90 +142,6 @@ impl Bridge {
             ));
         }
         Ok(())
-    }
-
-    /// Stops the current turn, or one thread of it, and waits until it has stopped.
-    pub async fn interrupt(
-        &self,
-        session: &Id,
-        thread: Option<&Id>,
-        patience: &Patience,
-        attention: &Attention,
-    ) -> Result<Report, Failure> {
-        if self.config.read_only {
-            return Err(reading_only());
-        }
-        let doing = "interrupt the session";
-        let mut follow = Follow::new(
-            &self.api,
-            patience.deadline,
-            session,
-            self.memory.recall(session),
-        );
-        follow.look().await.map_err(Failure::while_trying(doing))?;
-        if !matches!(follow.turn().state, State::Working | State::NeedsAction) {
-            let note = "no turn was running, so nothing was sent".to_owned();
-            return Ok(self.conclude(session, &follow, vec![note]));
-        }
-        let newest = follow
-            .history
-            .events()
-            .rev()
-            .find(|event| event.kind.starts_with("session.status_"));
-        // Stopping one thread need not change how the session stands.
-        let stale_status = newest
-            .filter(|_| thread.is_none())
-            .map(|event| event.id.clone());
-        let queued = match thread {
-            Some(_) => 0,
-            None => queue::queued(&follow.history),
-        };
-        self.send_interrupt(session, thread, &follow, patience.deadline)
-            .await?;
-        let asked = self.memory.update(session, |asked| {
-            *asked = Asked {
-                answered: std::mem::take(&mut asked.answered),
-                stale_status,
-                ..Asked::default()
-            };
-        });
-        let mut report = self.follow(session, asked, patience, attention).await?;
-        if queued > 0 {
-            let messages = if queued == 1 {
-                "a message was"
-            } else {
-                "messages were"
-            };
-            report.notes.push(format!(
-                "{messages} queued behind the turn that was stopped: the agent reads that now, and works on. Interrupt once \
-                 more to stop it"
-            ));
-        }
-        Ok(report)
-    }
-
-    /// Follows a session after something was sent to it.
-    pub(super) async fn follow(
-        &self,
-        session: &Id,
-        asked: Asked,
-        patience: &Patience,
-        attention: &Attention,
-    ) -> Result<Report, Failure> {
-        let mut follow = Follow::new(&self.api, patience.deadline, session, asked);
-        let mut notes: Vec<String> = patience.note.clone().into_iter().collect();
-        match follow.finish(patience, attention).await {
-            Ok(()) => {}
-            Err(error) if error.is_final() => {
-                let doing = format!("read session {session}, to which this was sent");
-                return Err(Failure::while_trying(doing)(error));
-            }
-            // What was sent is sent: losing sight of it must not look like a failure to send.
-            Err(error) => notes.push(format!(
-                "It was sent, but the session could not be read: {error}"
-            )),
-        }
-        Ok(self.conclude(session, &follow, notes))
     }
 
     /// The event that carries a decision, checked against what the call takes.
@@ -342,6 +198,72 @@ impl Bridge {
     }
 }
 
+/// The answers of one call.
+#[derive(Default)]
+struct Answers {
+    /// To be sent.
+    events: Vec<Value>,
+    /// Given before, and not sent again.
+    repeated: Vec<String>,
+    /// Not sent, though others of the same call are.
+    unsent: Vec<Failure>,
+}
+
+impl Answers {
+    /// Keeps a failure for the report, or fails the call with it.
+    fn bear(&mut self, failure: Failure, is_borne: bool) -> Result<(), Failure> {
+        if !is_borne {
+            return Err(failure);
+        }
+        self.unsent.push(failure);
+        Ok(())
+    }
+
+    fn notes(self) -> impl Iterator<Item = String> {
+        let repeated = (!self.repeated.is_empty()).then(|| {
+            format!(
+                "already answered, or just being so by another call; not sent again: {}",
+                self.repeated.join(", ")
+            )
+        });
+        let unsent = self.unsent.into_iter();
+        repeated.into_iter().chain(
+            unsent.map(|failure| format!("an answer of the user was not sent: {}", failure.what())),
+        )
+    }
+}
+
+/// A person's other answers count all the same; of an assistant's list either all is sent or nothing.
+fn is_borne(decider: Decider, decisions: &[Decision]) -> bool {
+    decider == Decider::User && decisions.len() > 1
+}
+
+/// Looks until what is decided on is listed: the stream may have told of it before the list does.
+async fn listed(
+    follow: &mut Follow,
+    before: &Asked,
+    decisions: &[Decision],
+    deadline: Instant,
+) -> Result<Report, Failure> {
+    let started = Instant::now();
+    loop {
+        let looked = follow.look().await;
+        looked.map_err(Failure::while_trying("resolve the action"))?;
+        let report = follow.report();
+        let is_listed = |decision: &Decision| {
+            let mut pending = report.pending.iter();
+            pending.any(|pending| pending.event_id == decision.event_id)
+                || is_answered(follow, before, &decision.event_id)
+        };
+        let next_look = Instant::now() + BETWEEN_LOOKS;
+        let late = started.elapsed() >= LISTED_WITHIN || next_look + BETWEEN_LOOKS >= deadline;
+        if late || decisions.iter().all(is_listed) {
+            return Ok(report);
+        }
+        sleep_until(next_look).await;
+    }
+}
+
 /// Whether the record or this process knows of an answer to a tool call.
 pub(super) fn is_answered(follow: &Follow, before: &Asked, event_id: &str) -> bool {
     let recorded: HashSet<String> = follow
@@ -351,13 +273,6 @@ pub(super) fn is_answered(follow: &Follow, before: &Asked, event_id: &str) -> bo
         .filter_map(|event| event.answers())
         .collect();
     recorded.contains(event_id) || before.answered.contains(event_id)
-}
-
-fn reading_only() -> Failure {
-    Failure::argument(
-        "This server only reads: MANAGED_AGENTS_READ_ONLY is set.",
-        "ask the user to decide on the session's page.",
-    )
 }
 
 fn not_pending(event_id: &str, report: &Report) -> Failure {

@@ -32,12 +32,14 @@ mod read;
 mod record;
 mod scan;
 mod schedule_changes;
+mod send;
 mod sessions;
 mod status;
 mod suggestions;
 mod turns;
 mod update;
 mod watch;
+mod window;
 
 use std::sync::Arc;
 use std::time::Duration;

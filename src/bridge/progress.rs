@@ -1,6 +1,7 @@
 //! What a waiting caller is shown.
 
 use crate::api::events::Event;
+use crate::session::activity::tool_line;
 use crate::session::grading;
 use crate::session::history::is_question;
 use crate::session::report;
@@ -19,7 +20,7 @@ impl Progress {
         match event.kind.as_str() {
             kind if is_call(kind) => {
                 self.calls += 1;
-                let call = report::tool_line(event, 100);
+                let call = tool_line(event, 100);
                 self.latest = Some(match event.permission().as_deref() {
                     Some("ask") => format!("asks for permission: {call}"),
                     _ => call,

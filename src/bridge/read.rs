@@ -1,13 +1,12 @@
 //! Reading the record: a page before or after a cursor, or one event whole.
 
-use std::collections::HashSet;
-
 use serde_json::Value;
 use tokio::time::{Duration, Instant, sleep, sleep_until};
 
 use super::follow::Follow;
 use super::line::{Line, News};
 use super::scan::{Run, fetch, find, go_on};
+use super::window::{Read, from_window};
 use super::{Attention, Bridge, Failure, Patience};
 use crate::api::events::Event;
 use crate::api::{Client, Error, Id};
@@ -15,7 +14,7 @@ use crate::session::clean::clean_line;
 use crate::session::digest::{Detail, Page, fill, slice};
 use crate::session::render::call;
 use crate::session::summary::is_noise;
-use crate::session::turn::{self, State};
+use crate::session::turn::State;
 
 /// In which direction a page is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -301,18 +300,6 @@ fn next(page: &Page, reading: &Reading, held: usize) -> String {
     }
 }
 
-/// Ids of the newest events that do not have their final place yet. The newest events are always in the window.
-pub(super) fn moving(follow: &Follow) -> HashSet<&str> {
-    let fresh = |event: &Event| event.at.is_some_and(|at| follow.is_young(at));
-    let places = turn::final_events(&follow.history, &fresh);
-    follow
-        .history
-        .events()
-        .skip(places)
-        .map(|event| event.id.as_str())
-        .collect()
-}
-
 pub(super) async fn something_new(line: &mut Line) {
     loop {
         match line.next().await {
@@ -320,91 +307,6 @@ pub(super) async fn something_new(line: &mut Line) {
             News::Event(_) => return sleep(GATHERING).await,
             News::Alive | News::Cut => {}
         }
-    }
-}
-
-/// Events to make a page of, in the order asked for.
-pub(super) struct Read<'a> {
-    pub(super) events: Vec<&'a Event>,
-    /// Nothing more can be read in this direction now.
-    pub(super) ended: bool,
-    /// Where they were read, unless they are of the newest events.
-    pub(super) run: Option<&'a Run>,
-}
-
-/// The newest events are read anyway, to judge the state; most readings need no others.
-pub(super) fn from_window<'a>(follow: &'a Follow, reading: &Reading) -> Option<Read<'a>> {
-    if reading.thread.is_some() || follow.has_holes {
-        return None;
-    }
-    let mut events: Vec<&Event> = match reading.order {
-        Order::Oldest => follow.history.events().collect(),
-        Order::Newest => follow.history.events().rev().collect(),
-    };
-    let start = match &reading.after {
-        Some(after) => events.iter().position(|event| event.id == *after)? + 1,
-        None if reading.order == Order::Newest || follow.is_complete() => 0,
-        None => return None,
-    };
-    events.drain(..start);
-    let ended = reading.order == Order::Oldest || follow.is_complete();
-    (ended || events.len() > reading.limit).then_some(Read {
-        events,
-        ended,
-        run: None,
-    })
-}
-
-impl<'a> Read<'a> {
-    /// What was read of the list.
-    pub(super) fn of(run: &'a Run) -> Read<'a> {
-        Read {
-            events: run.events.iter().collect(),
-            ended: run.ended,
-            run: Some(run),
-        }
-    }
-
-    /// Whether what came after the look at the newest events has its final place is not known: it is left for the next
-    /// page.
-    fn until_known(mut self, follow: &Follow, reading: &Reading) -> Self {
-        let known = |event: &&Event| follow.history.get(&event.id).is_some();
-        let newest = self.events.iter().rposition(known);
-        if let (Some(newest), Some(_)) = (newest, self.run)
-            && newest + 1 < self.events.len()
-        {
-            self.events.truncate(newest + 1);
-            self.ended = false;
-        }
-        self.ended &= !self.lags_behind(follow, reading);
-        self
-    }
-
-    /// Whether the list ended before an event that was read already: the end is still to come.
-    fn lags_behind(&self, follow: &Follow, reading: &Reading) -> bool {
-        let is_whole = |run: &Run| run.note.is_none() && reading.thread.is_none();
-        let mut known = follow.history.events().rev();
-        let newest = known.find(|event| event.is_named() && follow.history.is_listed(&event.id));
-        let is_read = |newest: &Event| {
-            self.events.iter().any(|event| event.id == newest.id)
-                || reading.after.as_ref() == Some(&newest.id)
-        };
-        self.run.is_some_and(is_whole) && newest.is_some_and(|newest| !is_read(newest))
-    }
-
-    /// How many of them, from the first on, have their final place and end on one that can be a cursor.
-    fn stable(&self, follow: &Follow, reading: &Reading) -> usize {
-        let moving = match reading.order {
-            Order::Oldest => moving(follow),
-            Order::Newest => HashSet::new(),
-        };
-        let moves = |event: &&Event| moving.contains(event.id.as_str());
-        let stable = self.events.iter().position(moves);
-        // What has no id cannot be a cursor: it waits for what follows it.
-        let mut stable = self.events.iter().take(stable.unwrap_or(self.events.len()));
-        stable
-            .rposition(|event| event.is_named())
-            .map_or(0, |at| at + 1)
     }
 }
 

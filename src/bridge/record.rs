@@ -3,8 +3,9 @@
 use tokio::time::Instant;
 
 use super::follow::Follow;
-use super::read::{Order, Read, Reading, cut_events, from_window, moving};
+use super::read::{Order, Reading, cut_events};
 use super::scan::fetch;
+use super::window::{Read, from_window, moving};
 use super::{Bridge, Failure};
 use crate::api::Id;
 use crate::api::events::Event;

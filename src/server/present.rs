@@ -1,9 +1,9 @@
-//! Facts → both halves of a result; failures → words that a model can act on.
+//! Facts → both halves of a result. Failures have words of their own in `present/errors.rs`.
 
+mod advice;
+mod errors;
 pub(super) mod files;
 mod shapes;
-
-use std::fmt;
 
 use rmcp::ErrorData;
 use rmcp::handler::server::tool::IntoCallToolResult;
@@ -11,12 +11,12 @@ use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock, Resource};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::api::{Delivery, Error, Fault, Id, Refusal};
-use crate::bridge::{Failure, Listed};
-use crate::session::clean::clean_line;
+use crate::api::Id;
+use crate::bridge::Listed;
 use crate::session::digest::{self, Page};
 use crate::session::render::{self, fenced, fit};
 use crate::session::report::{Report, cut, escaped};
+pub use errors::ToolError;
 pub(super) use shapes::{
     agent_schema, list_schema, number_or_null, page_schema, report_schema, schema, strings,
     text_or_null,
@@ -27,8 +27,6 @@ pub(super) type Answer = Result<Shown, ToolError>;
 
 /// A longer page token is none, and would leave no room.
 const LONGEST_TOKEN: usize = 1000;
-/// Most characters of each part of an error, so that no part can push out another.
-const ERROR_PART_CHARS: usize = 1300;
 
 /// A result in both halves, each of which says everything.
 #[derive(Debug)]
@@ -202,273 +200,5 @@ impl IntoCallToolResult for Shown {
         let links = self.links.into_iter().map(ContentBlock::resource_link);
         result.content.extend(links);
         Ok(result.into())
-    }
-}
-
-/// A failure in words: what failed, why in the API's own words, what to do next, and the request id.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ToolError {
-    /// To be shown to the model.
-    Failed {
-        /// What could not be done.
-        what: String,
-        /// Why.
-        why: Option<String>,
-        /// What to do now.
-        next: String,
-        /// Status, kind and request id.
-        reference: Option<String>,
-    },
-    /// The client brought back a state that is not of this call; for the client, not for the model.
-    State(String),
-    /// The client cancelled the call: nobody reads an answer.
-    Cancelled,
-}
-
-impl ToolError {
-    /// An argument that cannot be used.
-    pub(super) fn argument(what: impl Into<String>, next: impl Into<String>) -> ToolError {
-        ToolError::Failed {
-            what: what.into(),
-            why: None,
-            next: next.into(),
-            reference: None,
-        }
-    }
-}
-
-impl ToolError {
-    /// In at most so many characters: the API's words are cut, so that they cannot push out what to do.
-    pub(super) fn within(mut self, most: usize) -> String {
-        let over = self.to_string().chars().count().saturating_sub(most);
-        if let ToolError::Failed { why: Some(why), .. } = &mut self {
-            *why = cut(why, why.chars().count().saturating_sub(over).max(40));
-        }
-        cut(&self.to_string(), most)
-    }
-
-    fn shortened(self) -> ToolError {
-        let part = |text: String| cut(&text, ERROR_PART_CHARS);
-        match self {
-            ToolError::Cancelled => ToolError::Cancelled,
-            ToolError::State(why) => ToolError::State(part(why)),
-            ToolError::Failed {
-                what,
-                why,
-                next,
-                reference,
-            } => ToolError::Failed {
-                what: part(what),
-                why: why.map(part),
-                next: part(next),
-                reference,
-            },
-        }
-    }
-}
-
-impl fmt::Display for ToolError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (what, why, next, reference) = match self {
-            ToolError::Cancelled => return f.write_str("cancelled"),
-            ToolError::State(why) => return f.write_str(why),
-            ToolError::Failed {
-                what,
-                why,
-                next,
-                reference,
-            } => (what, why, next, reference),
-        };
-        // Each part is a line, whatever was put into it.
-        f.write_str(&clean_line(what))?;
-        if let Some(why) = why {
-            write!(f, " {}", clean_line(why))?;
-        }
-        write!(f, "\nNext: {}", clean_line(next))?;
-        if let Some(reference) = reference {
-            write!(f, "\n({})", clean_line(reference))?;
-        }
-        Ok(())
-    }
-}
-
-impl IntoCallToolResult for ToolError {
-    fn into_call_tool_result(self) -> Result<CallToolResponse, ErrorData> {
-        if self == ToolError::Cancelled {
-            return Err(ErrorData::internal_error("cancelled", None));
-        }
-        if let ToolError::State(why) = self {
-            return Err(ErrorData::invalid_params(why, None));
-        }
-        let text = self.shortened().to_string();
-        tracing::info!(error = %text, "a call failed");
-        Ok(CallToolResult::error(vec![ContentBlock::text(text)]).into())
-    }
-}
-
-impl From<Failure> for ToolError {
-    fn from(failure: Failure) -> ToolError {
-        match failure {
-            Failure::Argument { what, next } => ToolError::argument(what, next),
-            Failure::Api { doing, error } => ToolError::Failed {
-                what: format!("Could not {doing}:"),
-                next: advice(&error),
-                reference: reference(&error),
-                why: Some(why(&error)),
-            },
-            Failure::DeliveryUnknown { doing, error, next } => ToolError::Failed {
-                what: format!("It is not known whether this arrived (tried to {doing}):"),
-                why: Some(why(&error)),
-                next,
-                reference: reference(&error),
-            },
-        }
-    }
-}
-
-fn why(error: &Error) -> String {
-    let words = match error {
-        Error::Refused(refusal) => refusal.message.clone(),
-        other => other.to_string(),
-    };
-    let ends = words.ends_with(['.', '!', '?']);
-    format!("{words}{}", if ends { "" } else { "." })
-}
-
-fn reference(error: &Error) -> Option<String> {
-    let id = |id: &Option<String>| id.as_ref().map(|id| format!("request {id}"));
-    match error {
-        Error::Refused(refusal) => {
-            let Refusal {
-                status,
-                kind,
-                request_id,
-                ..
-            } = refusal.as_ref();
-            let id = id(request_id)
-                .map(|id| format!(", {id}"))
-                .unwrap_or_default();
-            Some(format!("{status} {kind}{id}"))
-        }
-        Error::Unreadable { request_id, .. } => id(request_id),
-        Error::Unreachable { .. } | Error::Keyless(_) => None,
-    }
-}
-
-/// Every hint there is, on one screen.
-fn advice(error: &Error) -> String {
-    let text = match error {
-        Error::Keyless(why) if why.starts_with("MANAGED_AGENTS_KEY") => {
-            "this goes before every other way to give a key: ask the user to mend or to unset it, and to restart this server."
-        }
-        Error::Keyless(_) => {
-            "ask the user to set ANTHROPIC_API_KEY (or MANAGED_AGENTS_KEY_FILE, MANAGED_AGENTS_KEY_COMMAND) in this \
-             server's configuration and to restart it. Never ask for the key itself."
-        }
-        Error::Unreachable {
-            delivery: Delivery::NotSent,
-            ..
-        } => {
-            "nothing was sent. Check ANTHROPIC_BASE_URL, the network and HTTPS_PROXY, then make the same call again."
-        }
-        Error::Unreachable {
-            delivery: Delivery::Unknown | Delivery::Late,
-            ..
-        } => {
-            "make the same call again, with a larger wait_seconds where it has one; before repeating something that was sent, \
-             look with get_status or list_sessions."
-        }
-        Error::Unreadable {
-            fault: Fault::TooLarge,
-            ..
-        } => {
-            "something in this record is larger than 16 MiB, the most that is read; the session's page shows it."
-        }
-        Error::Unreadable { .. } => {
-            "check that ANTHROPIC_BASE_URL is the address of the Managed Agents API."
-        }
-        Error::Refused(refusal) => return refused(refusal),
-    };
-    text.to_owned()
-}
-
-fn refused(refusal: &Refusal) -> String {
-    let says = |word: &str| refusal.message.to_lowercase().contains(word);
-    let text = match refusal.status {
-        400 if says("list price") || says("model_not_budgetable") => {
-            "this model has no list price, so it cannot have a budget: name another agent or model, or ask the user to set \
-             MANAGED_AGENTS_BUDGET_USD to `none`."
-        }
-        400 | 409 if says("budget_create_only") => {
-            "a session that was created without a budget cannot get one: go on without, or start a new one with create_session."
-        }
-        400 | 409 if says("budget") || says("max_list_cost") => {
-            "get_status shows the budget and what is spent; if the user agrees, update_session with a budget_usd above that."
-        }
-        400 | 409 if says("archived") || says("terminated") => {
-            let maker = about(&refusal.message).map_or("create_session", |(_, maker)| maker);
-            return format!("this cannot be undone; {maker} makes a new one.");
-        }
-        // The API's words for a path or a beta that it does not know, not for an id.
-        404 if refusal.message.eq_ignore_ascii_case("not found") => {
-            "check ANTHROPIC_BASE_URL, and that the key has access to Managed Agents."
-        }
-        300..400 => {
-            "set ANTHROPIC_BASE_URL to the address that serves the API itself; the key is never sent along a redirect."
-        }
-        400 | 422 => "correct the argument that the API names and call again.",
-        401 => {
-            "ask the user to check the key in this server's configuration (ANTHROPIC_API_KEY or what replaces it) and to restart it."
-        }
-        403 => {
-            "ask the user whether this key's workspace may use it; ANTHROPIC_WORKSPACE_ID chooses the workspace."
-        }
-        404 => {
-            let lists = "list_sessions, list_agents, list_environments and list_files show";
-            let lists = about(&refusal.message)
-                .map_or(lists.to_owned(), |(list, _)| format!("{list} shows"));
-            return format!("check the id: {lists} what this key can use.");
-        }
-        409 => {
-            "read it again (get_status, get_agent): it changed meanwhile, or its state does not allow this."
-        }
-        413 => "send less: put long material into a repository or a file that is mounted.",
-        429 => return limited(refusal),
-        529 => "the API is overloaded; make the same call again in a minute.",
-        _ => "make the same call again; if it stays, give the user the request id below.",
-    };
-    text.to_owned()
-}
-
-/// The tools that list and make what a refusal is about. It names the thing before what that belongs to.
-fn about(message: &str) -> Option<(&'static str, &'static str)> {
-    let tools = [
-        ("session", "list_sessions", "create_session"),
-        ("agent", "list_agents", "create_agent"),
-        ("environment", "list_environments", "create_environment"),
-        ("file", "list_files", "upload_file"),
-        ("vault", "list_vaults (toolset admin)", "create_session"),
-        (
-            "memory",
-            "list_memory_stores (toolset admin)",
-            "create_session",
-        ),
-        ("deployment", "list_schedules", "create_schedule"),
-        ("schedule", "list_schedules", "create_schedule"),
-    ];
-    let message = message.to_lowercase();
-    let named = tools
-        .iter()
-        .filter_map(|(word, list, maker)| Some((message.find(word)?, *list, *maker)));
-    named.min().map(|(_, list, maker)| (list, maker))
-}
-
-fn limited(refusal: &Refusal) -> String {
-    match refusal.retry_after {
-        Some(wait) => format!(
-            "make the same call again after {} s.",
-            wait.as_secs().max(1)
-        ),
-        None => "make the same call again in a minute, and fewer of them.".to_owned(),
     }
 }

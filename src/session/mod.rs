@@ -1,5 +1,6 @@
 //! What a session's events mean. Pure: data in, data out; no clock, no I/O.
 
+pub mod activity;
 pub mod asked;
 pub mod clean;
 pub mod digest;

@@ -1,0 +1,150 @@
+//! Why the API, or the way to it, failed, and what to do about it: every hint there is, on one screen.
+
+use crate::api::{Delivery, Error, Fault, Refusal};
+
+pub(super) fn why(error: &Error) -> String {
+    let words = match error {
+        Error::Refused(refusal) => refusal.message.clone(),
+        other => other.to_string(),
+    };
+    let ends = words.ends_with(['.', '!', '?']);
+    format!("{words}{}", if ends { "" } else { "." })
+}
+
+pub(super) fn reference(error: &Error) -> Option<String> {
+    let id = |id: &Option<String>| id.as_ref().map(|id| format!("request {id}"));
+    match error {
+        Error::Refused(refusal) => {
+            let Refusal {
+                status,
+                kind,
+                request_id,
+                ..
+            } = refusal.as_ref();
+            let id = id(request_id)
+                .map(|id| format!(", {id}"))
+                .unwrap_or_default();
+            Some(format!("{status} {kind}{id}"))
+        }
+        Error::Unreadable { request_id, .. } => id(request_id),
+        Error::Unreachable { .. } | Error::Keyless(_) => None,
+    }
+}
+
+/// Every hint there is, on one screen.
+pub(super) fn advice(error: &Error) -> String {
+    let text = match error {
+        Error::Keyless(why) if why.starts_with("MANAGED_AGENTS_KEY") => {
+            "this goes before every other way to give a key: ask the user to mend or to unset it, and to restart this server."
+        }
+        Error::Keyless(_) => {
+            "ask the user to set ANTHROPIC_API_KEY (or MANAGED_AGENTS_KEY_FILE, MANAGED_AGENTS_KEY_COMMAND) in this \
+             server's configuration and to restart it. Never ask for the key itself."
+        }
+        Error::Unreachable {
+            delivery: Delivery::NotSent,
+            ..
+        } => {
+            "nothing was sent. Check ANTHROPIC_BASE_URL, the network and HTTPS_PROXY, then make the same call again."
+        }
+        Error::Unreachable {
+            delivery: Delivery::Unknown | Delivery::Late,
+            ..
+        } => {
+            "make the same call again, with a larger wait_seconds where it has one; before repeating something that was sent, \
+             look with get_status or list_sessions."
+        }
+        Error::Unreadable {
+            fault: Fault::TooLarge,
+            ..
+        } => {
+            "something in this record is larger than 16 MiB, the most that is read; the session's page shows it."
+        }
+        Error::Unreadable { .. } => {
+            "check that ANTHROPIC_BASE_URL is the address of the Managed Agents API."
+        }
+        Error::Refused(refusal) => return refused(refusal),
+    };
+    text.to_owned()
+}
+
+fn refused(refusal: &Refusal) -> String {
+    let says = |word: &str| refusal.message.to_lowercase().contains(word);
+    let text = match refusal.status {
+        400 if says("list price") || says("model_not_budgetable") => {
+            "this model has no list price, so it cannot have a budget: name another agent or model, or ask the user to set \
+             MANAGED_AGENTS_BUDGET_USD to `none`."
+        }
+        400 | 409 if says("budget_create_only") => {
+            "a session that was created without a budget cannot get one: go on without, or start a new one with create_session."
+        }
+        400 | 409 if says("budget") || says("max_list_cost") => {
+            "get_status shows the budget and what is spent; if the user agrees, update_session with a budget_usd above that."
+        }
+        400 | 409 if says("archived") || says("terminated") => {
+            let maker = about(&refusal.message).map_or("create_session", |(_, maker)| maker);
+            return format!("this cannot be undone; {maker} makes a new one.");
+        }
+        // The API's words for a path or a beta that it does not know, not for an id.
+        404 if refusal.message.eq_ignore_ascii_case("not found") => {
+            "check ANTHROPIC_BASE_URL, and that the key has access to Managed Agents."
+        }
+        300..400 => {
+            "set ANTHROPIC_BASE_URL to the address that serves the API itself; the key is never sent along a redirect."
+        }
+        400 | 422 => "correct the argument that the API names and call again.",
+        401 => {
+            "ask the user to check the key in this server's configuration (ANTHROPIC_API_KEY or what replaces it) and to restart it."
+        }
+        403 => {
+            "ask the user whether this key's workspace may use it; ANTHROPIC_WORKSPACE_ID chooses the workspace."
+        }
+        404 => {
+            let lists = "list_sessions, list_agents, list_environments and list_files show";
+            let lists = about(&refusal.message)
+                .map_or(lists.to_owned(), |(list, _)| format!("{list} shows"));
+            return format!("check the id: {lists} what this key can use.");
+        }
+        409 => {
+            "read it again (get_status, get_agent): it changed meanwhile, or its state does not allow this."
+        }
+        413 => "send less: put long material into a repository or a file that is mounted.",
+        429 => return limited(refusal),
+        529 => "the API is overloaded; make the same call again in a minute.",
+        _ => "make the same call again; if it stays, give the user the request id below.",
+    };
+    text.to_owned()
+}
+
+/// The tools that list and make what a refusal is about. It names the thing before what that belongs to.
+fn about(message: &str) -> Option<(&'static str, &'static str)> {
+    let tools = [
+        ("session", "list_sessions", "create_session"),
+        ("agent", "list_agents", "create_agent"),
+        ("environment", "list_environments", "create_environment"),
+        ("file", "list_files", "upload_file"),
+        ("vault", "list_vaults (toolset admin)", "create_session"),
+        (
+            "memory",
+            "list_memory_stores (toolset admin)",
+            "create_session",
+        ),
+        ("deployment", "list_schedules", "create_schedule"),
+        ("schedule", "list_schedules", "create_schedule"),
+    ];
+    let message = message.to_lowercase();
+    let named = tools
+        .iter()
+        .filter_map(|(word, list, maker)| Some((message.find(word)?, *list, *maker)));
+    named.min().map(|(_, list, maker)| (list, maker))
+}
+
+fn limited(refusal: &Refusal) -> String {
+    match refusal.retry_after {
+        Some(wait) => format!(
+            "make the same call again after {} s.",
+            wait.as_secs().max(1)
+        ),
+        None => "make the same call again in a minute, and fewer of them.".to_owned(),
+    }
+}
