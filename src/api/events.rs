@@ -11,6 +11,9 @@ use super::call::Call;
 use super::pace::Group;
 use super::{Client, Error, Id, Page, with};
 
+/// Calls that a session waits for at once at most.
+const MOST_AWAITED: usize = 1000;
+
 /// One event: the head that every reader needs, and the API's own JSON for the rest.
 #[derive(Debug, Clone)]
 pub struct Event {
@@ -54,6 +57,17 @@ struct Head {
     #[serde(deserialize_with = "present")]
     processed_at: Option<Value>,
     created_at: Option<Value>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Tail {
+    stop_reason: Option<Value>,
+    tool_use_id: Option<Value>,
+    custom_tool_use_id: Option<Value>,
+    mcp_tool_use_id: Option<Value>,
+    evaluated_permission: Option<Value>,
+    is_error: Option<Value>,
 }
 
 /// Keeps null apart from absent: only null means queued.
@@ -105,8 +119,7 @@ impl Event {
 
     /// The stop reason of a `session.status_idle`.
     pub fn stop_reason(&self) -> Option<StopReason> {
-        let value = self.value();
-        let reason = value.get("stop_reason")?;
+        let reason = self.tail().stop_reason?;
         let kind = reason
             .as_str()
             .or_else(|| reason.get("type")?.as_str())
@@ -120,6 +133,7 @@ impl Event {
             kind,
             event_ids: ids
                 .filter_map(Value::as_str)
+                .take(MOST_AWAITED)
                 .map(|id| word(id.to_owned()))
                 .collect(),
         })
@@ -127,11 +141,14 @@ impl Event {
 
     /// The id of the tool event that this event answers or results from.
     pub fn answers(&self) -> Option<String> {
-        let value = self.value();
-        let id = ["tool_use_id", "custom_tool_use_id", "mcp_tool_use_id"]
-            .iter()
-            .find_map(|key| value.get(*key));
-        id.and_then(Value::as_str).map(|id| word(id.to_owned()))
+        let tail = self.tail();
+        let ids = [
+            tail.tool_use_id,
+            tail.custom_tool_use_id,
+            tail.mcp_tool_use_id,
+        ];
+        let id = ids.into_iter().flatten().next()?;
+        id.as_str().map(|id| word(id.to_owned()))
     }
 
     /// Whether its id can be passed back: as a cursor, or to read it whole.
@@ -141,8 +158,7 @@ impl Event {
 
     /// What the permission policy made of a tool call: `allow`, `ask` or `deny`.
     pub fn permission(&self) -> Option<String> {
-        let value = self.value();
-        let permission = value.get("evaluated_permission")?;
+        let permission = self.tail().evaluated_permission?;
         permission
             .as_str()
             .or_else(|| permission.get("type")?.as_str())
@@ -151,7 +167,12 @@ impl Event {
 
     /// Whether it is the result of a tool that failed.
     pub fn is_error(&self) -> bool {
-        self.value().get("is_error").and_then(Value::as_bool) == Some(true)
+        self.tail().is_error.and_then(|value| value.as_bool()) == Some(true)
+    }
+
+    /// What decides beside the head, without the content.
+    fn tail(&self) -> Tail {
+        serde_json::from_str(self.raw.get()).unwrap_or_default()
     }
 
     /// The words in `content`: text blocks as they are, other blocks by name.

@@ -6,7 +6,6 @@ use std::collections::HashSet;
 use tokio::time::Instant;
 
 use super::follow::{Follow, LAST_LOOK};
-use super::progress;
 use super::scan::{Circle, Seen, in_a_circle, unseen};
 use crate::api::events::{Event, EventFilter, Taken};
 use crate::api::{Error, Fault};
@@ -14,7 +13,7 @@ use crate::session::history::{OVERLAP, is_question};
 use crate::session::outline;
 use crate::session::queue;
 use crate::session::sieve::Sieve;
-use crate::session::turn::{Beginning, State, final_events};
+use crate::session::turn::{Beginning, State, final_events, is_call};
 
 /// Events on the first page of a look; of a later look, which mostly finds little that is new.
 const PAGE: u32 = 200;
@@ -32,6 +31,8 @@ const LEAST_BYTES: usize = 16 * 1024;
 const BESIDE_EVENT: usize = 220;
 /// Events that are remembered for having been seen and let go of.
 const MOST_LET_GO: usize = 100_000;
+/// Most pages that are read for a call that the session waits for.
+const MOST_AWAITING: usize = 4;
 /// Pages of an outline; a longer one is no shortcut.
 const OUTLINE_PAGES: usize = 3;
 
@@ -244,7 +245,7 @@ impl Follow {
     /// Whether a run leaves no gap to what is known, or holds the turn from its question on.
     fn reaches_back(&self, run: &Back) -> bool {
         match self.listed_at {
-            Some(_) => run.known >= OVERLAP,
+            Some(_) => run.known >= OVERLAP && run.shows_what_waits(),
             None => run.beginning.is_found(&self.asked),
         }
     }
@@ -280,6 +281,8 @@ struct Back {
     /// So many of the events were known before, at their final places.
     known: usize,
     beginning: Beginning,
+    /// Calls that the newest status waits for and nothing has shown yet; nothing before that status was met.
+    awaited: Option<HashSet<String>>,
 }
 
 impl Back {
@@ -297,6 +300,7 @@ impl Back {
             pages: 0,
             known: 0,
             beginning: Beginning::default(),
+            awaited: None,
         }
     }
 
@@ -309,15 +313,13 @@ impl Back {
             self.known += usize::from(follow.history.is_settled(&event.id));
             self.beginning.see(&event, &follow.asked);
             self.is_newest_turn &= !is_question(&event.kind);
+            self.await_calls(&event, follow);
             let bytes = weight(&event);
             if !self.sieve.keeps(&event, bytes, &follow.asked) {
                 self.dropped += 1;
                 if follow.history.get(&event.id).is_some() {
                     self.fallen.insert(event.id);
-                } else if self.is_newest_turn
-                    && progress::is_call(&event.kind)
-                    && follow.let_go(&event.id)
-                {
+                } else if self.is_newest_turn && is_call(&event.kind) && follow.let_go(&event.id) {
                     self.calls += 1;
                 }
                 continue;
@@ -329,6 +331,21 @@ impl Back {
             }
         }
         is_new
+    }
+
+    fn await_calls(&mut self, event: &Event, follow: &Follow) {
+        if let Some(awaited) = &mut self.awaited {
+            awaited.remove(&event.id);
+        } else if event.kind.starts_with("session.status_") {
+            let reason = event.stop_reason();
+            let ids = reason.into_iter().flat_map(|reason| reason.event_ids);
+            self.awaited = Some(ids.filter(|id| follow.history.get(id).is_none()).collect());
+        }
+    }
+
+    /// Whether what the session waits for is known, or was looked for long enough.
+    fn shows_what_waits(&self) -> bool {
+        self.pages >= MOST_AWAITING || self.awaited.as_ref().is_none_or(HashSet::is_empty)
     }
 
     fn count(&self) -> usize {

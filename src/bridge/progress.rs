@@ -5,7 +5,7 @@ use crate::session::activity::tool_line;
 use crate::session::grading;
 use crate::session::history::is_question;
 use crate::session::report;
-use crate::session::turn::State;
+use crate::session::turn::{State, is_call};
 
 /// What a waiting caller is shown.
 #[derive(Default)]
@@ -61,12 +61,4 @@ impl Progress {
         }
         report::cut(&line, 180)
     }
-}
-
-/// Whether the agent calls a tool.
-pub(super) fn is_call(kind: &str) -> bool {
-    matches!(
-        kind,
-        "agent.tool_use" | "agent.mcp_tool_use" | "agent.custom_tool_use"
-    )
 }

@@ -157,11 +157,15 @@ impl Circle {
     }
 }
 
-/// The events of a page that follow what was seen before. A list that turns in a circle shows its first events again, and
-/// what came meanwhile ahead of them: that does not belong where the page stands.
+/// The events of a page that were not seen before. A list that turns in a circle shows its first events again, and what came
+/// meanwhile ahead of them: that does not belong where the page stands. A page with a few old ones among the new is none.
 pub(super) fn unseen(mut page: Vec<Event>, seen: &mut Seen) -> Vec<Event> {
-    let known = page.iter().rposition(|event| seen.contains(&event.id));
-    page.drain(..known.map_or(0, |at| at + 1));
+    let is_old = |event: &Event| seen.contains(&event.id);
+    let old = page.iter().filter(|event| is_old(event)).count();
+    if 2 * old > page.len() {
+        let last = page.iter().rposition(is_old);
+        page.drain(..last.map_or(0, |at| at + 1));
+    }
     page.retain(|event| event.id.is_empty() || seen.insert(&event.id));
     page
 }
@@ -335,5 +339,36 @@ impl<'a> Scan<'a> {
             run.events.push(event);
         }
         Ok(run)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(names: &str) -> Vec<Event> {
+        let event = |name: char| format!(r#"{{"id":"{name}","type":"x"}}"#);
+        let events = names.chars().map(event);
+        events
+            .map(|event| serde_json::from_str(&event).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn what_a_list_shows_again_takes_nothing_new_with_it() {
+        for (first, next, new) in [
+            ("abc", "defc", "def"),
+            ("abc", "dcef", "def"),
+            ("abc", "bcde", "de"),
+            ("abc", "abc", ""),
+            // The list turned in a circle, and `n` came ahead of its first page meanwhile.
+            ("abc", "nab", ""),
+        ] {
+            let mut seen = Seen::default();
+            unseen(page(first), &mut seen);
+            let shown = unseen(page(next), &mut seen).into_iter();
+            let shown: String = shown.map(|event| event.id).collect();
+            assert_eq!(shown, new, "{first} {next}");
+        }
     }
 }
