@@ -35,3 +35,4 @@ pub mod server;
 pub mod session;
 pub mod settings;
 pub mod simulator;
+pub mod weight;

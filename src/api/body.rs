@@ -1,18 +1,27 @@
 //! Bodies of answers, read within bounds: so much of each, and large ones a few at a time, however many calls there are.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use reqwest::Response;
+use serde::de::DeserializeOwned;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
-use super::send::{header, timed_out, unreachable};
-use super::{Error, Fault};
+use super::send::{excerpt, header, shorten, timed_out, unreachable};
+use super::{Delivery, Error, Fault};
+use crate::weight::holds_more_than;
 
 const LARGEST: usize = 16 * 1024 * 1024;
 /// A larger one is read once there is a place for it.
 const LARGE: usize = 512 * 1024;
 const MOST_LARGE: usize = 4;
+/// A slow one gives its place to the next after so long, and may wait for another with so much read, all together.
+const TURN: Duration = Duration::from_millis(500);
+const MOST_PARKED: usize = 32 * 1024 * 1024;
+/// Values that an answer holds at most.
+const MOST_VALUES: usize = 300_000;
 
 /// The body of an answer, and the API's id of its request.
 pub(super) struct Answer {
@@ -22,12 +31,18 @@ pub(super) struct Answer {
     _place: Option<OwnedSemaphorePermit>,
 }
 
-/// The places for large bodies.
-pub(super) struct Bodies(Arc<Semaphore>);
+/// The places for large bodies, and how much of those without one is kept.
+pub(super) struct Bodies {
+    places: Arc<Semaphore>,
+    parked: AtomicUsize,
+}
 
 impl Bodies {
     pub(super) fn new() -> Bodies {
-        Bodies(Arc::new(Semaphore::new(MOST_LARGE)))
+        Bodies {
+            places: Arc::new(Semaphore::new(MOST_LARGE)),
+            parked: AtomicUsize::new(0),
+        }
     }
 
     /// The whole body of a response.
@@ -46,26 +61,105 @@ impl Bodies {
         let length = length.map(|length| usize::try_from(length).unwrap_or(LARGEST).min(LARGEST));
         let is_large = length.is_some_and(|length| length > LARGE);
         let mut body = Vec::with_capacity(length.unwrap_or_default().min(LARGE));
-        let mut place = None;
-        let mut ended = !is_large && read(&mut response, &mut body, LARGE).await?;
-        if !ended {
-            // The semaphore is never closed.
-            place = Arc::clone(&self.0).acquire_owned().await.ok();
-            // One that grows piece by piece takes twice its size.
-            body.reserve_exact(length.unwrap_or(LARGEST).saturating_sub(body.len()));
-            ended = read(&mut response, &mut body, LARGEST).await?;
+        if !is_large && read(&mut response, &mut body, LARGE).await? {
+            return Ok(Answer {
+                body,
+                request_id,
+                _place: None,
+            });
         }
-        if !ended {
-            return Err(Error::Unreadable {
+        // One that grows piece by piece takes twice its size.
+        body.reserve_exact(length.unwrap_or(LARGEST).saturating_sub(body.len()));
+        match self.read_in_turns(&mut response, &mut body).await? {
+            (true, place) => Ok(Answer {
+                body,
+                request_id,
+                _place: place,
+            }),
+            (false, _) => Err(Error::Unreadable {
                 reason: "the answer is larger than 16 MiB".to_owned(),
                 fault: Fault::TooLarge,
                 request_id,
-            });
+            }),
         }
-        Ok(Answer {
-            body,
-            request_id,
-            _place: place,
+    }
+
+    /// Reads a large body; one that takes its time lets others go first. Whether it ended, and its place.
+    async fn read_in_turns(
+        &self,
+        response: &mut Response,
+        body: &mut Vec<u8>,
+    ) -> Result<(bool, Option<OwnedSemaphorePermit>), Error> {
+        loop {
+            let parked = Parked::of(self, body.len())?;
+            // The semaphore is never closed.
+            let place = Arc::clone(&self.places).acquire_owned().await.ok();
+            drop(parked);
+            if let Ok(ended) = timeout(TURN, read(response, body, LARGEST)).await {
+                return Ok((ended?, place));
+            }
+        }
+    }
+}
+
+/// What was read of a body that waits for a place.
+struct Parked<'a> {
+    bodies: &'a Bodies,
+    bytes: usize,
+}
+
+impl Parked<'_> {
+    fn of(bodies: &Bodies, bytes: usize) -> Result<Parked<'_>, Error> {
+        let before = bodies.parked.fetch_add(bytes, Ordering::Relaxed);
+        // Counted from here on, also where it is refused.
+        let parked = Parked { bodies, bytes };
+        match before + bytes > MOST_PARKED && bytes > LARGE {
+            true => Err(Error::Unreachable {
+                reason: "the answer came too slowly, with too many others at once".to_owned(),
+                delivery: Delivery::Unknown,
+            }),
+            false => Ok(parked),
+        }
+    }
+}
+
+impl Drop for Parked<'_> {
+    fn drop(&mut self) {
+        self.bodies.parked.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+impl Answer {
+    /// Decodes it; a large one beside the runtime, which has others to serve.
+    pub(super) async fn decoded<T: DeserializeOwned + Send + 'static>(self) -> Result<T, Error> {
+        if self.body.len() <= LARGE {
+            return self.decode();
+        }
+        let decoded = tokio::task::spawn_blocking(move || self.decode()).await;
+        decoded.unwrap_or_else(|gone| {
+            Err(Error::Unreachable {
+                reason: gone.to_string(),
+                delivery: Delivery::Unknown,
+            })
+        })
+    }
+
+    fn decode<T: DeserializeOwned>(self) -> Result<T, Error> {
+        let unreadable = |reason: String, fault| Error::Unreadable {
+            reason,
+            fault,
+            request_id: self.request_id.clone(),
+        };
+        if self.body.len() > LARGE && holds_more_than(&self.body, MOST_VALUES) {
+            let why = format!("the answer holds more than {MOST_VALUES} values");
+            return Err(unreadable(why, Fault::TooLarge));
+        }
+        serde_json::from_slice(&self.body).map_err(|error| {
+            let why = format!(
+                "the answer is not what this endpoint returns ({error}): {}",
+                excerpt(&self.body)
+            );
+            unreadable(shorten(&why), Fault::Malformed)
         })
     }
 }
@@ -87,4 +181,25 @@ async fn read(response: &mut Response, body: &mut Vec<u8>, most: usize) -> Resul
         }
     }
     Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_waits_counts_and_what_is_refused_counts_no_more() {
+        let bodies = Bodies::new();
+        let half = Parked::of(&bodies, MOST_PARKED / 2).unwrap();
+        let rest = Parked::of(&bodies, MOST_PARKED / 2).unwrap();
+        assert!(Parked::of(&bodies, LARGE + 1).is_err());
+        assert!(
+            Parked::of(&bodies, LARGE).is_ok(),
+            "what is small has a place"
+        );
+        drop(rest);
+        assert!(Parked::of(&bodies, LARGE + 1).is_ok());
+        drop(half);
+        assert_eq!(bodies.parked.load(Ordering::Relaxed), 0);
+    }
 }

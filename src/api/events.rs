@@ -10,9 +10,14 @@ use serde_json::{Value, json};
 use super::call::Call;
 use super::pace::Group;
 use super::{Client, Error, Id, Page, with};
+use crate::weight::holds_more_than;
 
 /// Calls that a session waits for at once at most.
 const MOST_AWAITED: usize = 1000;
+
+/// An event of so many bytes is looked at for how many values it holds, which are so many at most.
+const LONG: usize = 256 * 1024;
+const MOST_VALUES: usize = 100_000;
 
 /// One event: the head that every reader needs, and the API's own JSON for the rest.
 #[derive(Debug, Clone)]
@@ -88,6 +93,35 @@ fn word(text: String) -> String {
 impl Event {
     /// Reads the head; whatever is missing or odd is left out, since the event itself must not be lost.
     pub fn new(raw: Box<RawValue>) -> Event {
+        if raw.get().len() > LONG && holds_more_than(raw.get().as_bytes(), MOST_VALUES) {
+            return Event::stub(&raw);
+        }
+        Event::plain(raw)
+    }
+
+    /// In the place of an event that would take the memory of a hundred: its head, and that the rest is missing.
+    fn stub(raw: &RawValue) -> Event {
+        let head: Head = serde_json::from_str(raw.get()).unwrap_or_default();
+        let mut stub =
+            json!({"omitted": format!("this event holds more than {MOST_VALUES} values")});
+        let fields = [
+            ("id", head.id),
+            ("type", head.kind),
+            ("processed_at", head.processed_at),
+            ("created_at", head.created_at),
+        ];
+        for (name, value) in fields {
+            stub = with(
+                stub,
+                name,
+                value.filter(|value| !value.is_array() && !value.is_object()),
+            );
+        }
+        let raw = serde_json::value::to_raw_value(&stub).unwrap_or_default();
+        Event::plain(raw)
+    }
+
+    fn plain(raw: Box<RawValue>) -> Event {
         let head: Head = serde_json::from_str(raw.get()).unwrap_or_default();
         let text =
             |value: &Option<Value>| value.as_ref().and_then(Value::as_str).map(str::to_owned);

@@ -28,10 +28,12 @@ mod retry;
 mod send;
 mod transfer;
 
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reqwest::Url;
+use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use tokio::sync::{OnceCell, Semaphore};
@@ -71,6 +73,7 @@ struct Shared {
     environments: Semaphore,
     lines: Lines,
     bodies: Bodies,
+    unfinished: stream::Unfinished,
 }
 
 /// Two clients, so that held streams never stand in the way of calls.
@@ -94,11 +97,42 @@ pub struct Page<T> {
     pub prev_page: Option<String>,
 }
 
+/// Most items of a list; no page of the API has more than a thousand.
+const MOST_ITEMS: usize = 10_000;
+
 /// Some servers say null where there is nothing.
 fn null_as_none<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {
-    Ok(Option::<Vec<T>>::deserialize(deserializer)?.unwrap_or_default())
+    Ok(Option::<Items<T>>::deserialize(deserializer)?.map_or_else(Vec::new, |items| items.0))
+}
+
+/// A list that ends somewhere: an item that says nothing takes a few bytes to send, and hundreds to keep.
+struct Items<T>(Vec<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Items<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Items<T>, D::Error> {
+        deserializer.deserialize_seq(Items(Vec::new()))
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Items<T> {
+    type Value = Items<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<Items<T>, A::Error> {
+        while let Some(item) = items.next_element()? {
+            if self.0.len() >= MOST_ITEMS {
+                let why = format!("a list of more than {MOST_ITEMS} items");
+                return Err(serde::de::Error::custom(why));
+            }
+            self.0.push(item);
+        }
+        Ok(self)
+    }
 }
 
 impl Client {
@@ -114,6 +148,7 @@ impl Client {
             environments: Semaphore::new(5),
             lines: Lines::new(),
             bodies: Bodies::new(),
+            unfinished: stream::Unfinished::default(),
         };
         Client {
             shared: Arc::new(shared),

@@ -13,7 +13,7 @@ use super::body::{Answer, start};
 use super::call::Call;
 use super::pace::Group;
 use super::retry::{retry_after, retry_delay};
-use super::{Client, Delivery, Error, Fault, Refusal, tally};
+use super::{Client, Delivery, Error, Refusal, tally};
 
 /// A read that is not answered by then is made again, with the rest of the time.
 const FIRST_ATTEMPT: Duration = Duration::from_secs(10);
@@ -23,16 +23,21 @@ const SHOWN_OF_ERROR: usize = 1024;
 
 impl Client {
     /// Makes a call and decodes its answer.
-    pub(super) async fn send<T: DeserializeOwned>(&self, call: Call) -> Result<T, Error> {
-        self.answer(call, |answer| self.decode(answer)).await
+    pub(super) async fn send<T: DeserializeOwned + Send + 'static>(
+        &self,
+        call: Call,
+    ) -> Result<T, Error> {
+        self.answer(call, Answer::decoded).await
     }
 
     /// Makes a call whose answer says nothing beyond its status. One that is no JSON comes from somebody in between, who may
     /// not have passed the request on.
     pub(super) async fn send_for_status(&self, call: Call) -> Result<(), Error> {
-        self.answer(call, |answer| match answer.body.trim_ascii() {
-            [] => Ok(()),
-            _ => self.decode(answer).map(|_: IgnoredAny| ()),
+        self.answer(call, |answer| async {
+            match answer.body.trim_ascii() {
+                [] => Ok(()),
+                _ => answer.decoded().await.map(|_: IgnoredAny| ()),
+            }
         })
         .await
     }
@@ -49,10 +54,10 @@ impl Client {
             .await
     }
 
-    async fn answer<T>(
+    async fn answer<T, F: Future<Output = Result<T, Error>>>(
         &self,
         call: Call,
-        decode: impl Fn(Answer) -> Result<T, Error>,
+        decode: impl Fn(Answer) -> F,
     ) -> Result<T, Error> {
         let deadline = self.deadline();
         let http = &self.http()?.calls;
@@ -63,7 +68,9 @@ impl Client {
                 0 if call.method == Method::GET => deadline.min(Instant::now() + FIRST_ATTEMPT),
                 _ => deadline,
             };
-            decode(self.exchange(http, call, deadline).await?)
+            let answer = self.exchange(http, call, deadline).await?;
+            let decoded = timeout_at(deadline, decode(answer)).await;
+            decoded.unwrap_or_else(|_| Err(timed_out()))
         };
         self.repeat(call, deadline, once).await
     }
@@ -105,17 +112,6 @@ impl Client {
     ) -> Result<Answer, Error> {
         let response = self.attempt(http, call, deadline, None).await?;
         self.shared.bodies.whole(response, deadline).await
-    }
-
-    pub(super) fn decode<T: DeserializeOwned>(&self, answer: Answer) -> Result<T, Error> {
-        serde_json::from_slice(&answer.body).map_err(|error| Error::Unreadable {
-            reason: shorten(&format!(
-                "the answer is not what this endpoint returns ({error}): {}",
-                excerpt(&answer.body)
-            )),
-            fault: Fault::Malformed,
-            request_id: answer.request_id,
-        })
     }
 
     /// Sends once, or again where only the key was refused and there is another; returns an answer with a 2xx status.
@@ -335,7 +331,7 @@ pub(super) fn reasons(error: &reqwest::Error) -> String {
 }
 
 /// The start of a body that is not what was expected, as one line.
-fn excerpt(body: &[u8]) -> String {
+pub(super) fn excerpt(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(
         body.get(..body.len().min(4 * SHOWN_OF_ERROR))
             .unwrap_or_default(),

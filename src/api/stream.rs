@@ -3,6 +3,8 @@
 //! The stream replays nothing; closing the gap after a cut belongs to `bridge/follow.rs`.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,8 +20,48 @@ use super::events::Event;
 use super::send::{shorten, unreachable, word};
 use super::{Client, Error, Fault, Id, Refusal};
 
-/// Bytes that may arrive without a finished frame.
+/// Bytes that may arrive without a finished frame: of one stream, and beyond the first of each of all streams together.
 const LARGEST_FRAME: usize = 16 * 1024 * 1024;
+const MOST_UNFINISHED: usize = 64 * 1024 * 1024;
+const FREE: usize = 1024 * 1024;
+
+/// The bytes of frames that are not finished, of all streams of a process.
+#[derive(Default)]
+pub(super) struct Unfinished(Arc<AtomicUsize>);
+
+impl Unfinished {
+    fn share(&self) -> Share {
+        Share {
+            total: Arc::clone(&self.0),
+            bytes: 0,
+        }
+    }
+}
+
+/// One stream's part of it.
+struct Share {
+    total: Arc<AtomicUsize>,
+    bytes: usize,
+}
+
+impl Share {
+    /// So many bytes wait for the end of their frame. Whether there is room for them.
+    fn set(&mut self, pending: usize) -> bool {
+        let bytes = pending.saturating_sub(FREE);
+        let before = self.total.fetch_add(bytes, Ordering::Relaxed);
+        self.total.fetch_sub(self.bytes, Ordering::Relaxed);
+        let has_grown = bytes > self.bytes;
+        let others = before - self.bytes;
+        self.bytes = bytes;
+        !has_grown || others + bytes <= MOST_UNFINISHED
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.total.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
 
 /// What came over the line.
 #[derive(Debug)]
@@ -43,8 +85,15 @@ impl EventStream {
     where
         S: Stream<Item = Result<Bytes, Error>> + Send + 'static,
     {
+        EventStream::sharing(bytes, &Unfinished::default())
+    }
+
+    fn sharing<S>(bytes: S, unfinished: &Unfinished) -> EventStream
+    where
+        S: Stream<Item = Result<Bytes, Error>> + Send + 'static,
+    {
         EventStream {
-            frames: Box::pin(frames(bytes)),
+            frames: Box::pin(frames(bytes, unfinished.share())),
             _place: None,
         }
     }
@@ -71,17 +120,17 @@ impl Client {
             .map(|chunk| chunk.map_err(unreachable));
         Ok(EventStream {
             _place: Some(place),
-            ..EventStream::of(bytes)
+            ..EventStream::sharing(bytes, &self.shared.unfinished)
         })
     }
 }
 
 /// Decodes bytes to frames; ends after the first error.
-fn frames<S>(bytes: S) -> impl Stream<Item = Result<Frame, Error>> + Send
+fn frames<S>(bytes: S, share: Share) -> impl Stream<Item = Result<Frame, Error>> + Send
 where
     S: Stream<Item = Result<Bytes, Error>> + Send + 'static,
 {
-    let decoder = SseByteStream::new(Box::pin(capped(bytes)));
+    let decoder = SseByteStream::new(Box::pin(capped(bytes, share)));
     stream::unfold(Some(decoder), |decoder| async move {
         let mut decoder = decoder?;
         let frame = match decoder.next().await? {
@@ -98,7 +147,7 @@ where
 }
 
 /// Fails once more than [`LARGEST_FRAME`] bytes came without a blank line, so that no sender can fill the memory.
-fn capped<S>(bytes: S) -> impl Stream<Item = Result<Bytes, Error>> + Send
+fn capped<S>(bytes: S, mut share: Share) -> impl Stream<Item = Result<Bytes, Error>> + Send
 where
     S: Stream<Item = Result<Bytes, Error>> + Send + 'static,
 {
@@ -130,11 +179,16 @@ where
             pending += rest.len();
             (at_line_start, after_cr) = (false, false);
         }
-        if pending <= LARGEST_FRAME {
+        let has_room = share.set(pending);
+        if pending <= LARGEST_FRAME && has_room {
             return Ok(chunk);
         }
+        let reason = match pending > LARGEST_FRAME {
+            true => "an event of the stream is larger than 16 MiB",
+            false => "the unfinished events of all streams are larger than 64 MiB",
+        };
         Err(Error::Unreadable {
-            reason: "an event of the stream is larger than 16 MiB".to_owned(),
+            reason: reason.to_owned(),
             fault: Fault::TooLarge,
             request_id: None,
         })
@@ -208,11 +262,12 @@ mod tests {
             .chunks(piece.max(1))
             .map(|chunk| Ok(Bytes::copy_from_slice(chunk)))
             .collect();
-        let frames = frames(stream::iter(chunks)).map(|frame| match frame {
-            Ok(Frame::Event(event)) => event.id,
-            Ok(Frame::Alive) => ".".to_owned(),
-            Err(_) => "!".to_owned(),
-        });
+        let frames =
+            frames(stream::iter(chunks), Unfinished::default().share()).map(|frame| match frame {
+                Ok(Frame::Event(event)) => event.id,
+                Ok(Frame::Alive) => ".".to_owned(),
+                Err(_) => "!".to_owned(),
+            });
         futures_util::FutureExt::now_or_never(frames.collect::<Vec<_>>()).unwrap()
     }
 
@@ -275,5 +330,20 @@ mod tests {
             let text: String = ids.iter().map(frame).collect();
             prop_assert_eq!(outcome(text.as_bytes(), piece), ids);
         }
+    }
+
+    #[test]
+    fn unfinished_frames_share_what_there_is_beyond_a_little_each() {
+        let unfinished = Unfinished::default();
+        let mut streams: Vec<Share> = (0..5).map(|_| unfinished.share()).collect();
+        let [first, rest @ ..] = streams.as_mut_slice() else {
+            unreachable!()
+        };
+        assert!(rest.iter_mut().all(|share| share.set(LARGEST_FRAME)));
+        assert!(first.set(FREE) && !first.set(LARGEST_FRAME));
+        rest[0].set(0);
+        assert!(first.set(LARGEST_FRAME - FREE));
+        drop(streams);
+        assert_eq!(unfinished.0.load(Ordering::Relaxed), 0);
     }
 }

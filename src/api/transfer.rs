@@ -49,7 +49,7 @@ impl Client {
         deadline: Instant,
     ) -> Result<T, Error>
     where
-        T: DeserializeOwned,
+        T: DeserializeOwned + Send + 'static,
         S: Stream<Item = io::Result<Bytes>> + Send + 'static,
     {
         let http = &self.http()?.calls;
@@ -72,7 +72,7 @@ impl Client {
                 }
             }
         };
-        self.decode(self.repeat(call, deadline, once).await?)
+        self.repeat(call, deadline, once).await?.decoded().await
     }
 
     /// Opens a file's content for reading: one attempt, since starting anew belongs to whoever keeps what came.

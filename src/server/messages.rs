@@ -9,9 +9,14 @@ use serde_json::{Value, json};
 
 use super::misfits;
 use super::skeleton::Skeleton;
+use crate::weight::holds_more_than;
 
 /// Longest line that is read; 16 MiB, as rmcp has it on every transport.
 pub const LONGEST_LINE: usize = 16 * 1024 * 1024;
+
+/// A line of so many bytes is looked at for how many values it holds, which are so many at most.
+const LONG: usize = 256 * 1024;
+const MOST_VALUES: usize = 300_000;
 
 const PARSE_ERROR: i32 = -32700;
 const INVALID_REQUEST: i32 = -32600;
@@ -46,6 +51,12 @@ pub fn read(line: &[u8], may_be_batch: bool) -> Said {
     let line = line.trim_ascii();
     if line.is_empty() {
         return Said::default();
+    }
+    if line.len() > LONG && holds_more_than(line, MOST_VALUES) {
+        let mut skeleton = Skeleton::default();
+        skeleton.take(line);
+        let why = format!("the message holds more than {MOST_VALUES} values");
+        return unreadable(skeleton, INVALID_REQUEST, &why);
     }
     match serde_json::from_slice::<Value>(line) {
         Ok(Value::Array(items)) if may_be_batch && !items.is_empty() => batch(items),

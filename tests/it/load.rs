@@ -329,6 +329,139 @@ async fn fifty_answers_without_end_are_read_a_few_at_a_time() {
     assert!(grown < 200_000_000, "{grown}");
 }
 
+/// Answers everything with this body.
+async fn serve(body: String) -> (String, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let length = body.len();
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+    );
+    let answer = Arc::new(answer);
+    let mut serving = JoinSet::new();
+    serving.spawn(async move {
+        loop {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            let answer = Arc::clone(&answer);
+            tokio::spawn(async move {
+                let mut request = vec![0; 8192];
+                while connection
+                    .read(&mut request)
+                    .await
+                    .is_ok_and(|count| count > 0)
+                {
+                    let _ = connection.write_all(answer.as_bytes()).await;
+                }
+            });
+        }
+    });
+    (url, serving)
+}
+
+#[tokio::test]
+async fn many_values_in_few_bytes_take_no_more_memory_than_others() {
+    let event = format!(
+        "{{\"id\":\"e1\",\"type\":\"agent.tool_use\",\"processed_at\":null,\"input\":[{}{{}}]}}",
+        "{},".repeat(300_000)
+    );
+    for (tool, arguments, body) in [
+        (
+            "list_sessions",
+            json!({}),
+            format!("{{\"data\":[{}{{}}]}}", "{},".repeat(2_000_000)),
+        ),
+        (
+            "list_agents",
+            json!({}),
+            format!("{{\"data\":[{}{{}}]}}", "{},".repeat(100_000)),
+        ),
+        (
+            "get_agent",
+            json!({"agent": "agent_1"}),
+            format!(
+                "{{\"id\":\"agent_1\",\"tools\":[{}{{}}]}}",
+                "{},".repeat(2_000_000)
+            ),
+        ),
+        (
+            "get_events",
+            json!({"session_id": "sesn_1"}),
+            format!("{{\"id\":\"sesn_1\",\"status\":\"idle\",\"data\":[{event}]}}"),
+        ),
+    ] {
+        let (url, _serving) = serve(body).await;
+        let rig = Rig::start().await;
+        let mut pipe = rig.pipe_with("ANTHROPIC_BASE_URL", &url);
+        pipe.initialize().await;
+        let before = pipe.peak_memory();
+        let call = pipe.tool(tool, arguments).await;
+        let reply = pipe.reply_within(call, Duration::from_secs(50)).await;
+        assert!(reply["result"]["content"][0]["text"].is_string(), "{reply}");
+        let grown = pipe.peak_memory() - before;
+        assert!(grown < 100_000_000, "{tool}: {grown}");
+    }
+    let rig = Rig::start().await;
+    let mut pipe = rig.pipe();
+    pipe.initialize().await;
+    let before = pipe.peak_memory();
+    let arguments = json!({"metadata": vec![json!({}); 4_000_000]});
+    let call = pipe.tool("create_session", arguments).await;
+    let reply = pipe.reply_within(call, Duration::from_secs(20)).await;
+    assert!(
+        reply["error"]["message"].to_string().contains("values"),
+        "{reply}"
+    );
+    assert!(pipe.peak_memory() - before < 60_000_000);
+}
+
+/// Lines that drip hold nobody up whose line does not.
+#[tokio::test]
+async fn large_answers_that_come_slowly_let_others_pass() {
+    let rig = Rig::start().await;
+    let report = rig.client().await.create("[big 10 60] go", 40).await;
+    let fine = session(&report);
+    let slow: Vec<String> = (0..6).map(|number| format!("sesn_slow{number}")).collect();
+    let target = rig
+        .simulator
+        .base_url()
+        .trim_start_matches("http://")
+        .to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let mut serving = JoinSet::new();
+    serving.spawn(async move {
+        loop {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            let target = target.clone();
+            tokio::spawn(async move {
+                let mut request = vec![0; 8192];
+                let count = connection.peek(&mut request).await.unwrap_or(0);
+                if !String::from_utf8_lossy(&request[..count]).contains("sesn_slow") {
+                    let mut server = TcpStream::connect(target).await.unwrap();
+                    let _ = copy_bidirectional(&mut connection, &mut server).await;
+                    return;
+                }
+                let head = "HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n{";
+                let _ = connection.write_all(head.as_bytes()).await;
+                std::future::pending::<()>().await;
+            });
+        }
+    });
+    let mut pipe = rig.pipe_with("ANTHROPIC_BASE_URL", &url);
+    pipe.initialize().await;
+    let arguments = json!({"session_ids": slow, "wait_seconds": 30});
+    let stuck = pipe.tool("get_status", arguments).await;
+    let arguments = json!({"session_ids": [fine], "wait_seconds": 5});
+    let call = pipe.tool("get_status", arguments).await;
+    let reply = pipe
+        .reply_within(call, Duration::from_secs(5) + GRACE)
+        .await;
+    let report = &reply["result"]["structuredContent"]["sessions"][0];
+    assert_eq!(report["state"], "done", "{reply}");
+    pipe.send(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": stuck}}))
+        .await;
+}
+
 #[tokio::test]
 async fn what_the_client_cancelled_takes_no_place_from_what_it_asks_next() {
     let rig = Rig::start().await;
