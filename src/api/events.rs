@@ -117,8 +117,12 @@ impl Event {
                 value.filter(|value| !value.is_array() && !value.is_object()),
             );
         }
-        let raw = serde_json::value::to_raw_value(&stub).unwrap_or_default();
-        Event::plain(raw)
+        // Why a session rests decides how it stands.
+        let reason = Event::plain(raw.to_owned()).stop_reason();
+        let reason =
+            reason.map(|reason| json!({"type": reason.kind, "event_ids": reason.event_ids}));
+        let stub = with(stub, "stop_reason", reason);
+        Event::plain(serde_json::value::to_raw_value(&stub).unwrap_or_default())
     }
 
     fn plain(raw: Box<RawValue>) -> Event {
@@ -388,5 +392,25 @@ mod tests {
             Some("end_turn".into())
         );
         assert_eq!(reason("{}"), None);
+    }
+
+    #[test]
+    fn an_event_of_very_many_values_is_told_by_its_head() {
+        let ids = vec!["\"e1\""; 200_000].join(",");
+        let text = format!(
+            r#"{{"id":"i","type":"session.status_idle","processed_at":"2026-11-01T10:00:00Z","stop_reason":{{"type":"requires_action","event_ids":[{ids}]}}}}"#
+        );
+        let event: Event = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            (event.id.as_str(), event.kind.as_str()),
+            ("i", "session.status_idle")
+        );
+        assert_eq!(event.taken, Taken::In);
+        let reason = event.stop_reason().unwrap();
+        assert_eq!(
+            (reason.kind.as_str(), reason.event_ids.len()),
+            ("requires_action", MOST_AWAITED)
+        );
+        assert!(event.raw().len() < 20_000);
     }
 }

@@ -9,11 +9,11 @@ use super::follow::{Follow, LAST_LOOK};
 use super::scan::{Circle, Seen, in_a_circle, unseen};
 use crate::api::events::{Event, EventFilter, Taken};
 use crate::api::{Error, Fault};
-use crate::session::history::{OVERLAP, is_question};
+use crate::session::history::{OVERLAP, is_call, is_question};
 use crate::session::outline;
 use crate::session::queue;
 use crate::session::sieve::Sieve;
-use crate::session::turn::{Beginning, State, final_events, is_call};
+use crate::session::turn::{Beginning, State, final_events};
 
 /// Events on the first page of a look; of a later look, which mostly finds little that is new.
 const PAGE: u32 = 200;

@@ -3,9 +3,9 @@
 use crate::api::events::Event;
 use crate::session::activity::tool_line;
 use crate::session::grading;
-use crate::session::history::is_question;
+use crate::session::history::{is_call, is_question};
 use crate::session::report;
-use crate::session::turn::{State, is_call};
+use crate::session::turn::State;
 
 /// What a waiting caller is shown.
 #[derive(Default)]

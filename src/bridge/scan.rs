@@ -116,6 +116,7 @@ pub(super) async fn find(
 #[derive(Default)]
 pub(super) struct Seen {
     hashes: HashSet<u128>,
+    first: Option<u128>,
     keys: [RandomState; 2],
 }
 
@@ -135,7 +136,14 @@ impl Seen {
 
     /// Whether it is new.
     pub(super) fn insert(&mut self, word: &str) -> bool {
-        self.hashes.insert(self.hash(word))
+        let hash = self.hash(word);
+        self.first.get_or_insert(hash);
+        self.hashes.insert(hash)
+    }
+
+    /// Whether nothing was seen before it.
+    fn is_first(&self, word: &str) -> bool {
+        self.first.is_some_and(|first| first == self.hash(word))
     }
 }
 
@@ -157,13 +165,11 @@ impl Circle {
     }
 }
 
-/// The events of a page that were not seen before. A list that turns in a circle shows its first events again, and what came
-/// meanwhile ahead of them: that does not belong where the page stands. A page with a few old ones among the new is none.
+/// The events of a page that were not seen before. A list that turns in a circle begins anew with its first event, and with
+/// what came meanwhile ahead of that, which does not belong where the page stands.
 pub(super) fn unseen(mut page: Vec<Event>, seen: &mut Seen) -> Vec<Event> {
-    let is_old = |event: &Event| seen.contains(&event.id);
-    let old = page.iter().filter(|event| is_old(event)).count();
-    if 2 * old > page.len() {
-        let last = page.iter().rposition(is_old);
+    if page.iter().any(|event| seen.is_first(&event.id)) {
+        let last = page.iter().rposition(|event| seen.contains(&event.id));
         page.drain(..last.map_or(0, |at| at + 1));
     }
     page.retain(|event| event.id.is_empty() || seen.insert(&event.id));
@@ -363,6 +369,7 @@ mod tests {
             ("abc", "abc", ""),
             // The list turned in a circle, and `n` came ahead of its first page meanwhile.
             ("abc", "nab", ""),
+            ("abc", "nmloabc", ""),
         ] {
             let mut seen = Seen::default();
             unseen(page(first), &mut seen);

@@ -65,6 +65,14 @@ pub fn is_question(kind: &str) -> bool {
     matches!(kind, "user.message" | "user.define_outcome")
 }
 
+/// Whether the agent calls a tool.
+pub fn is_call(kind: &str) -> bool {
+    matches!(
+        kind,
+        "agent.tool_use" | "agent.mcp_tool_use" | "agent.custom_tool_use"
+    )
+}
+
 impl History {
     /// An event came over the stream. Returns whether it says anything new.
     pub fn streamed(&mut self, event: Event) -> bool {

@@ -4,15 +4,17 @@ use super::history::{History, is_question};
 use super::turn::{Asked, Turn, ends_turn};
 use crate::api::events::Event;
 
-/// Whether the question waits for another turn to end.
+/// Whether the question waits for another turn to end: one whose own question was taken in and that has not ended.
 pub fn is_behind(history: &History, asked: &Asked) -> bool {
     let question = asked.question.as_ref();
     let place = question.and_then(|id| history.position(id));
-    let mut statuses = history.events().rev().filter(|event| {
-        event.kind == "session.status_idle" || event.kind == "session.status_running"
-    });
+    let mut since_end = history
+        .events()
+        .enumerate()
+        .rev()
+        .take_while(|(_, event)| !ends_turn(event));
     place.is_some_and(|place| history.is_queued(place))
-        && statuses.next().is_some_and(|status| !ends_turn(status))
+        && since_end.any(|(at, event)| is_question(&event.kind) && !history.is_queued(at))
 }
 
 /// Questions that wait for the turn to end.
@@ -80,6 +82,8 @@ mod tests {
             ("run u ask q", "q3", true),
             ("run u say end q", "q4", false),
             ("q", "q0", false),
+            ("run u say end run q", "q5", false),
+            ("run u say end q run", "q4", false),
             ("run u say end run u", "u5", false),
         ] {
             assert_eq!(

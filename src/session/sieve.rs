@@ -3,8 +3,9 @@
 
 use std::collections::HashSet;
 
+use super::history::is_call;
 use super::outline::KINDS;
-use super::turn::{Asked, Status, is_answer, is_call, is_work, last_status, speaks};
+use super::turn::{Asked, Status, is_answer, is_work, last_status, speaks};
 use crate::api::events::{Event, Taken};
 
 /// So much of the agent's words is kept however little room there is: more than a result shows.

@@ -99,14 +99,6 @@ pub(super) fn is_answer(kind: &str) -> bool {
     )
 }
 
-/// Whether the agent calls a tool.
-pub fn is_call(kind: &str) -> bool {
-    matches!(
-        kind,
-        "agent.tool_use" | "agent.mcp_tool_use" | "agent.custom_tool_use"
-    )
-}
-
 pub(super) fn is_work(kind: &str) -> bool {
     kind.starts_with("agent.") || kind == "span.model_request_start"
 }

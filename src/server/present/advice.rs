@@ -58,7 +58,7 @@ pub(super) fn advice(error: &Error) -> String {
             fault: Fault::TooLarge,
             ..
         } => {
-            "something in this record is larger than 16 MiB, the most that is read; the session's page shows it."
+            "it is larger than what is read at once; ask for less with `limit` where the tool has one, else the session's page shows it."
         }
         Error::Unreadable { .. } => {
             "check that ANTHROPIC_BASE_URL is the address of the Managed Agents API."
