@@ -527,3 +527,27 @@ async fn a_search_for_what_is_rare_goes_on_from_where_its_time_ended() {
     }
     assert!(calls > 1, "one call had time enough");
 }
+
+/// What is held back until its place is final is said to follow, and a reader who goes on gets it.
+#[tokio::test]
+async fn a_reader_who_goes_on_while_there_is_more_has_the_whole_of_a_turn_that_just_ended() {
+    for task in ["[delegate 2 1] go", "[work 3] [late] go", "[two] go"] {
+        let rig = Rig::start().await;
+        let client = rig.client().await;
+        let id = session(&client.create(task, 30).await);
+        let mut arguments = json!({"session_id": id, "detail": "full"});
+        let mut seen = Vec::new();
+        loop {
+            let page = client.call("get_events", arguments.clone()).await.ok();
+            let events = page["events"].as_array().unwrap().iter();
+            seen.extend(events.map(|event| event["id"].as_str().unwrap().to_owned()));
+            if page["more"] == false {
+                break;
+            }
+            arguments["after"] = page["cursor"].clone();
+        }
+        let record = rig.record(&id).await.into_iter();
+        let record: Vec<String> = record.map(|event| crate::rig::id(&event)).collect();
+        assert_eq!(seen, record, "{task}");
+    }
+}
