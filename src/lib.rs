@@ -34,4 +34,5 @@ pub mod secrets;
 pub mod server;
 pub mod session;
 pub mod settings;
+pub mod signals;
 pub mod simulator;
