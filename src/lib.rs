@@ -34,5 +34,6 @@ pub mod secrets;
 pub mod server;
 pub mod session;
 pub mod settings;
+pub mod signals;
 pub mod simulator;
 pub mod weight;

@@ -1,4 +1,4 @@
-//! The process: arguments, log on stderr, settings, MCP on stdio; it leaves at the end of stdin.
+//! The process: arguments, log on stderr, settings, MCP on stdio; it leaves at the end of stdin, or when a signal says so.
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -13,6 +13,8 @@ use managed_agents_mcp::config::{Config, SettingError, Starter};
 use managed_agents_mcp::doctor::{self, Surroundings};
 use managed_agents_mcp::server::wire::Wire;
 use managed_agents_mcp::server::{Server, stdio};
+#[cfg(unix)]
+use managed_agents_mcp::signals;
 use managed_agents_mcp::simulator::{Options, Simulator};
 use managed_agents_mcp::{log, secrets, settings};
 use rmcp::ServiceExt;
@@ -24,6 +26,10 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 /// How long answers may still be written once the client has closed its end.
 const LAST_WORDS: Duration = Duration::from_millis(700);
+/// The same after a signal, which may soon be followed by one that kills.
+const LAST_WORDS_WHEN_TOLD: Duration = Duration::from_millis(300);
+/// For what is being done on the disk. A thread may be blocked in a read or a look-up for longer; it does not hold up the exit.
+const LAST_WRITES: Duration = Duration::from_millis(100);
 
 /// For a thousand streams, and for as many calls.
 #[cfg(unix)]
@@ -70,8 +76,7 @@ fn run() -> anyhow::Result<ExitCode> {
             runtime.block_on(serve(config))
         }
     };
-    // A thread may still be blocked in a read or a look-up; it must not hold up the exit.
-    runtime.shutdown_background();
+    runtime.shutdown_timeout(LAST_WRITES);
     done
 }
 
@@ -216,6 +221,8 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
              says which are known, ctrl-d ends it.",
         );
     }
+    #[cfg(unix)]
+    signals::survive_full_files();
     let gone = CancellationToken::new();
     let ends = stdio::ends(gone.clone()).context("standard input and output")?;
     let server = Server::new(Arc::new(config), gone.clone());
@@ -233,14 +240,25 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
         }
     };
     let too_late = async {
-        gone.cancelled().await;
-        tokio::time::sleep(LAST_WORDS).await;
+        let left = tokio::select! {
+            () = gone.cancelled() => LAST_WORDS,
+            () = asked_to_end() => LAST_WORDS_WHEN_TOLD,
+        };
+        gone.cancel();
+        tokio::time::sleep(left).await;
     };
     tokio::select! {
         () = serving => {}
         () = too_late => {}
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn asked_to_end() {
+    #[cfg(unix)]
+    signals::asked_to_end().await;
+    #[cfg(not(unix))]
+    std::future::pending().await
 }
 
 async fn simulate(port: u16) -> anyhow::Result<ExitCode> {

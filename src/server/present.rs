@@ -35,6 +35,7 @@ pub struct Shown {
     text: String,
     /// Files on this machine.
     links: Vec<Resource>,
+    is_error: bool,
 }
 
 impl Shown {
@@ -157,6 +158,15 @@ impl Shown {
             structured: value(structured),
             text,
             links: Vec::new(),
+            is_error: false,
+        }
+    }
+
+    /// The same, for a call of which nothing succeeded.
+    pub(super) fn into_error(self) -> Shown {
+        Shown {
+            is_error: true,
+            ..self
         }
     }
 
@@ -199,6 +209,7 @@ impl IntoCallToolResult for Shown {
         result.content = vec![ContentBlock::text(self.text)];
         let links = self.links.into_iter().map(ContentBlock::resource_link);
         result.content.extend(links);
+        result.is_error = Some(self.is_error);
         Ok(result.into())
     }
 }

@@ -7,13 +7,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// The two ends. From here on nothing else in this process can write to the client: file descriptor 1 leads to standard
 /// error.
 pub fn ends(gone: CancellationToken) -> io::Result<(Input, Output)> {
     let input = Input {
         inner: input(),
+        ended: Box::pin(gone.clone().cancelled_owned()),
         gone: gone.clone(),
     };
     Ok((
@@ -107,10 +108,11 @@ impl AsyncWrite for Output {
     }
 }
 
-/// Standard input. Its end cancels the token, so that waits end as well.
+/// Standard input. Its end cancels the token, so that waits end as well; and once the token is cancelled it is at its end.
 pub struct Input {
     inner: Box<dyn AsyncRead + Send + Unpin>,
     gone: CancellationToken,
+    ended: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 impl Input {
@@ -162,6 +164,11 @@ impl AsyncRead for Input {
         let ended = matches!(&polled, Poll::Ready(result) if result.is_err() || buf.filled().len() == before);
         if ended {
             self.gone.cancel();
+        }
+        if polled.is_pending()
+            && (self.gone.is_cancelled() || self.ended.as_mut().poll(cx).is_ready())
+        {
+            return Poll::Ready(Ok(()));
         }
         polled
     }

@@ -9,7 +9,7 @@ use tokio::process::Command;
 
 use crate::files::{deliver, with_disk};
 use crate::load::Lines;
-use crate::rig::{GRACE, KEY, Rig, reply, session, until};
+use crate::rig::{GRACE, KEY, Pipe, Rig, reply, session, until};
 
 #[cfg(unix)]
 #[tokio::test]
@@ -21,13 +21,9 @@ async fn a_signal_ends_the_process_at_once_and_the_work_goes_on() {
         let arguments = json!({"message": "[work 5] go", "wait_seconds": 40, "request_key": "k"});
         let _ = pipe.tool("create_session", arguments.clone()).await;
         until("the session is there", async || rig.sessions().await == 1).await;
-        let killed = Command::new("kill")
-            .args([&format!("-{signal}"), &pipe.pid().to_string()])
-            .status()
-            .await;
-        assert!(killed.unwrap().success());
+        send(signal, &pipe).await;
         let status = pipe.exit_within(Duration::from_secs(1)).await;
-        assert!(!status.success(), "{status}");
+        assert!(status.success(), "{status}");
         assert!(
             !pipe.stderr.text().contains("panick"),
             "{}",
@@ -42,22 +38,74 @@ async fn a_signal_ends_the_process_at_once_and_the_work_goes_on() {
 }
 
 #[cfg(unix)]
+async fn send(signal: &str, to: &Pipe) {
+    let sent = Command::new("kill")
+        .args([&format!("-{signal}"), &to.pid().to_string()])
+        .status()
+        .await;
+    assert!(sent.unwrap().success());
+}
+
+#[cfg(unix)]
 #[tokio::test]
-async fn a_full_disk_is_said_and_leaves_neither_a_part_nor_a_loss() {
+async fn a_download_that_is_cut_off_by_a_signal_leaves_no_part() {
     let (rig, disk) = with_disk().await;
-    let client = rig.client().await;
-    let (_, files) = deliver(&client, "[deliver 1 500] go").await;
+    let (_, files) = deliver(&rig.client().await, "[deliver 1 500] go").await;
+    let arguments = json!({"file_id": files[0]["file_id"]});
+    for signal in ["TERM", "INT", "HUP"] {
+        let mut pipe = rig.pipe();
+        pipe.initialize().await;
+        let stalled = Kind::Silence {
+            after_bytes: 300_000,
+        };
+        rig.fault("GET */content", stalled);
+        let _ = pipe.tool("download_file", arguments.clone()).await;
+        until("a part is on the disk", async || !disk.names().is_empty()).await;
+        send(signal, &pipe).await;
+        let status = pipe.exit_within(Duration::from_secs(1)).await;
+        assert!(status.success(), "{signal}: {status}");
+        assert!(disk.names().is_empty(), "{signal}: {:?}", disk.names());
+    }
+}
+
+/// As under `nohup`.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_signal_that_was_to_be_ignored_ends_nothing() {
+    let rig = Rig::start().await;
+    let mut pipe = rig.pipe_of(under("trap '' HUP", &rig));
+    pipe.initialize().await;
+    send("HUP", &pipe).await;
+    let tools = pipe.ask("tools/list", json!({})).await;
+    assert!(tools.to_string().contains("create_session"), "{tools}");
+    send("TERM", &pipe).await;
+    let status = pipe.exit_within(Duration::from_secs(1)).await;
+    assert!(status.success(), "{status}");
+}
+
+/// The binary, once a shell has done this.
+#[cfg(unix)]
+fn under(first: &str, rig: &Rig) -> Command {
     let mut command = Command::new("/bin/sh");
     let binary = env!("CARGO_BIN_EXE_managed-agents-mcp");
-    // No file may grow beyond 64 blocks; the signal that says so is ignored, as on a disk that is full.
     command
-        .args(["-c", "trap '' XFSZ && ulimit -f 64 && exec \"$0\"", binary])
+        .args(["-c", &format!("{first} && exec \"$0\""), binary])
         .env_clear()
         .kill_on_drop(true);
     rig.settings().for_each(|(name, value)| {
         command.env(name, value);
     });
-    let cramped = rig.client_as(command).await;
+    command
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_full_disk_is_said_and_leaves_neither_a_part_nor_a_loss() {
+    let (rig, disk) = with_disk().await;
+    let client = rig.client().await;
+    let (_, files) = deliver(&client, "[deliver 1 500] go").await;
+    // No file may grow beyond 64 blocks, which is told by a signal first.
+    let cramped = rig.client_as(under("ulimit -f 64", &rig)).await;
     disk.put("result-1.txt", b"what was there");
     let arguments = json!({"file_id": files[0]["file_id"], "overwrite": true});
     let text = cramped.call("download_file", arguments.clone()).await.err();

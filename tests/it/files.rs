@@ -407,6 +407,40 @@ async fn a_file_that_is_there_is_replaced_only_if_that_was_asked() {
 }
 
 #[tokio::test]
+async fn a_download_of_which_nothing_was_saved_has_failed() {
+    let (rig, disk) = with_disk().await;
+    let client = rig.client().await;
+    let (id, files) = deliver(&client, "[deliver 60] go").await;
+    let arguments = json!({"session_id": id});
+    let _ = client.call("download_file", arguments.clone()).await.ok();
+    let again = client.call("download_file", arguments.clone()).await;
+    assert_eq!(again.structured["saved"], json!([]));
+    let failed = again.structured["failed"].as_array().unwrap();
+    assert!(!failed.is_empty() && failed.len() < 60, "{}", again.text);
+    assert!(
+        files
+            .iter()
+            .any(|file| file["file_id"] == failed[0]["file_id"])
+    );
+    let text = again.err();
+    assert!(
+        text.contains("there is a file of this name") && text.contains("`overwrite`"),
+        "{text}"
+    );
+    assert!(text.contains("more that failed") && text.chars().count() <= 4000);
+    fs::remove_file(disk.root().join("result-7.txt")).unwrap();
+    let partly = client.call("download_file", arguments).await.ok();
+    assert_eq!(partly["saved"].as_array().unwrap().len(), 1);
+    let log = client.stderr.text();
+    let outcomes: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("tool=download_file"))
+        .filter_map(|line| line.split(" outcome=").nth(1)?.split(' ').next())
+        .collect();
+    assert_eq!(outcomes, ["ok", "error", "ok"], "{log}");
+}
+
+#[tokio::test]
 async fn a_cut_download_is_begun_anew_and_leaves_no_part() {
     let (rig, disk) = with_disk().await;
     let client = rig.client().await;
@@ -543,10 +577,11 @@ async fn a_small_budget_holds_for_files_too() {
         "{all}"
     );
     assert_eq!(disk.names().len(), 30);
-    let all = client
+    let again = client
         .call("download_file", json!({"session_id": id}))
-        .await
-        .ok();
+        .await;
+    assert!(again.is_error, "{}", again.text);
+    let all = again.structured;
     assert!(
         all["omitted"]
             .as_str()

@@ -174,7 +174,8 @@ impl Rig {
         self.pipe_of(command)
     }
 
-    fn pipe_of(&self, mut command: Command) -> Pipe {
+    /// The same through a command of one's own.
+    pub(crate) fn pipe_of(&self, mut command: Command) -> Pipe {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -293,6 +293,7 @@ fn planted() -> Vec<String> {
 #[tokio::test]
 async fn what_an_agent_says_of_a_secret_is_masked_in_every_way_to_read_it() {
     let rig = Rig::start().await;
+    let mut tried = 0;
     let mut pipe = rig.pipe();
     pipe.initialize().await;
     for secret in planted() {
@@ -310,6 +311,7 @@ async fn what_an_agent_says_of_a_secret_is_masked_in_every_way_to_read_it() {
                 "{reply}"
             );
             assert!(!reply.contains("a1B2c3D4e5F6g7H8i9J0"), "{secret}: {reply}");
+            tried += 1;
         }
         let text = pipe
             .ask("resources/read", json!({"uri": url}))
@@ -319,7 +321,9 @@ async fn what_an_agent_says_of_a_secret_is_masked_in_every_way_to_read_it() {
             text.contains("[secret]") && !text.contains("F6g7H8"),
             "{text}"
         );
+        tried += 1;
     }
+    assert_eq!(tried, 32, "RELIABILITY.md tells this number");
 }
 
 #[tokio::test]
@@ -349,6 +353,7 @@ async fn a_secret_of_ours_is_masked_also_in_two_halves() {
 async fn an_argument_that_holds_a_secret_is_refused_and_nothing_is_sent() {
     let rig = Rig::start().await;
     let client = rig.client().await;
+    let mut tried = 0;
     for secret in planted().into_iter().chain([KEY.to_owned()]) {
         let within = format!("use {secret} for it");
         for (tool, arguments) in [
@@ -380,8 +385,10 @@ async fn an_argument_that_holds_a_secret_is_refused_and_nothing_is_sent() {
                 "{tool}: {text}"
             );
             assert!(!text.contains("a1B2c3D4"), "{text}");
+            tried += 1;
         }
     }
+    assert_eq!(tried, 72, "RELIABILITY.md tells this number");
     assert!(rig.requests().is_empty());
     // What only resembles one is passed on.
     let report = client

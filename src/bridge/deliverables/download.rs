@@ -13,7 +13,7 @@ use super::super::{Attention, Bridge, Failure};
 use super::folders::{Folder, LARGEST, Spot, allow, open_folders, spots};
 use super::list::Found;
 use super::meter::Meter;
-use super::part::{Existing, Part};
+use super::part::{Existing, Part, sweep};
 use super::{NAME_CHARS, ambiguous, downloadable, names, on_disk, patiently, too_large};
 use crate::api::files::{Download as Content, File};
 use crate::api::{Delivery, Error, Id};
@@ -164,7 +164,14 @@ impl Bridge {
     /// The one folder that is meant; it is made if there is none.
     async fn folder(&self, place: Place) -> Result<Folder, Failure> {
         let Place { path_shown, spots } = place;
-        let opened = on_disk(move || open_folders(&spots)).await;
+        let opened = on_disk(move || {
+            let found = open_folders(&spots)?;
+            if let [folder] = found.as_slice() {
+                sweep(&folder.dir);
+            }
+            Ok(found)
+        });
+        let opened = opened.await;
         let mut found = opened.map_err(|error| self.unusable(&path_shown, &error))?;
         if found.len() > 1 {
             let paths: Vec<PathBuf> = found.into_iter().map(|folder| folder.path).collect();

@@ -9,6 +9,9 @@ mod list;
 mod meter;
 mod names;
 mod part;
+#[cfg(unix)]
+#[cfg(test)]
+mod siege;
 mod upload;
 
 use std::io;

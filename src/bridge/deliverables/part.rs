@@ -1,7 +1,9 @@
 //! A file that is not all there yet: it has another name and is gone at every failure, also when nobody waits for it any more.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{ErrorKind, Result};
+use std::time::Duration;
 
 use cap_std::fs::{Dir, OpenOptions};
 use uuid::Uuid;
@@ -53,6 +55,39 @@ impl Part {
     }
 }
 
+/// No download takes as long, so that a part of this age was left by a process that was killed.
+const LEFT_BEHIND: Duration = Duration::from_secs(24 * 3600);
+/// In a larger folder not every name is looked at.
+const MOST_NAMES: usize = 10_000;
+
+/// Removes what was left behind in a folder; where that fails, it stays.
+pub(super) fn sweep(dir: &Dir) {
+    let names = dir.entries().into_iter().flatten().take(MOST_NAMES);
+    let names = names.flatten().map(|entry| entry.file_name());
+    for name in names.filter(|name| is_temporary(name)) {
+        let met = dir.symlink_metadata(&name).ok();
+        let age = met
+            .filter(|met| met.is_file())
+            .and_then(|met| met.modified().ok()?.into_std().elapsed().ok());
+        if age > Some(LEFT_BEHIND) {
+            let _ = dir.remove_file(&name);
+        }
+    }
+}
+
+fn is_temporary(name: &OsStr) -> bool {
+    let bare = |name: &str| {
+        let middle = name.strip_prefix('.')?.strip_suffix(".part")?;
+        Some(
+            middle.len() == 32
+                && middle
+                    .bytes()
+                    .all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f')),
+        )
+    };
+    name.to_str().and_then(bare) == Some(true)
+}
+
 impl Drop for Part {
     fn drop(&mut self) {
         // Once it is placed by renaming there is nothing to remove.
@@ -72,6 +107,34 @@ fn private() -> OpenOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(unix)]
+    fn what_a_killed_process_left_is_removed_a_day_later_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = |digit: &str, end: &str| format!(".{}{end}", digit.repeat(32));
+        let put = |name: &str, hours: u64| {
+            let file = File::create(folder.path().join(name)).unwrap();
+            let age = Duration::from_secs(hours * 3600);
+            file.set_modified(std::time::SystemTime::now() - age)
+                .unwrap();
+        };
+        put(&name("a", ".part"), 25);
+        let kept = [
+            (name("b", ".part"), 23),
+            (name("c", ".parts"), 25),
+            (name("g", ".part"), 25),
+            (name("ab", ".part"), 25),
+            ("mine.part".to_owned(), 25),
+        ];
+        kept.iter().for_each(|(name, hours)| put(name, *hours));
+        std::fs::create_dir(folder.path().join(name("d", ".part"))).unwrap();
+        std::os::unix::fs::symlink("mine.part", folder.path().join(name("e", ".part"))).unwrap();
+        let dir = Dir::open_ambient_dir(folder.path(), cap_std::ambient_authority()).unwrap();
+        sweep(&dir);
+        assert_eq!(dir.entries().unwrap().count(), kept.len() + 2);
+        assert!(!dir.exists(name("a", ".part")));
+    }
 
     #[test]
     fn without_hard_links_a_file_takes_the_name_of_no_other_either() {

@@ -12,6 +12,8 @@ use crate::session::report::cut;
 
 /// Of a result: all that is not a row.
 const FRAME_CHARS: usize = 800;
+/// Of an error.
+const ERROR_CHARS: usize = 4000;
 /// Of a folder in a sentence.
 const FOLDER_CHARS: usize = 300;
 const GROWING: &str = "The agent still works, so more may come.";
@@ -63,6 +65,12 @@ impl Shown {
 
     /// What was saved, and what was not.
     pub(in crate::server) fn download(download: &Download, budget: usize) -> Shown {
+        let nothing_succeeded = download.saved.is_empty() && !download.failed.is_empty();
+        let budget = if nothing_succeeded {
+            budget.min(ERROR_CHARS)
+        } else {
+            budget
+        };
         let mut left = budget.saturating_sub(FRAME_CHARS);
         // What failed is told first: nothing else tells of it.
         let failed = fitting(&download.failed, &mut left);
@@ -98,7 +106,12 @@ impl Shown {
             .unwrap_or_default();
         let text = format!("{body}\n{more}\nNext: {next}");
         let facts = json!({"saved": saved, "failed": failed, "omitted": omitted, "next": next});
-        Shown::new(&facts, text)
+        let shown = Shown::new(&facts, text);
+        if nothing_succeeded {
+            shown.into_error()
+        } else {
+            shown
+        }
     }
 
     /// A slice of a file's text.
