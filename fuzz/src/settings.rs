@@ -10,10 +10,16 @@ use managed_agents_mcp::settings;
 const SECRET: &str = "canary-7f3a91-canary";
 
 fuzz_target!(|text: &str| {
-    // Files belong to the file system; what is learned of a proxy's password stays for good.
+    // Files belong to the file system; what is learned of a secret stays for good, so that there is one only.
     let names = settings::names().filter(|name| !name.ends_with("_FILE") && !name.ends_with("_PROXY"));
     let mut values: HashMap<&str, String> = names.zip(text.lines().map(str::to_owned)).collect();
-    for name in ["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "GITHUB_TOKEN"] {
+    for name in [
+        "ANTHROPIC_MANAGED_AGENTS_TOKEN",
+        "ANTHROPIC_API_KEY",
+        "ANTHROPIC_AUTH_TOKEN",
+        "MANAGED_AGENTS_GITHUB_TOKEN",
+        "GITHUB_TOKEN",
+    ] {
         values.insert(name, SECRET.to_owned());
     }
     let said = match Config::read(&|name| values.get(name).cloned()) {
