@@ -31,7 +31,7 @@ pub fn tell(events: Vec<Event>, is_listed: bool, session: Option<Session>, budge
     }
     let turn = turn::judge(&history, &Asked::default(), Lifecycle::default());
     let now = "2026-11-25T12:00:00Z".parse().expect("a time");
-    let facts = Facts { session_id: "sesn_01fuzz", session: session.as_ref(), history: &history, turn: &turn, now };
+    let facts = Facts { session_id: "sesn_01fuzz", session: session.as_ref(), history: &history, turn: &turn, final_places: offset, now };
     let mut report = report::report(&facts);
     report.next = "get_status with session_ids [\"sesn_01fuzz\"] and wait_seconds waits on.".to_owned();
     let report = render::fit(report, budget);

@@ -260,6 +260,17 @@ impl Follow {
         (-MOST_AHEAD..SETTLING_AGE).contains(&age)
     }
 
+    /// How many events, from the oldest on, have their final place.
+    pub(super) fn final_places(&self) -> usize {
+        self.final_places_in(&self.history)
+    }
+
+    /// The same in another record of the session, such as that of a thread.
+    pub(super) fn final_places_in(&self, history: &History) -> usize {
+        let fresh = |event: &Event| event.at.is_some_and(|at| self.is_young(at));
+        turn::final_events(history, &fresh)
+    }
+
     /// Whether the session object knows an outcome without a last verdict.
     fn is_graded(&self) -> bool {
         self.session
@@ -314,6 +325,7 @@ impl Follow {
             session: self.session.as_ref(),
             history: &self.history,
             turn: &turn,
+            final_places: self.final_places(),
             now: self.api.now(),
         };
         let mut report = report::report(&facts);

@@ -257,6 +257,10 @@ fn next(report: &Report, config: &Config) -> String {
             "get_status with session_ids [\"{id}\"] and wait_seconds waits on; \
              get_events with after (the cursor) reads what happened; interrupt_session stops the turn."
         ),
+        State::Done if report.awaits_words && report.reply.is_none() => format!(
+            "get_status with session_ids [\"{id}\"] and wait_seconds 5 shows the agent's words, which may be listed seconds after \
+             the end of a turn."
+        ),
         State::Done if report.activity.iter().any(|line| line.contains("/mnt/session/outputs/")) => format!(
             "list_files with session_id {id} shows the files that it wrote, download_file saves them. send_message goes on; \
              close_session when nothing more is needed."

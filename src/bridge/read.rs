@@ -8,7 +8,7 @@ use super::line::{Line, News};
 use super::scan::{Run, fetch, find, go_on};
 use super::window::{Read, from_window};
 use super::{Attention, Bridge, Failure, Patience};
-use crate::api::events::Event;
+use crate::api::events::{Event, Taken};
 use crate::api::{Client, Error, Id};
 use crate::session::clean::clean_line;
 use crate::session::digest::{Detail, Page, fill, slice};
@@ -167,7 +167,8 @@ impl Bridge {
         let follows = state != State::Working
             && events.get(stable).is_some_and(|event| {
                 let place = follow.history.position(&event.id);
-                place.is_some_and(|place| !follow.history.is_queued(place))
+                let is_queued = |place| follow.history.is_queued(place);
+                event.taken != Taken::NotYet && !place.is_some_and(is_queued)
             });
         let more = follows
             || rest.iter().any(|event| shown(event))

@@ -6,16 +6,13 @@ use super::follow::Follow;
 use super::read::{Order, Reading};
 use super::scan::Run;
 use crate::api::events::Event;
-use crate::session::turn;
+use crate::session::history::History;
 
 /// Ids of the newest events that do not have their final place yet. The newest events are always in the window.
 pub(super) fn moving(follow: &Follow) -> HashSet<&str> {
-    let fresh = |event: &Event| event.at.is_some_and(|at| follow.is_young(at));
-    let places = turn::final_events(&follow.history, &fresh);
-    follow
-        .history
-        .events()
-        .skip(places)
+    let places = follow.final_places();
+    let events = follow.history.events().skip(places);
+    events
         .map(|event| event.id.as_str())
         .collect()
 }
@@ -91,14 +88,22 @@ impl<'a> Read<'a> {
 
     /// How many of them, from the first on, have their final place and end on one that can be a cursor.
     pub(super) fn stable(&self, follow: &Follow, reading: &Reading) -> usize {
-        let moving = match reading.order {
-            Order::Oldest => moving(follow),
-            Order::Newest => HashSet::new(),
+        let final_places = match (reading.order, &reading.thread) {
+            (Order::Newest, _) => self.events.len(),
+            (Order::Oldest, None) => {
+                let moving = moving(follow);
+                let moves = |event: &&Event| moving.contains(event.id.as_str());
+                let first = self.events.iter().position(moves);
+                first.unwrap_or(self.events.len())
+            }
+            (Order::Oldest, Some(_)) => {
+                let mut record = History::default();
+                record.listed(self.events.iter().map(|event| (*event).clone()).collect());
+                follow.final_places_in(&record)
+            }
         };
-        let moves = |event: &&Event| moving.contains(event.id.as_str());
-        let stable = self.events.iter().position(moves);
         // What has no id cannot be a cursor: it waits for what follows it.
-        let mut stable = self.events.iter().take(stable.unwrap_or(self.events.len()));
+        let mut stable = self.events.iter().take(final_places);
         stable
             .rposition(|event| event.is_named())
             .map_or(0, |at| at + 1)

@@ -217,7 +217,12 @@ impl History {
 
     /// The id up to which the record is final: everything that is still to come stands after it in the list.
     pub fn cursor(&self) -> Option<&str> {
-        let places = self.entries.iter().enumerate();
+        self.cursor_within(self.entries.len())
+    }
+
+    /// The same, among the first `places` events.
+    pub fn cursor_within(&self, places: usize) -> Option<&str> {
+        let places = self.entries.iter().enumerate().take(places);
         let settled = places.take_while(|(place, entry)| entry.listed && !self.is_queued(*place));
         settled
             .map(|(_, entry)| &entry.event)

@@ -306,6 +306,7 @@ pub fn text(report: &Report) -> String {
     } else if matches!(report.state, super::turn::State::Done) {
         parts.push(match report.reason.as_deref() {
             Some("interrupted") => "The turn was stopped before an answer.".to_owned(),
+            _ if report.awaits_words => "The agent ended its turn. No words of it are listed yet.".to_owned(),
             _ => "The agent ended its turn without words.".to_owned(),
         });
     }
@@ -489,6 +490,7 @@ mod tests {
             simulated: false,
             newest: None,
             question: None,
+            awaits_words: false,
             words,
         }
     }

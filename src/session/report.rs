@@ -61,6 +61,9 @@ pub struct Report {
     /// What was asked, once it is known by id, and when.
     #[serde(skip)]
     pub question: Option<Asking>,
+    /// The turn ended just now and without words: they may be listed late.
+    #[serde(skip)]
+    pub awaits_words: bool,
     /// The reply by event, so that a cut can name where it goes on.
     #[serde(skip)]
     pub words: Vec<Words>,
@@ -163,6 +166,8 @@ pub struct Facts<'a> {
     pub history: &'a History,
     /// The judgement on them.
     pub turn: &'a Turn,
+    /// So many of the events have their final place; see [`turn::final_events`](super::turn::final_events).
+    pub final_places: usize,
     /// For ages.
     pub now: DateTime<Utc>,
 }
@@ -174,6 +179,7 @@ pub fn report(facts: &Facts) -> Report {
         session,
         history,
         turn,
+        final_places,
         now,
     } = facts;
     let of_turn: Vec<&Event> = history
@@ -215,7 +221,7 @@ pub fn report(facts: &Facts) -> Report {
             .iter()
             .map(|id| pending(id, history.get(id)))
             .collect(),
-        cursor: history.cursor().map(str::to_owned),
+        cursor: history.cursor_within(*final_places).map(str::to_owned),
         usage: usage(*session, history),
         newest,
         last_event_age_seconds: newest.map(|newest| (*now - newest).num_seconds().max(0)),
@@ -227,6 +233,7 @@ pub fn report(facts: &Facts) -> Report {
         notes: Vec::new(),
         simulated: false,
         question,
+        awaits_words: !turn.settled && *final_places < turn.events.end,
         words,
     }
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 pub use super::asked::{Asked, Unnamed};
 use super::clean::clean_line;
 use super::grading;
-use super::history::{History, is_question};
+use super::history::{History, is_call, is_question};
 pub use super::state::State;
 use crate::api::events::{Event, Taken};
 use crate::api::sessions::OutcomeEvaluation;
@@ -120,7 +120,7 @@ pub fn judge(history: &History, asked: &Asked, lifecycle: Lifecycle<'_>) -> Turn
     let (at, status) = last_status(&events, asked);
     let waiting = is_waiting(history, &events, asked);
     let gradings = grading::pauses(&events, lifecycle.outcomes);
-    let turn_events = turn_events(history, &events, asked, &gradings);
+    let (turn_events, is_certain) = turn_events(history, &events, asked, &gradings);
     let turn = |state, reason: Option<String>| Turn {
         state,
         reason,
@@ -132,17 +132,12 @@ pub fn judge(history: &History, asked: &Asked, lifecycle: Lifecycle<'_>) -> Turn
         let reason = match over {
             Over::Archived => "archived".to_owned(),
             Over::Deleted => "deleted".to_owned(),
-            Over::Terminated => {
-                over_reason(&events).unwrap_or_else(|| "ended by the platform".to_owned())
-            }
+            Over::Terminated => over_reason(&events),
         };
         return turn(State::Terminated, Some(reason));
     }
     match status {
-        Status::Over => turn(
-            State::Terminated,
-            Some(over_reason(&events).unwrap_or_else(|| "ended by the platform".to_owned())),
-        ),
+        Status::Over => turn(State::Terminated, Some(over_reason(&events))),
         Status::None
             if waiting
                 || lifecycle.running
@@ -190,7 +185,7 @@ pub fn judge(history: &History, asked: &Asked, lifecycle: Lifecycle<'_>) -> Turn
             }
             let late = state == State::Done && !ends_in_words(&events, &turn_events);
             Turn {
-                settled: !late,
+                settled: !late && is_certain,
                 ..turn(state, reason)
             }
         }
@@ -370,27 +365,32 @@ fn fatal_error(events: &[&Event], until: usize) -> Option<String> {
     Some(error)
 }
 
-fn over_reason(events: &[&Event]) -> Option<String> {
-    let errors = events
+fn over_reason(events: &[&Event]) -> String {
+    let of_turn = events
         .iter()
         .rev()
         .take_while(|event| !is_question(&event.kind));
-    errors
-        .filter(|event| event.kind == "session.error")
-        .find_map(|event| {
+    let mut reasons = of_turn.filter_map(|event| match event.kind.as_str() {
+        "session.deleted" => Some("deleted".to_owned()),
+        "session.error" => {
             let value = event.value();
             value.pointer("/error/message")?.as_str().map(str::to_owned)
-        })
+        }
+        _ => None,
+    });
+    reasons
+        .next()
+        .unwrap_or_else(|| "ended by the platform".to_owned())
 }
 
 /// The events of the turn that answers the question: from the question, but not from before the turn ahead of it
-/// ended, to the end of the turn.
+/// ended, to the end of the turn; and whether that end is this turn's for certain.
 fn turn_events(
     history: &History,
     events: &[&Event],
     asked: &Asked,
     gradings: &[usize],
-) -> Range<usize> {
+) -> (Range<usize>, bool) {
     let taken = |at: &usize| {
         events
             .get(*at)
@@ -403,7 +403,7 @@ fn turn_events(
         None => asked.unnamed.is_some() && unnamed_question(history, events, asked).is_none(),
     };
     if unseen {
-        return events.len()..events.len();
+        return (events.len()..events.len(), true);
     }
     let asked_question = named
         .flatten()
@@ -415,22 +415,33 @@ fn turn_events(
         .filter(|at| events.get(*at).is_some_and(|event| ends_turn(event)))
         .filter(|at| !gradings.contains(at))
         .collect();
-    let time = |at: usize| events.get(at).and_then(|event| event.at);
-    // A server that keeps a queued message where it was sent lists the end of the turn before it behind it.
-    let answers = |end: &&usize| {
-        **end > question && time(**end) >= time(question).filter(|_| time(**end).is_some())
-    };
-    let end = ends
+    let answering = ends
         .iter()
-        .find(answers)
-        .or_else(|| ends.last().filter(|end| **end > question));
+        .find(|end| **end > question && answers(events, question, **end));
+    let end = answering.or_else(|| ends.last().filter(|end| **end > question));
+    let is_certain = answering.is_some() || end.is_none();
     let end = end.copied().unwrap_or(events.len());
     let start = ends
         .iter()
         .rev()
         .find(|before| **before < end)
         .map_or(question, |before| question.max(*before));
-    start..(end + 1).min(events.len())
+    (start..(end + 1).min(events.len()), is_certain)
+}
+
+/// Whether the end of a turn, listed after a question, can be that of the turn that answers it.
+///
+/// A server that keeps a queued message where it was sent lists the end of the turn before it behind it.
+fn answers(events: &[&Event], question: usize, end: usize) -> bool {
+    let time = |at: usize| events.get(at).and_then(|event| event.at);
+    let (Some(taken_in), Some(ended)) = (time(question), time(end)) else {
+        return true;
+    };
+    let between = events.get(question..end).unwrap_or_default();
+    let mut work = between
+        .iter()
+        .filter(|event| is_work(&event.kind) || event.kind == "session.status_running");
+    ended > taken_in || work.any(|event| event.at.is_some_and(|at| at >= taken_in))
 }
 
 pub(super) fn ends_turn(event: &Event) -> bool {
@@ -464,33 +475,38 @@ fn ends_in_words(events: &[&Event], turn: &Range<usize>) -> bool {
 /// How many events, from the oldest on, have their final place: what comes later in the record stands after them.
 ///
 /// A queued event moves when it is taken in. And the words of a model request may be listed after what follows them, for
-/// as long as `fresh` says; until then everything behind the last thing said may get words ahead of it.
+/// as long as `fresh` says; until then everything from where they may come is left out.
 pub fn final_events(history: &History, fresh: &dyn Fn(&Event) -> bool) -> usize {
-    let (mut after_speech, mut ended_in_words, mut request_spoke) = (0, false, true);
+    // Where the request began whose words may be missing, and whether they are there.
+    let (mut began, mut spoke, mut is_open) = (0, false, false);
     for (place, event) in history.events().enumerate() {
         if history.is_queued(place) {
             return place;
         }
-        let lacks_words = match event.kind.as_str() {
-            "span.model_request_start" => {
-                request_spoke = false;
-                false
-            }
-            "span.model_request_end" => !request_spoke,
-            "session.status_idle" | "session.thread_status_idle" => {
-                !ended_in_words && !pauses(event)
-            }
-            _ => false,
-        };
-        if lacks_words && fresh(event) {
-            return after_speech;
+        let follows_words = is_call(&event.kind)
+            || matches!(
+                event.kind.as_str(),
+                "span.model_request_end" | "session.status_idle" | "session.thread_status_idle"
+            );
+        if follows_words && !spoke && fresh(event) {
+            return began;
         }
-        if speaks(event) {
-            (after_speech, ended_in_words, request_spoke) =
-                (place + 1, event.kind == "agent.message", true);
+        match event.kind.as_str() {
+            "agent.message" => (began, spoke) = (place + 1, true),
+            "span.model_request_start" => (began, spoke, is_open) = (place + 1, false, true),
+            "span.model_request_end" => is_open = false,
+            // Results of tools may come before the end of the request that called them.
+            kind if kind.starts_with("user.") || (is_result(kind) && !is_open) => {
+                (began, spoke) = (place + 1, false);
+            }
+            _ => {}
         }
     }
     history.events().len()
+}
+
+fn is_result(kind: &str) -> bool {
+    matches!(kind, "agent.tool_result" | "agent.mcp_tool_result")
 }
 
 #[cfg(test)]
@@ -521,6 +537,9 @@ mod tests {
             "say" => {
                 json!({"type": "agent.message", "content": [{"type": "text", "text": "words"}]})
             }
+            "start" => json!({"type": "span.model_request_start"}),
+            "stop" => json!({"type": "span.model_request_end"}),
+            "result" => json!({"type": "agent.tool_result", "tool_use_id": rest}),
             "tool" => {
                 json!({"type": "agent.tool_use", "id": rest, "name": "bash", "evaluated_permission": "ask"})
             }
@@ -537,6 +556,7 @@ mod tests {
                 json!({"type": "session.error", "error": {"type": "api_error", "message": "m", "retry_status": retry}})
             }
             "over" => json!({"type": "session.status_terminated"}),
+            "gone" => json!({"type": "session.deleted"}),
             _ => json!({"type": "user.message", "id": name, "content": []}),
         };
         let id = event
@@ -589,6 +609,18 @@ mod tests {
             ("run u1 say end u2", State::Working),
         ] {
             assert_eq!(state(line, &Asked::default()), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_session_has_its_reason() {
+        for (line, reason) in [
+            ("run u1 say over", "ended by the platform"),
+            ("run u1 err over", "m"),
+            ("run u1 err gone", "deleted"),
+        ] {
+            let turn = judge(&history(line), &Asked::default(), Lifecycle::default());
+            assert_eq!(turn.reason.as_deref(), Some(reason), "{line}");
         }
     }
 
@@ -690,6 +722,28 @@ mod tests {
     }
 
     #[test]
+    fn an_end_that_may_be_that_of_the_turn_before_is_not_settled() {
+        // `u2` is listed where it was sent, and was taken in when the turn before ended.
+        for (line, seconds, settled) in [
+            ("run u1 u2 say end", 4, false),
+            ("run u1 u2 say end", 5, false),
+            ("run u1 u2 say end", 3, true),
+            ("run u1 u2 say end run say end", 4, true),
+        ] {
+            let mut events: Vec<Event> = history(line).events().cloned().collect();
+            events[2] = event(seconds, "u2");
+            let mut record = History::default();
+            record.listed(events);
+            let turn = judge(&record, &asked("u2"), Lifecycle::default());
+            assert_eq!(
+                (turn.state, turn.settled),
+                (State::Done, settled),
+                "{line} {seconds}"
+            );
+        }
+    }
+
+    #[test]
     fn a_page_stops_before_what_may_still_move() {
         let stable = |line: &str, is_fresh: bool| {
             let record = history(line);
@@ -699,5 +753,16 @@ mod tests {
         assert_eq!(stable("run u1 end", true), 2);
         assert_eq!(stable("run u1 end", false), 3);
         assert_eq!(stable("run u1 q2 say end", false), 2);
+        for (line, places) in [
+            ("run u1 start say tool:a stop result:a", 7),
+            ("run u1 start tool:a result:a stop", 3),
+            ("run u1 start tool:a stop ask:a", 3),
+            ("run u1 tool:a budget", 2),
+            ("run u1 say tool:a result:a tool:b", 5),
+            ("run u1 start say stop start tool:b", 6),
+        ] {
+            assert_eq!(stable(line, true), places, "{line}");
+            assert_eq!(stable(line, false), line.split_whitespace().count());
+        }
     }
 }
