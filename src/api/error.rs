@@ -74,6 +74,11 @@ impl Error {
         }
     }
 
+    /// Whether the API itself says that it does not know what was asked for; a gateway's 404 says nothing of the kind.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Error::Refused(refusal) if refusal.status == 404 && refusal.kind == "not_found_error")
+    }
+
     /// Whether the same request may succeed when it is made again.
     pub fn is_transient(&self) -> bool {
         match self {

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::defaults::in_time;
 use super::follow::Follow;
+use super::memory::Memory;
 use super::once::{Second, Write};
 use super::{Bridge, Failure};
 use crate::api::events::{Event, EventFilter, content_text};
@@ -24,7 +25,7 @@ const COMPARED: u32 = 50;
 pub(super) struct Sent {
     /// Ids of the events; none where the server accepted them without a word and does not list them yet.
     pub(super) ids: Vec<String>,
-    /// Ids of the events of these types that were listed before.
+    /// Ids of the events that were there before.
     before: HashSet<String>,
 }
 
@@ -50,6 +51,7 @@ impl Sent {
 /// Events that are about to be sent.
 pub(super) struct Parcel<'a> {
     api: &'a Client,
+    memory: &'a Memory,
     session: &'a Id,
     deadline: Instant,
     write: Write,
@@ -89,6 +91,7 @@ impl Bridge {
         );
         Ok(Parcel {
             api: &self.api,
+            memory: &self.memory,
             session,
             deadline,
             write: Write::new(doing, Second::Repeats, next),
@@ -134,7 +137,10 @@ impl Bridge {
 impl Parcel<'_> {
     /// Sends them once.
     pub(super) async fn send(self) -> Result<Sent, Failure> {
-        let known: HashSet<String> = self.before.into_iter().map(|event| event.id).collect();
+        let listed_before = self.before.into_iter().map(|event| event.id);
+        let known: HashSet<String> = listed_before
+            .chain(self.memory.posted(self.session))
+            .collect();
         let (session, events, known_ids) = (self.session, &self.events, &known);
         let send = |api: Client| async move { send(&api, session, events, known_ids).await };
         let look = |api: Client| async move {
@@ -145,6 +151,7 @@ impl Parcel<'_> {
             ))
         };
         let ids = self.write.once(self.api, self.deadline, send, look).await?;
+        self.memory.post(session, &ids);
         Ok(Sent { ids, before: known })
     }
 }

@@ -50,7 +50,7 @@ impl Failure {
 
     /// Whether the API does not know what was asked for.
     pub fn is_not_found(&self) -> bool {
-        matches!(self, Failure::Api { error, .. } if error.status() == Some(404))
+        matches!(self, Failure::Api { error, .. } if error.is_not_found())
     }
 
     /// Whether the API refused it because of how things stand.

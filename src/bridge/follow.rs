@@ -27,6 +27,8 @@ const MOST_AHEAD: TimeDelta = TimeDelta::seconds(30);
 const SETTLING_LOOK: Duration = Duration::from_millis(400);
 /// Kept free at the end of a call for its last look.
 pub(super) const LAST_LOOK: Duration = Duration::from_millis(500);
+/// A session that was there is gone if it is not found again so much later.
+const CONFIRMED_AFTER: Duration = Duration::from_secs(1);
 /// Silence on an open line is checked against the list after so long, then more and more seldom.
 const FIRST_AUDIT: Duration = Duration::from_secs(5);
 const LAST_AUDIT: Duration = Duration::from_secs(15);
@@ -107,8 +109,14 @@ impl Follow {
         let (listed, session) = tokio::join!(self.list(depth), api.get_session(&id));
         let vanished = |error: &Error| was_there && error.status() == Some(404);
         match (&listed, session) {
-            (Err(error), _) if vanished(error) => self.gone = true,
-            (_, Err(error)) if vanished(&error) => self.gone = true,
+            (Err(error), _) if vanished(error) => {
+                if self.is_found_again().await {
+                    self.bear(error.clone());
+                }
+            }
+            (_, Err(error)) if vanished(&error) => {
+                self.is_found_again().await;
+            }
             (Err(_), _) => return listed,
             (Ok(_), Err(error)) if error.is_final() => return Err(error),
             (Ok(_), Err(error)) => self.bear(error),
@@ -220,6 +228,18 @@ impl Follow {
             self.crowded_out = !line.is_open() && streams.open == streams.most;
             turn = self.turn();
         }
+    }
+
+    /// A session that was read before is not found: it is gone if the API says so once more. Whether it is found then.
+    async fn is_found_again(&mut self) -> bool {
+        let latest = self.api.deadline() - LAST_LOOK;
+        sleep_until((Instant::now() + CONFIRMED_AFTER).min(latest)).await;
+        match Box::pin(self.api.get_session(&self.id)).await {
+            Ok(session) => self.session = Some(session),
+            Err(error) if error.is_not_found() => self.gone = true,
+            Err(error) => self.bear(error),
+        }
+        !self.gone
     }
 
     /// Keeps a failure for the report. A look that this process held back itself is none where the line tells what happens.
@@ -382,7 +402,9 @@ impl Follow {
             }
             Ok(_) => {}
             Err(error) if error.status() == Some(404) && self.listed_at.is_some() => {
-                self.gone = true
+                if self.is_found_again().await {
+                    self.bear(error);
+                }
             }
             Err(error) if error.is_final() => return Err(error),
             Err(error) => self.bear(error),

@@ -1,7 +1,7 @@
 //! What was sent to each session by this process and may not be in its record yet. A cache: losing it costs nothing
 //! that a later look at the record does not bring back.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +12,8 @@ use crate::session::turn::{Asked, State};
 
 /// Sessions that are remembered.
 const MOST: usize = 1000;
+/// Ids of sent events that are remembered of each.
+const MOST_POSTED: usize = 50;
 /// By then everything that was sent is in the record.
 const LONGEST: Duration = Duration::from_secs(300);
 
@@ -20,12 +22,14 @@ const LONGEST: Duration = Duration::from_secs(300);
 pub(super) struct Memory {
     sent: Mutex<HashMap<String, (Instant, Asked)>>,
     told: Mutex<HashMap<String, Told>>,
+    posted: Mutex<HashMap<String, VecDeque<String>>>,
 }
 
 /// How a session stood when a caller was told last.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Told {
-    pub(super) state: State,
+    /// `None`: it could not be read.
+    pub(super) state: Option<State>,
     pub(super) cursor: Option<String>,
 }
 
@@ -77,6 +81,24 @@ impl Memory {
         told.insert(session.as_str().to_owned(), now);
     }
 
+    /// Ids of the events that this process sent to a session: a list that lags behind does not show them yet.
+    pub(super) fn posted(&self, session: &Id) -> Vec<String> {
+        let posted = lock(&self.posted);
+        let ids = posted.get(session.as_str()).into_iter().flatten();
+        ids.cloned().collect()
+    }
+
+    /// Remembers the ids of events that were sent.
+    pub(super) fn post(&self, session: &Id, ids: &[String]) {
+        let mut posted = lock(&self.posted);
+        if posted.len() >= MOST && !posted.contains_key(session.as_str()) {
+            posted.clear();
+        }
+        let of_session = posted.entry(session.as_str().to_owned()).or_default();
+        of_session.extend(ids.iter().filter(|id| !id.is_empty()).cloned());
+        of_session.drain(..of_session.len().saturating_sub(MOST_POSTED));
+    }
+
     /// Forgets what the record shows by now, unless more was sent meanwhile.
     pub(super) fn settle(&self, session: &Id, shown: &Asked) {
         let mut sent = lock(&self.sent);
@@ -97,6 +119,17 @@ fn lock<T>(map: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_newest_ids_that_were_sent_are_remembered() {
+        let (memory, session) = (Memory::default(), Id::parse("sesn_1").unwrap());
+        for at in 0..MOST_POSTED + 2 {
+            memory.post(&session, &[String::new(), format!("sevt_{at}")]);
+        }
+        let posted = memory.posted(&session);
+        assert_eq!((posted.len(), posted[0].as_str()), (MOST_POSTED, "sevt_2"));
+        assert!(memory.posted(&Id::parse("sesn_2").unwrap()).is_empty());
+    }
 
     #[test]
     fn only_what_was_shown_is_forgotten() {

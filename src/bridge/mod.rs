@@ -226,7 +226,7 @@ impl Bridge {
         report.simulated = self.config.is_simulated();
         report.next = next(&report, &self.config);
         let told = Told {
-            state: report.state,
+            state: Some(report.state),
             cursor: report.cursor.clone(),
         };
         self.memory.tell(session, told);

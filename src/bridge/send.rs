@@ -116,10 +116,6 @@ impl Bridge {
         let mut notes: Vec<String> = patience.note.clone().into_iter().collect();
         match follow.finish(patience, attention).await {
             Ok(()) => {}
-            Err(error) if error.is_final() => {
-                let doing = format!("read session {session}, to which this was sent");
-                return Err(Failure::while_trying(doing)(error));
-            }
             // What was sent is sent: losing sight of it must not look like a failure to send.
             Err(error) => notes.push(format!(
                 "It was sent, but the session could not be read: {error}"

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::answer::is_answered;
 use super::follow::Follow;
 use super::line::Line;
+use super::memory::Told;
 use super::read::something_new;
 use super::{Attention, Bridge, Failure, Patience, next};
 use crate::api::Id;
@@ -18,6 +19,9 @@ use crate::session::turn::State;
 
 /// While a dialog is open and its session silent.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(10);
+
+/// A session that was read before is gone if it is not found again so much later.
+const CONFIRMED_AFTER: Duration = Duration::from_secs(1);
 
 /// When a wait on several sessions ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +71,10 @@ impl Bridge {
                 async move {
                     let before = self.memory.told(id);
                     let stand = self.stand(id, patience, &attention).await;
-                    let is_news = before != self.memory.told(id) || stand.is_err();
+                    if stand.is_err() {
+                        self.memory.tell(id, Told::default());
+                    }
+                    let is_news = before != self.memory.told(id);
                     let stand = match (stand, threads) {
                         (Ok(report), Threads::Shown) => {
                             Ok(self.with_threads(id, patience, report).await)
@@ -152,6 +159,13 @@ impl Bridge {
         let read = match question {
             Some(_) => self.turn_of(&id, question, patience, attention).await,
             None => self.look_at(&id, patience).await,
+        };
+        let read = match read {
+            Err(failure) if failure.is_not_found() => {
+                sleep(CONFIRMED_AFTER).await;
+                self.look_at(&id, patience).await
+            }
+            read => read,
         };
         match read {
             Ok(report) => report,

@@ -26,6 +26,8 @@ const LOOKING: Duration = Duration::from_secs(10);
 /// After an event the list is looked at, which lags behind the line; then more and more seldom.
 const FIRST_AUDIT: Duration = Duration::from_secs(3);
 const LAST_AUDIT: Duration = Duration::from_secs(60);
+/// A session that is not found is looked for once more, so soon.
+const CONFIRMED_AFTER: Duration = Duration::from_secs(1);
 /// A look that failed, or a line that may never open again, is made up for so soon.
 const AMENDS: Duration = Duration::from_secs(15);
 
@@ -49,6 +51,8 @@ pub struct Watch {
     changed: bool,
     /// Nothing can happen any more.
     over: bool,
+    /// The newest look did not find the session.
+    missing: bool,
     /// Something happened shortly before.
     recent: bool,
     quiet_until: Instant,
@@ -86,6 +90,7 @@ impl Bridge {
             seen: look.mark,
             changed: false,
             over: look.over,
+            missing: false,
             recent: look.recent,
             quiet_until: now,
             look_at: now + FIRST_AUDIT,
@@ -142,9 +147,16 @@ impl Watch {
         match look(&self.api, &self.session).await {
             Ok(look) => {
                 self.changed |= look.mark != self.seen;
-                (self.seen, self.over) = (look.mark, look.over);
+                (self.seen, self.over, self.missing) = (look.mark, look.over, false);
             }
-            Err(error) if error.status() == Some(404) => (self.changed, self.over) = (true, true),
+            Err(error) if error.is_not_found() && self.missing => {
+                (self.changed, self.over) = (true, true);
+            }
+            // A gateway may have said so; the API says it again.
+            Err(error) if error.is_not_found() => {
+                self.missing = true;
+                self.audit = CONFIRMED_AFTER;
+            }
             Err(error) => {
                 tracing::info!(session = %self.session, %error, "a watched session could not be looked at");
                 self.audit = self.audit.min(AMENDS);

@@ -12,9 +12,7 @@ use crate::session::history::History;
 pub(super) fn moving(follow: &Follow) -> HashSet<&str> {
     let places = follow.final_places();
     let events = follow.history.events().skip(places);
-    events
-        .map(|event| event.id.as_str())
-        .collect()
+    events.map(|event| event.id.as_str()).collect()
 }
 
 /// Events to make a page of, in the order asked for.

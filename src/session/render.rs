@@ -306,7 +306,9 @@ pub fn text(report: &Report) -> String {
     } else if matches!(report.state, super::turn::State::Done) {
         parts.push(match report.reason.as_deref() {
             Some("interrupted") => "The turn was stopped before an answer.".to_owned(),
-            _ if report.awaits_words => "The agent ended its turn. No words of it are listed yet.".to_owned(),
+            _ if report.awaits_words => {
+                "The agent ended its turn. No words of it are listed yet.".to_owned()
+            }
             _ => "The agent ended its turn without words.".to_owned(),
         });
     }

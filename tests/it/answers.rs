@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use managed_agents_mcp::simulator::Kind;
 use serde_json::{Value, json};
 
-use crate::rig::{Rig, pending, reply, session};
+use crate::rig::{Rig, pending, reply, session, until};
 
 #[tokio::test]
 async fn the_reply_of_a_turn_is_never_that_of_the_turn_before() {
@@ -130,6 +130,33 @@ async fn words_that_come_after_the_end_of_a_turn_are_still_its_reply() {
             assert!(!reply(&report).contains("alpha"), "{fault:?}: {report}");
         }),
     )
+    .await;
+}
+
+#[tokio::test]
+async fn words_that_come_after_a_report_come_after_its_cursor() {
+    let rig = Rig::start().await;
+    let client = rig.client().await;
+    join_all((0..3).map(async |wait| {
+        let mut report = client.create("[late 2.7] alpha", wait).await;
+        let id = session(&report);
+        while report["state"] == "working" {
+            report = client.wait_for(&id, wait).await;
+        }
+        assert_eq!(report["state"], "done", "{report}");
+        if report["reply"].is_string() {
+            return;
+        }
+        assert!(report["next"].to_string().contains("words"), "{report}");
+        let mut cursor = report["cursor"].clone();
+        until("the words are read", async || {
+            let arguments = json!({"session_id": id, "after": cursor, "wait_seconds": 5});
+            let page = client.call("get_events", arguments).await.ok();
+            cursor = page["cursor"].clone();
+            page["events"].to_string().contains("alpha")
+        })
+        .await;
+    }))
     .await;
 }
 

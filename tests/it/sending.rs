@@ -57,6 +57,38 @@ async fn a_message_arrives_once_whatever_happens_to_its_first_attempt() {
 }
 
 #[tokio::test]
+async fn the_same_message_again_is_not_taken_for_the_first_that_the_list_shows_late() {
+    let rig = Rig::start().await;
+    let client = rig.client().await;
+    let id = session(&client.create("hello", 20).await);
+    rig.always("GET */events", Kind::ListLag { ms: 1500 });
+    let _ = client.send(&id, "go on", 0).await;
+    rig.fault(SEND, status(500, Acting::Before));
+    let _ = client.send(&id, "go on", 25).await;
+    assert_eq!(rig.messages(&id).await, ["hello", "go on", "go on"]);
+}
+
+#[tokio::test]
+async fn what_was_sent_is_not_asked_for_again_where_it_cannot_be_read_back() {
+    for code in [400, 401, 403, 410] {
+        let rig = Rig::start().await;
+        let client = rig.client().await;
+        let id = session(&client.create("hello", 20).await);
+        // Before sending, the record is looked at.
+        let refused = Fault::new("GET */events", status(code, Acting::Before));
+        rig.simulator.inject(refused.skip(1).always());
+        let report = client.send(&id, "only once", 2).await;
+        assert_eq!(report["state"], "working", "{code}: {report}");
+        let notes = report["notes"].to_string();
+        assert!(notes.contains("It was sent"), "{code}: {notes}");
+        let next = report["next"].to_string();
+        assert!(next.contains("get_status"), "{code}: {next}");
+        rig.simulator.clear_faults();
+        assert_eq!(rig.messages(&id).await, ["hello", "only once"], "{code}");
+    }
+}
+
+#[tokio::test]
 async fn a_session_is_started_once_whatever_happens_to_its_first_attempt() {
     let kinds = ambiguities().into_iter();
     join_all(

@@ -138,6 +138,19 @@ async fn the_end_of_a_turn_is_noticed_whatever_the_stream_does() {
 }
 
 #[tokio::test]
+async fn that_a_session_cannot_be_read_is_news_once() {
+    let rig = Rig::start().await;
+    let client = rig.client().await;
+    let id = session(&client.create("[seconds 5] go", 0).await);
+    let arguments = json!({"session_ids": [id, "sesn_nobody"], "wait_seconds": 30});
+    for state in ["working", "done"] {
+        let statuses = client.call("get_status", arguments.clone()).await.ok();
+        assert_eq!(statuses["sessions"][0]["state"], state, "{statuses}");
+        assert!(statuses.to_string().contains("sesn_nobody"), "{statuses}");
+    }
+}
+
+#[tokio::test]
 async fn without_a_wait_nothing_waits() {
     let rig = Rig::start().await;
     let client = rig.client().await;
