@@ -11,9 +11,10 @@ use crate::api::events::{Event, EventFilter, Taken};
 use crate::api::{Error, Fault};
 use crate::session::history::{OVERLAP, is_call, is_question};
 use crate::session::outline;
+use crate::session::places::final_events;
 use crate::session::queue;
 use crate::session::sieve::Sieve;
-use crate::session::turn::{Beginning, State, final_events};
+use crate::session::turn::{Beginning, State};
 
 /// Events on the first page of a look; of a later look, which mostly finds little that is new.
 const PAGE: u32 = 200;

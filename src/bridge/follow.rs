@@ -17,6 +17,7 @@ use crate::api::sessions::Session;
 use crate::api::{Client, Delivery, Error, Id};
 use crate::session::grading;
 use crate::session::history::{History, is_question};
+use crate::session::places;
 use crate::session::report::{self, Facts, Report};
 use crate::session::turn::{self, Asked, Lifecycle, Over, Turn};
 
@@ -288,7 +289,7 @@ impl Follow {
     /// The same in another record of the session, such as that of a thread.
     pub(super) fn final_places_in(&self, history: &History) -> usize {
         let fresh = |event: &Event| event.at.is_some_and(|at| self.is_young(at));
-        turn::final_events(history, &fresh)
+        places::final_events(history, &fresh)
     }
 
     /// Whether the session object knows an outcome without a last verdict.

@@ -7,6 +7,7 @@ pub mod digest;
 pub mod grading;
 pub mod history;
 pub mod outline;
+pub mod places;
 pub mod queue;
 pub mod render;
 pub mod report;

@@ -166,7 +166,7 @@ pub struct Facts<'a> {
     pub history: &'a History,
     /// The judgement on them.
     pub turn: &'a Turn,
-    /// So many of the events have their final place; see [`turn::final_events`](super::turn::final_events).
+    /// So many of the events have their final place; see [`places::final_events`](super::places::final_events).
     pub final_places: usize,
     /// For ages.
     pub now: DateTime<Utc>,
