@@ -483,7 +483,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(10_000))]
+        #![proptest_config(ProptestConfig::with_cases(4_000))]
 
         #[test]
         fn any_interleaving_of_lists_and_streams_ends_in_the_same_record(steps in prop::collection::vec(step(), 0..60)) {
