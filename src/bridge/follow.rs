@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
 use super::back::Depth;
@@ -228,6 +229,8 @@ impl Follow {
             let streams = self.api.streams();
             self.crowded_out = !line.is_open() && streams.open == streams.most;
             turn = self.turn();
+            // Of a long record that takes a while, and a server may send one status after the other.
+            yield_now().await;
         }
     }
 
