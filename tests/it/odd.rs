@@ -350,6 +350,50 @@ async fn after_a_cut_an_answer_without_a_list_makes_nothing_be_sent_again() {
 }
 
 #[tokio::test]
+async fn what_was_accepted_in_whatever_words_is_not_sent_again() {
+    for (status, body) in [
+        (204, ""),
+        (202, ""),
+        (200, "{}"),
+        (200, "[]"),
+        (200, "ok"),
+        (200, ENVELOPE),
+    ] {
+        let service = running(&[IDLE]).await;
+        let client = client(&service).await;
+        service.instead(("POST", "/events"), 9, Some((status, body)));
+        let arguments = json!({"session_id": SESSION, "message": "late", "wait_seconds": 0});
+        let called = client.call("send_message", arguments).await;
+        assert_eq!(service.posts("/events").len(), 1, "{body}: {}", called.text);
+        match body {
+            "ok" | ENVELOPE => assert!(called.err().contains("not seen in the record yet")),
+            _ => drop(called.ok()),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_start_that_was_accepted_without_an_id_is_found_by_its_mark_and_not_made_again() {
+    for (status, body) in [(202, ""), (200, "{}"), (200, "ok")] {
+        let service = running(&[IDLE]).await;
+        let client = client(&service).await;
+        service.instead(("POST", "/sessions"), 9, Some((status, body)));
+        let arguments = json!({"message": "go", "wait_seconds": 0});
+        let report = client.call("create_session", arguments).await.ok();
+        assert_eq!(report["session_id"], SESSION, "{body}");
+        assert_eq!(service.posts("/sessions").len(), 1, "{body}");
+        // Nothing of it is listed: the same key starts no second one.
+        service.instead(("GET", "/sessions"), 99, Some((200, r#"{"data":[]}"#)));
+        let arguments = json!({"message": "go", "wait_seconds": 0, "request_key": "k"});
+        for told in ["not seen in the record yet", "may still be at work"] {
+            let text = client.call("create_session", arguments.clone()).await.err();
+            assert!(text.contains(told), "{body}: {text}");
+        }
+        assert_eq!(service.posts("/sessions").len(), 2, "{body}");
+    }
+}
+
+#[tokio::test]
 async fn one_odd_session_or_agent_breaks_no_list() {
     let service = running(&[IDLE]).await;
     let client = client(&service).await;

@@ -89,7 +89,7 @@ fn refused(refusal: &Refusal) -> String {
         404 if refusal.message.eq_ignore_ascii_case("not found") => {
             "check ANTHROPIC_BASE_URL, and that the key has access to Managed Agents."
         }
-        300..400 => {
+        300..=303 | 307 | 308 => {
             "set ANTHROPIC_BASE_URL to the address that serves the API itself; the key is never sent along a redirect."
         }
         400 | 422 => "correct the argument that the API names and call again.",
@@ -111,6 +111,9 @@ fn refused(refusal: &Refusal) -> String {
         413 => "send less: put long material into a repository or a file that is mounted.",
         429 => return limited(refusal),
         529 => "the API is overloaded; make the same call again in a minute.",
+        _ if refusal.request_id.is_none() => {
+            "make the same call again; if it stays, tell the user what was answered, and check ANTHROPIC_BASE_URL."
+        }
         _ => "make the same call again; if it stays, give the user the request id below.",
     };
     text.to_owned()
