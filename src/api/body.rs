@@ -262,4 +262,39 @@ mod tests {
         drop(half);
         assert_eq!(bodies.parked.load(Ordering::Relaxed), 0);
     }
+
+    fn answer(body: &str) -> Answer {
+        Answer {
+            body: body.as_bytes().to_vec(),
+            request_id: None,
+            _place: None,
+        }
+    }
+
+    #[test]
+    fn only_an_object_that_is_no_error_is_an_answer() {
+        let error = r#"{"type":"error","error":{"type":"api_error","message":"boom \ud83d"}}"#;
+        for (body, why) in [
+            ("", "it is empty"),
+            (" [[]]", "it is no object"),
+            ("null", "it is no object"),
+            (error, "status of a success: boom \u{fffd}"),
+        ] {
+            let said = answer(body).object().err().unwrap().to_string();
+            assert!(said.contains(why), "{body}: {said}");
+        }
+        for body in [" {}", r#"{"type":"agent","error":{}}"#, r#"{"error":"a"}"#] {
+            assert!(answer(body).object().is_ok(), "{body}");
+        }
+    }
+
+    #[test]
+    fn half_a_character_neither_costs_an_answer_nor_hides_how_much_it_holds() {
+        let read = answer(r#"{"name":"x \ud83d"}"#).decode::<Value>().unwrap();
+        assert_eq!(read["name"], "x \u{fffd}");
+        let many = vec!["1"; MOST_VALUES].join(",");
+        let long = format!(r#"{{"a":"\ud83d","n":[{many}]}}"#);
+        let error = answer(&long).decode::<Value>().unwrap_err();
+        assert!(error.to_string().contains("more than"), "{error}");
+    }
 }

@@ -151,3 +151,35 @@ fn limited(refusal: &Refusal) -> String {
         None => "make the same call again in a minute, and fewer of them.".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn advised(status: u16, request_id: Option<&str>) -> String {
+        advice(&Error::Refused(Box::new(Refusal {
+            status,
+            kind: "http_error".to_owned(),
+            message: "no explanation was given".to_owned(),
+            request_id: request_id.map(str::to_owned),
+            retry_after: None,
+            should_retry: None,
+        })))
+    }
+
+    #[test]
+    fn a_request_id_is_named_only_where_there_is_one() {
+        for status in [101, 304, 500, 599, 999] {
+            assert!(advised(status, Some("req_1")).contains("request id"));
+            assert!(!advised(status, None).contains("request id"), "{status}");
+        }
+    }
+
+    #[test]
+    fn only_what_redirects_is_called_a_redirect() {
+        for status in [301, 302, 303, 307, 308] {
+            assert!(advised(status, None).contains("redirect"), "{status}");
+        }
+        assert!(!advised(304, None).contains("redirect"));
+    }
+}
