@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::call::{Beta, Call};
+use super::rows::{odd_as_nothing, pairs};
 use super::{Client, Error, Id, Page};
 
 /// What is read of an agent. `get_agent` shows the API's object itself.
@@ -13,18 +14,24 @@ use super::{Client, Error, Id, Page};
 #[serde(default)]
 pub struct Agent {
     /// Opaque id.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub id: String,
     /// Display name; not unique.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub name: String,
     /// Grows with each update.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub version: u64,
     /// A string, or an object with an `id`.
     pub model: Value,
     /// One or two sentences, as the owner wrote them.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub description: Option<String>,
     /// Up to 16 pairs.
+    #[serde(deserialize_with = "pairs")]
     pub metadata: BTreeMap<String, String>,
     /// RFC 3339; set once the agent is archived.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub archived_at: Option<String>,
 }
 

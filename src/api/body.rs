@@ -1,14 +1,18 @@
 //! Bodies of answers, read within bounds: so much of each, and large ones a few at a time, however many calls there are.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use memchr::memmem;
 use reqwest::Response;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::escapes::{paired, parse};
 use super::send::{excerpt, header, shorten, timed_out, unreachable};
 use super::{Delivery, Error, Fault};
 use crate::weight::holds_more_than;
@@ -22,6 +26,8 @@ const TURN: Duration = Duration::from_millis(500);
 const MOST_PARKED: usize = 32 * 1024 * 1024;
 /// Values that an answer holds at most.
 const MOST_VALUES: usize = 300_000;
+/// An error is no larger.
+const LARGEST_ENVELOPE: usize = 64 * 1024;
 
 /// The body of an answer, and the API's id of its request.
 pub(super) struct Answer {
@@ -144,23 +150,77 @@ impl Answer {
         })
     }
 
+    /// The same, if it is an object, and no error.
+    pub(super) fn object(self) -> Result<Answer, Error> {
+        let answer = self.unrefused()?;
+        match answer.body.trim_ascii_start().first() {
+            None => Err(answer.odd(&"it is empty")),
+            Some(b'[' | b'"' | b't' | b'f' | b'n' | b'-' | b'0'..=b'9') => {
+                Err(answer.odd(&"it is no object"))
+            }
+            Some(_) => Ok(answer),
+        }
+    }
+
+    /// The same, if it is no error that came with the status of a success.
+    pub(super) fn unrefused(self) -> Result<Answer, Error> {
+        if let Some(refusal) = self.refusal() {
+            let why =
+                format!("the answer says that it failed, with the status of a success: {refusal}");
+            return Err(self.unreadable(&why, Fault::Malformed));
+        }
+        Ok(self)
+    }
+
+    /// The message of an error envelope.
+    fn refusal(&self) -> Option<String> {
+        if self.body.len() > LARGEST_ENVELOPE || memmem::find(&self.body, b"\"error\"").is_none() {
+            return None;
+        }
+        let envelope: Value = parse(&self.body).ok()?;
+        let is_error = envelope.get("type").and_then(Value::as_str) == Some("error");
+        let error = envelope.get("error").filter(|_| is_error)?;
+        let message = error.get("message").or_else(|| error.get("type"));
+        Some(
+            message
+                .and_then(Value::as_str)
+                .unwrap_or("it does not say why")
+                .to_owned(),
+        )
+    }
+
     fn decode<T: DeserializeOwned>(self) -> Result<T, Error> {
-        let unreadable = |reason: String, fault| Error::Unreadable {
-            reason,
+        let is_over = |body: &[u8]| body.len() > LARGE && holds_more_than(body, MOST_VALUES);
+        let too_much = || {
+            let why = format!("the answer holds more than {MOST_VALUES} values");
+            self.unreadable(&why, Fault::TooLarge)
+        };
+        if is_over(&self.body) {
+            return Err(too_much());
+        }
+        let error = match serde_json::from_slice(&self.body) {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        match paired(&self.body) {
+            Some(paired) if is_over(&paired) => Err(too_much()),
+            Some(paired) => serde_json::from_slice(&paired).map_err(|error| self.odd(&error)),
+            None => Err(self.odd(&error)),
+        }
+    }
+
+    fn odd(&self, why: &dyn fmt::Display) -> Error {
+        let excerpt = excerpt(&self.body);
+        let why = format!("the answer is not what this endpoint returns ({why}): {excerpt}");
+        self.unreadable(&why, Fault::Malformed)
+    }
+
+    fn unreadable(&self, why: &str, fault: Fault) -> Error {
+        Error::Unreadable {
+            reason: shorten(why),
             fault,
             request_id: self.request_id.clone(),
-        };
-        if self.body.len() > LARGE && holds_more_than(&self.body, MOST_VALUES) {
-            let why = format!("the answer holds more than {MOST_VALUES} values");
-            return Err(unreadable(why, Fault::TooLarge));
         }
-        serde_json::from_slice(&self.body).map_err(|error| {
-            let why = format!(
-                "the answer is not what this endpoint returns ({error}): {}",
-                excerpt(&self.body)
-            );
-            unreadable(shorten(&why), Fault::Malformed)
-        })
     }
 }
 
@@ -201,5 +261,40 @@ mod tests {
         assert!(Parked::of(&bodies, LARGE + 1).is_ok());
         drop(half);
         assert_eq!(bodies.parked.load(Ordering::Relaxed), 0);
+    }
+
+    fn answer(body: &str) -> Answer {
+        Answer {
+            body: body.as_bytes().to_vec(),
+            request_id: None,
+            _place: None,
+        }
+    }
+
+    #[test]
+    fn only_an_object_that_is_no_error_is_an_answer() {
+        let error = r#"{"type":"error","error":{"type":"api_error","message":"boom \ud83d"}}"#;
+        for (body, why) in [
+            ("", "it is empty"),
+            (" [[]]", "it is no object"),
+            ("null", "it is no object"),
+            (error, "status of a success: boom \u{fffd}"),
+        ] {
+            let said = answer(body).object().err().unwrap().to_string();
+            assert!(said.contains(why), "{body}: {said}");
+        }
+        for body in [" {}", r#"{"type":"agent","error":{}}"#, r#"{"error":"a"}"#] {
+            assert!(answer(body).object().is_ok(), "{body}");
+        }
+    }
+
+    #[test]
+    fn half_a_character_neither_costs_an_answer_nor_hides_how_much_it_holds() {
+        let read = answer(r#"{"name":"x \ud83d"}"#).decode::<Value>().unwrap();
+        assert_eq!(read["name"], "x \u{fffd}");
+        let many = vec!["1"; MOST_VALUES].join(",");
+        let long = format!(r#"{{"a":"\ud83d","n":[{many}]}}"#);
+        let error = answer(&long).decode::<Value>().unwrap_err();
+        assert!(error.to_string().contains("more than"), "{error}");
     }
 }

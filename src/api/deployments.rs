@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::agents::Agent;
 use super::call::Call;
+use super::rows::odd_as_nothing;
 use super::sessions::{Budget, agent_or_id};
 use super::{Client, Error, Id, Page};
 
@@ -13,25 +14,33 @@ use super::{Client, Error, Id, Page};
 #[serde(default)]
 pub struct Deployment {
     /// Opaque id.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub id: String,
     /// As its owner named it.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub name: String,
     /// What it runs: id and version.
     #[serde(deserialize_with = "agent_or_id")]
     pub agent: Agent,
     /// Where its sessions run.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub environment_id: String,
     /// `active` or `paused`.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub status: String,
     /// Why it is paused: a `type`, and an `error` where one did it.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub paused_reason: Option<Value>,
     /// None: it runs only when told to.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub schedule: Option<Schedule>,
     /// Up to 16 pairs.
     pub metadata: Value,
     /// Ceiling of each session it starts.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub budget: Option<Budget>,
     /// RFC 3339; set once the deployment is archived.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub archived_at: Option<String>,
 }
 
@@ -40,12 +49,16 @@ pub struct Deployment {
 #[serde(default)]
 pub struct Schedule {
     /// Cron expression of five fields.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub expression: String,
     /// IANA time zone.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub timezone: String,
     /// RFC 3339.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub last_run_at: Option<String>,
     /// Up to five of the next times, RFC 3339.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub upcoming_runs_at: Option<Vec<String>>,
 }
 
@@ -54,12 +67,16 @@ pub struct Schedule {
 #[serde(default)]
 pub struct Run {
     /// Opaque id.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub id: String,
     /// The session it started.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub session_id: Option<String>,
     /// Why it started none.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub error: Option<RunError>,
     /// RFC 3339.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub created_at: Option<String>,
     /// What set it off: a `type`, `schedule` or `manual`.
     pub trigger_context: Value,
@@ -70,9 +87,10 @@ pub struct Run {
 #[serde(default)]
 pub struct RunError {
     /// Such as `environment_archived_error`.
-    #[serde(rename = "type")]
+    #[serde(rename = "type", deserialize_with = "odd_as_nothing")]
     pub kind: String,
     /// In the vendor's words.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub message: String,
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::call::Call;
 use super::pace::Group;
+use super::rows::{odd_as_nothing, pairs};
 use super::{Client, Error, Id, Page};
 
 /// What is read of an environment.
@@ -14,16 +15,21 @@ use super::{Client, Error, Id, Page};
 #[serde(default)]
 pub struct Environment {
     /// Opaque id.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub id: String,
     /// Unique among the environments of a workspace.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub name: String,
     /// As the owner wrote it.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub description: Option<String>,
     /// `type`, `networking`, `packages`, as the API has them.
     pub config: Value,
     /// Up to 16 pairs.
+    #[serde(deserialize_with = "pairs")]
     pub metadata: BTreeMap<String, String>,
     /// RFC 3339; set once the environment is archived.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub archived_at: Option<String>,
 }
 

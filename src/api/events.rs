@@ -2,20 +2,25 @@
 //!
 //! What they mean for a turn is decided in `session/`.
 
+use std::fmt;
+
 use chrono::{DateTime, NaiveDateTime, Utc};
+use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::call::Call;
+use super::escapes::paired_text;
+use super::head::{Field, Head};
 use super::pace::Group;
+use super::stub::stub;
 use super::{Client, Error, Id, Page, with};
-use crate::weight::holds_more_than;
 
 /// Calls that a session waits for at once at most.
 const MOST_AWAITED: usize = 1000;
 
-/// An event of so many bytes is looked at for how many values it holds, which are so many at most.
+/// An event of so many bytes holds so many values at most.
 const LONG: usize = 256 * 1024;
 const MOST_VALUES: usize = 100_000;
 
@@ -30,7 +35,15 @@ pub struct Event {
     pub at: Option<DateTime<Utc>>,
     /// Whether the agent took it in.
     pub taken: Taken,
+    content: Content,
     raw: Box<RawValue>,
+}
+
+/// How much of an event is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Content {
+    Whole,
+    InPart,
 }
 
 /// Whether the agent took an event in. Until then its place in the record is not final.
@@ -53,19 +66,8 @@ pub struct StopReason {
     pub event_ids: Vec<String>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Head {
-    id: Option<Value>,
-    #[serde(rename = "type")]
-    kind: Option<Value>,
-    #[serde(deserialize_with = "present")]
-    processed_at: Option<Value>,
-    created_at: Option<Value>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
+/// What decides beside the head. Of a field that stands there twice the last one counts.
+#[derive(Default)]
 struct Tail {
     stop_reason: Option<Value>,
     tool_use_id: Option<Value>,
@@ -75,9 +77,53 @@ struct Tail {
     is_error: Option<Value>,
 }
 
-/// Keeps null apart from absent: only null means queued.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
-    Value::deserialize(deserializer).map(Some)
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "snake_case")]
+enum TailName {
+    StopReason,
+    ToolUseId,
+    CustomToolUseId,
+    McpToolUseId,
+    EvaluatedPermission,
+    IsError,
+    #[serde(other)]
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Tail {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Tail, D::Error> {
+        deserializer.deserialize_map(TailReader)
+    }
+}
+
+struct TailReader;
+
+impl<'de> Visitor<'de> for TailReader {
+    type Value = Tail;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an event")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Tail, A::Error> {
+        let mut tail = Tail::default();
+        while let Some(name) = fields.next_key()? {
+            let field = match name {
+                TailName::StopReason => &mut tail.stop_reason,
+                TailName::ToolUseId => &mut tail.tool_use_id,
+                TailName::CustomToolUseId => &mut tail.custom_tool_use_id,
+                TailName::McpToolUseId => &mut tail.mcp_tool_use_id,
+                TailName::EvaluatedPermission => &mut tail.evaluated_permission,
+                TailName::IsError => &mut tail.is_error,
+                TailName::Other => {
+                    fields.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+            };
+            *field = fields.next_value()?;
+        }
+        Ok(tail)
+    }
 }
 
 /// Ids and types are words of visible ASCII; whatever else a server puts into one is left out, since both are shown.
@@ -93,59 +139,57 @@ fn word(text: String) -> String {
 impl Event {
     /// Reads the head; whatever is missing or odd is left out, since the event itself must not be lost.
     pub fn new(raw: Box<RawValue>) -> Event {
-        if raw.get().len() > LONG && holds_more_than(raw.get().as_bytes(), MOST_VALUES) {
-            return Event::stub(&raw);
+        let most = match raw.get().len() > LONG {
+            true => MOST_VALUES,
+            false => usize::MAX,
+        };
+        let error = match Head::of(raw.get(), most) {
+            Ok(head) => return Event::of(&head, raw, Content::Whole),
+            Err(error) => error,
+        };
+        let Some(text) = paired_text(raw.get()) else {
+            return Event::stub(raw.get(), &error);
+        };
+        match Head::of(&text, most) {
+            Ok(head) => {
+                let raw = RawValue::from_string(text).unwrap_or(raw);
+                Event::of(&head, raw, Content::Whole)
+            }
+            Err(error) => Event::stub(&text, &error),
         }
-        Event::plain(raw)
     }
 
-    /// In the place of an event that would take the memory of a hundred: its head, and that the rest is missing.
-    fn stub(raw: &RawValue) -> Event {
-        let head: Head = serde_json::from_str(raw.get()).unwrap_or_default();
-        let mut stub =
-            json!({"omitted": format!("this event holds more than {MOST_VALUES} values")});
-        let fields = [
-            ("id", head.id),
-            ("type", head.kind),
-            ("processed_at", head.processed_at),
-            ("created_at", head.created_at),
-        ];
-        for (name, value) in fields {
-            stub = with(
-                stub,
-                name,
-                value.filter(|value| !value.is_array() && !value.is_object()),
-            );
-        }
-        // Why a session rests decides how it stands.
-        let reason = Event::plain(raw.to_owned()).stop_reason();
-        let reason =
-            reason.map(|reason| json!({"type": reason.kind, "event_ids": reason.event_ids}));
-        let stub = with(stub, "stop_reason", reason);
-        Event::plain(serde_json::value::to_raw_value(&stub).unwrap_or_default())
+    /// In the place of an event that cannot be held.
+    fn stub(json: &str, why: &serde_json::Error) -> Event {
+        let stub = stub(json, &why.to_string());
+        let raw = serde_json::value::to_raw_value(&stub).unwrap_or_default();
+        let head = Head::of(raw.get(), usize::MAX).unwrap_or_default();
+        Event::of(&head, raw, Content::InPart)
     }
 
-    fn plain(raw: Box<RawValue>) -> Event {
-        let head: Head = serde_json::from_str(raw.get()).unwrap_or_default();
-        let text =
-            |value: &Option<Value>| value.as_ref().and_then(Value::as_str).map(str::to_owned);
-        let at = text(&head.processed_at).or_else(|| text(&head.created_at));
+    fn of(head: &Head, raw: Box<RawValue>, content: Content) -> Event {
+        let at = head.processed_at.text().or_else(|| head.created_at.text());
+        let named = |field: &Field| field.text().map(|text| word(text.to_owned()));
         Event {
-            id: text(&head.id).map(word).unwrap_or_default(),
-            kind: text(&head.kind)
-                .map(word)
-                .unwrap_or_else(|| "unknown".to_owned()),
-            at: at.as_deref().and_then(parse_time),
+            id: named(&head.id).unwrap_or_default(),
+            kind: named(&head.kind).unwrap_or_else(|| "unknown".to_owned()),
+            at: at.and_then(parse_time),
             taken: match head.processed_at {
-                Some(Value::Null) => Taken::NotYet,
-                Some(_) => Taken::In,
-                None => Taken::Unstated,
+                Field::Null => Taken::NotYet,
+                Field::Absent => Taken::Unstated,
+                Field::Text(_) | Field::Odd => Taken::In,
             },
+            content,
             raw,
         }
     }
 
-    /// The API's JSON, untouched.
+    /// Whether all of it is there. An event that cannot be held is told by what of it decides.
+    pub fn is_whole(&self) -> bool {
+        self.content == Content::Whole
+    }
+
+    /// The API's JSON, with a sign in the place of each half of a character.
     pub fn raw(&self) -> &str {
         self.raw.get()
     }
@@ -313,7 +357,19 @@ impl Client {
             &["sessions", session.as_str(), "events"],
             json!({ "events": events }),
         );
-        Ok(self.send::<Page<Event>>(call).await?.data)
+        Ok(self.send_for_word::<Recorded>(call).await?.0)
+    }
+}
+
+/// The events that an answer says were recorded; none where it says something else.
+#[derive(Default)]
+struct Recorded(Vec<Event>);
+
+impl<'de> Deserialize<'de> for Recorded {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Recorded, D::Error> {
+        let answer = Box::<RawValue>::deserialize(deserializer)?;
+        let page = serde_json::from_str::<Page<Event>>(answer.get());
+        Ok(Recorded(page.map_or_else(|_| Vec::new(), |page| page.data)))
     }
 }
 
@@ -350,6 +406,55 @@ mod tests {
             taken(r#"{"processed_at":"2026-11-01T10:00:00.123Z"}"#),
             Taken::In
         );
+    }
+
+    #[test]
+    fn half_a_character_costs_an_event_nothing_else() {
+        let event = event(
+            r#"{"id":"i","type":"agent.message","content":[{"type":"text","text":"42 \ud83d"}]}"#,
+        );
+        assert_eq!(event.text(), "42 \u{fffd}");
+        assert!(event.is_whole());
+    }
+
+    #[test]
+    fn what_cannot_be_held_is_told_in_part() {
+        let deep = format!("{}{}", "[".repeat(140), "]".repeat(140));
+        for odd in ["1e400", &deep, r#"["\udc00",1e400]"#] {
+            let text = format!(
+                r#"{{"id":"i","type":"agent.tool_use","processed_at":null,"name":"bash","input":{{"command":"ls","n":{odd}}}}}"#
+            );
+            let event = event(&text);
+            assert_eq!((event.id.as_str(), event.taken), ("i", Taken::NotYet));
+            assert!(!event.is_whole(), "{odd}");
+            let value = event.value();
+            assert_eq!(value["name"], "bash");
+            assert_eq!(value["input"]["command"], "ls");
+            assert!(
+                value["omitted"]
+                    .as_str()
+                    .unwrap()
+                    .contains("cannot be shown whole")
+            );
+        }
+        let idle = event(
+            r#"{"type":"session.status_idle","stop_reason":{"type":"requires_action","event_ids":["a"],"n":1e400}}"#,
+        );
+        assert_eq!(idle.stop_reason().unwrap().event_ids, ["a"]);
+        let error = event(
+            r#"{"type":"session.error","error":{"message":"m","n":1e400,"retry_status":{"type":"exhausted"}}}"#,
+        );
+        assert_eq!(error.value()["error"]["retry_status"]["type"], "exhausted");
+    }
+
+    #[test]
+    fn of_a_field_that_stands_there_twice_the_last_one_counts() {
+        let event = event(
+            r#"{"id":"a","id":"b","type":"agent.tool_result","tool_use_id":"t","tool_use_id":"u"}"#,
+        );
+        assert_eq!(event.id, "b");
+        assert_eq!(event.answers().as_deref(), Some("u"));
+        assert_eq!(event.kind, "agent.tool_result");
     }
 
     #[test]
@@ -412,5 +517,6 @@ mod tests {
             ("requires_action", MOST_AWAITED)
         );
         assert!(event.raw().len() < 20_000);
+        assert!(!event.is_whole());
     }
 }

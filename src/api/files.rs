@@ -10,8 +10,9 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::call::{Beta, Call};
+use super::rows::null_as_none;
 pub use super::transfer::{Download, Upload};
-use super::{Client, Error, Id, null_as_none};
+use super::{Client, Error, Id};
 
 /// Files on a page of a list.
 const PAGE: u32 = 100;
@@ -50,7 +51,7 @@ pub struct Files {
 /// One page, in either of the API's ways of paging.
 #[derive(Deserialize)]
 struct FilePage {
-    #[serde(default = "Vec::new", deserialize_with = "null_as_none")]
+    #[serde(deserialize_with = "null_as_none")]
     data: Vec<File>,
     next_page: Option<String>,
     has_more: Option<bool>,
@@ -169,10 +170,10 @@ mod tests {
         for last in [
             r#"{"data": null, "next_page": null}"#,
             r#"{"data": [{"id": "file_1"}], "next_page": "", "has_more": false, "last_id": "file_1"}"#,
-            r"{}",
         ] {
             assert_eq!(next(last), None, "{last}");
         }
+        assert!(serde_json::from_str::<FilePage>("{}").is_err());
     }
 
     #[test]

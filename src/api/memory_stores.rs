@@ -4,6 +4,7 @@
 use serde::Deserialize;
 
 use super::call::{Beta, Call};
+use super::rows::odd_as_nothing;
 use super::{Client, Error, Page};
 
 /// What is read of a memory store.
@@ -11,14 +12,19 @@ use super::{Client, Error, Page};
 #[serde(default)]
 pub struct MemoryStore {
     /// Opaque id.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub id: String,
     /// As its owner named it.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub name: String,
     /// What it holds; the agent reads this too.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub description: Option<String>,
     /// RFC 3339.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub created_at: Option<String>,
     /// RFC 3339; set once the store is archived.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub archived_at: Option<String>,
 }
 

@@ -23,18 +23,19 @@ mod body;
 mod call;
 mod clock;
 mod credentials;
+mod escapes;
+mod head;
 mod pace;
 mod retry;
+mod rows;
 mod send;
+mod stub;
 mod transfer;
 
-use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reqwest::Url;
-use serde::de::{SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::Instant;
@@ -48,6 +49,7 @@ pub use error::{Delivery, Error, Fault, Refusal};
 pub use id::Id;
 use lines::{Keeper, Lines, Use, Wanted};
 use pace::Pace;
+pub use rows::{Page, Row};
 
 /// Longest time a call without a tighter deadline may take, retries included.
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
@@ -80,59 +82,6 @@ struct Shared {
 struct Http {
     calls: reqwest::Client,
     streams: reqwest::Client,
-}
-
-/// One page of a list: `next_page` is an opaque token, absent at the end.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(bound(deserialize = "T: Deserialize<'de>"))]
-pub struct Page<T> {
-    /// The items, in the order that was asked for.
-    #[serde(default = "Vec::new", deserialize_with = "null_as_none")]
-    pub data: Vec<T>,
-    /// Where the next page starts.
-    #[serde(default)]
-    pub next_page: Option<String>,
-    /// Where the page before this one starts; sessions only.
-    #[serde(default)]
-    pub prev_page: Option<String>,
-}
-
-/// Most items of a list; no page of the API has more than a thousand.
-const MOST_ITEMS: usize = 10_000;
-
-/// Some servers say null where there is nothing.
-fn null_as_none<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-) -> Result<Vec<T>, D::Error> {
-    Ok(Option::<Items<T>>::deserialize(deserializer)?.map_or_else(Vec::new, |items| items.0))
-}
-
-/// A list that ends somewhere: an item that says nothing takes a few bytes to send, and hundreds to keep.
-struct Items<T>(Vec<T>);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Items<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Items<T>, D::Error> {
-        deserializer.deserialize_seq(Items(Vec::new()))
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for Items<T> {
-    type Value = Items<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<Items<T>, A::Error> {
-        while let Some(item) = items.next_element()? {
-            if self.0.len() >= MOST_ITEMS {
-                let why = format!("a list of more than {MOST_ITEMS} items");
-                return Err(serde::de::Error::custom(why));
-            }
-            self.0.push(item);
-        }
-        Ok(self)
-    }
 }
 
 impl Client {

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::body::{Answer, start};
 use super::call::Call;
+use super::escapes::parse;
 use super::pace::Group;
 use super::retry::{retry_after, retry_delay};
 use super::{Client, Delivery, Error, Refusal, tally};
@@ -27,7 +28,22 @@ impl Client {
         &self,
         call: Call,
     ) -> Result<T, Error> {
-        self.answer(call, Answer::decoded).await
+        self.answer(call, |answer| async { answer.object()?.decoded().await })
+            .await
+    }
+
+    /// Makes a call whose answer may say nothing beyond its status, and says something all the same where it can.
+    pub(super) async fn send_for_word<T: DeserializeOwned + Default + Send + 'static>(
+        &self,
+        call: Call,
+    ) -> Result<T, Error> {
+        self.answer(call, |answer| async {
+            match answer.body.trim_ascii() {
+                [] => Ok(T::default()),
+                _ => answer.unrefused()?.decoded().await,
+            }
+        })
+        .await
     }
 
     /// Makes a call whose answer says nothing beyond its status. One that is no JSON comes from somebody in between, who may
@@ -36,7 +52,7 @@ impl Client {
         self.answer(call, |answer| async {
             match answer.body.trim_ascii() {
                 [] => Ok(()),
-                _ => answer.decoded().await.map(|_: IgnoredAny| ()),
+                _ => answer.unrefused()?.decoded().await.map(|_: IgnoredAny| ()),
             }
         })
         .await
@@ -224,7 +240,7 @@ impl Client {
             Ok(Ok(body)) => body,
             _ => Vec::new(),
         };
-        let envelope: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let envelope: Value = parse(&body).unwrap_or_default();
         let text = |pointer: &str| {
             envelope
                 .pointer(pointer)

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::agents::Agent;
 use super::call::Call;
+use super::rows::{odd_as_nothing, pairs, readable_rows};
 use super::{Client, Error, Id, Page};
 
 /// What is read of a session. It has no stop reason: that is only on the `session.status_idle` event.
@@ -14,30 +15,40 @@ use super::{Client, Error, Id, Page};
 #[serde(default)]
 pub struct Session {
     /// Opaque id.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub id: String,
     /// `idle`, `running`, `rescheduling` or `terminated`; lags a little behind the events.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub status: String,
     /// As the caller named it.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub title: Option<String>,
     /// Up to 16 pairs.
+    #[serde(deserialize_with = "pairs")]
     pub metadata: BTreeMap<String, String>,
     /// The agent as it was when the session was created.
     #[serde(deserialize_with = "agent_or_id")]
     pub agent: Agent,
     /// Where it runs.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub environment_id: String,
     /// Tokens and cost so far; the counters can lag behind the status.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub usage: Usage,
     /// The spend ceiling, if there is one.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub budget: Option<Budget>,
     /// How each outcome that was asked for stands, oldest first.
-    #[serde(deserialize_with = "super::null_as_none")]
+    #[serde(deserialize_with = "readable_rows")]
     pub outcome_evaluations: Vec<OutcomeEvaluation>,
     /// RFC 3339; set once the session is archived.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub archived_at: Option<String>,
     /// RFC 3339.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub created_at: Option<String>,
     /// RFC 3339.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub updated_at: Option<String>,
 }
 
@@ -46,8 +57,10 @@ pub struct Session {
 #[serde(default)]
 pub struct OutcomeEvaluation {
     /// Opaque id; the outcome's events carry it too.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub outcome_id: String,
     /// `pending`, `running` and `evaluating` until there is a verdict.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub result: String,
 }
 
@@ -56,12 +69,16 @@ pub struct OutcomeEvaluation {
 #[serde(default)]
 pub struct Usage {
     /// Tokens read, caches aside.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub input_tokens: Option<u64>,
     /// Tokens written.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub output_tokens: Option<u64>,
     /// Cost at list price.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub list_cost: Option<Money>,
     /// Seconds in which the session ran.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub active_seconds: Option<f64>,
 }
 
@@ -70,6 +87,7 @@ pub struct Usage {
 #[serde(default)]
 pub struct Budget {
     /// The cap at list price.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub max_list_cost: Money,
 }
 
@@ -204,6 +222,54 @@ mod tests {
         assert_eq!(read(r#"{"amount":1000}"#), Some(10.0));
         assert_eq!(read(r#"{"amount":"much"}"#), None);
         assert_eq!(read("{}"), None);
+    }
+
+    #[test]
+    fn an_odd_field_costs_nothing_but_itself() {
+        let odd = [
+            "null",
+            "5",
+            "\"x\"",
+            "[]",
+            "{}",
+            "true",
+            "-1.5",
+            "[null]",
+            "{\"a\":null}",
+        ];
+        let whole = r#""status":"idle","metadata":{"k":"v"},"usage":{"input_tokens":3},"environment_id":"env_1","title":"t","agent":{"id":"a"},"budget":{"max_list_cost":{"amount":"7"}},"outcome_evaluations":[{"outcome_id":"o"}],"created_at":"c","updated_at":"u""#;
+        for field in [
+            "status",
+            "metadata",
+            "usage",
+            "environment_id",
+            "title",
+            "agent",
+            "budget",
+            "outcome_evaluations",
+            "created_at",
+            "updated_at",
+        ] {
+            for value in odd {
+                let fields: Value = serde_json::from_str(&format!("{{{whole}}}")).unwrap();
+                let mut fields = super::super::with(fields, "id", Some("s"));
+                fields[field] = serde_json::from_str(value).unwrap();
+                fields["archived_at"] = json!("now");
+                let session: Session = serde_json::from_value(fields).unwrap();
+                assert_eq!(
+                    session.archived_at.as_deref(),
+                    Some("now"),
+                    "{field} {value}"
+                );
+                assert!(field == "metadata" || session.metadata["k"] == "v");
+            }
+        }
+        let session: Session = serde_json::from_str(
+            r#"{"id":"s","metadata":{"a":null,"b":"2"},"usage":{"input_tokens":null,"output_tokens":5,"list_cost":7}}"#,
+        )
+        .unwrap();
+        assert_eq!(session.metadata["b"], "2");
+        assert_eq!(session.usage.output_tokens, Some(5));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::agents::Agent;
 use super::call::Call;
+use super::rows::odd_as_nothing;
 use super::sessions::agent_or_id;
 use super::{Client, Error, Id, Page};
 
@@ -12,13 +13,16 @@ use super::{Client, Error, Id, Page};
 #[serde(default)]
 pub struct Thread {
     /// Opaque id.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub id: String,
     /// The agent that it runs.
     #[serde(deserialize_with = "agent_or_id")]
     pub agent: Agent,
     /// `idle`, `running`, `rescheduling` or `terminated`.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub status: String,
     /// Null for the primary thread.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub parent_thread_id: Option<String>,
 }
 

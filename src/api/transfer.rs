@@ -72,7 +72,8 @@ impl Client {
                 }
             }
         };
-        self.repeat(call, deadline, once).await?.decoded().await
+        let answer = self.repeat(call, deadline, once).await?;
+        answer.object()?.decoded().await
     }
 
     /// Opens a file's content for reading: one attempt, since starting anew belongs to whoever keeps what came.

@@ -4,6 +4,7 @@
 use serde::Deserialize;
 
 use super::call::Call;
+use super::rows::odd_as_nothing;
 use super::{Client, Error, Page};
 
 /// What is read of a vault.
@@ -11,12 +12,16 @@ use super::{Client, Error, Page};
 #[serde(default)]
 pub struct Vault {
     /// Opaque id.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub id: String,
     /// As its owner named it.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub display_name: String,
     /// RFC 3339.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub created_at: Option<String>,
     /// RFC 3339; set once the vault is archived.
+    #[serde(deserialize_with = "odd_as_nothing")]
     pub archived_at: Option<String>,
 }
 

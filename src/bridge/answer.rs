@@ -11,7 +11,7 @@ use super::send::reading_only;
 use super::{Attention, Bridge, Failure, Patience};
 use crate::api::{Id, with};
 use crate::config::Approvals;
-use crate::session::report::{Pending, PendingKind, Report};
+use crate::session::report::{Pending, PendingKind, Report, Seen};
 use crate::session::turn::Asked;
 
 /// One decision on one pending tool call.
@@ -165,6 +165,9 @@ impl Bridge {
                     ),
                 ))
             }
+            (PendingKind::ToolConfirmation, Verdict::Allow) if pending.seen != Seen::Whole => {
+                Err(unseen(pending))
+            }
             (PendingKind::ToolConfirmation, Verdict::Allow) => {
                 Ok(json!({"type": "user.tool_confirmation", "tool_use_id": id, "result": "allow"}))
             }
@@ -251,8 +254,12 @@ async fn listed(
         looked.map_err(Failure::while_trying("resolve the action"))?;
         let report = follow.report();
         let is_listed = |decision: &Decision| {
+            // Nobody may allow what is not shown, and it may be listed a little later than it is waited for.
+            let is_known = |pending: &Pending| {
+                pending.seen != Seen::NotYet || !matches!(decision.verdict, Verdict::Allow)
+            };
             let mut pending = report.pending.iter();
-            pending.any(|pending| pending.event_id == decision.event_id)
+            pending.any(|pending| pending.event_id == decision.event_id && is_known(pending))
                 || is_answered(follow, before, &decision.event_id)
         };
         let next_look = Instant::now() + BETWEEN_LOOKS;
@@ -273,6 +280,25 @@ pub(super) fn is_answered(follow: &Follow, before: &Asked, event_id: &str) -> bo
         .filter_map(|event| event.answers())
         .collect();
     recorded.contains(event_id) || before.answered.contains(event_id)
+}
+
+/// Nobody shall allow what nobody can see.
+fn unseen(pending: &Pending) -> Failure {
+    let id = &pending.event_id;
+    let (why, look) = match pending.seen {
+        Seen::NotYet => (
+            "the record does not show this call",
+            "get_status shows whether it does by now".to_owned(),
+        ),
+        Seen::InPart | Seen::Whole => (
+            "this call cannot be shown whole",
+            format!("get_events with event_id {id} and detail full shows what there is of it"),
+        ),
+    };
+    Failure::argument(
+        format!("{id} was not allowed: {why}, so nobody knows what would run."),
+        format!("{look}. Deny it, or let the user decide on the session's page."),
+    )
 }
 
 fn not_pending(event_id: &str, report: &Report) -> Failure {

@@ -228,12 +228,24 @@ fn matched(sent: &[Value], listed: &[Event], known: &HashSet<String>) -> Option<
 
 fn is_same(sent: &Value, listed: &Event) -> bool {
     let value = listed.value();
-    let same = |field: &str| sent.get(field) == value.get(field);
-    let text = |value: &Value| content_text(value.get("content").unwrap_or(&Value::Null));
+    // Some servers say null where there is nothing.
+    fn given<'a>(event: &'a Value, field: &str) -> Option<&'a Value> {
+        event.get(field).filter(|value| !value.is_null())
+    }
+    let same = |field| given(sent, field) == given(&value, field);
+    // Some keep a text without the space around it.
+    let words = |event: &Value| {
+        let text = content_text(event.get("content").unwrap_or(&Value::Null));
+        text.trim().to_owned()
+    };
+    let description = |event: &Value| {
+        let text = given(event, "description").and_then(Value::as_str);
+        text.map(|text| text.trim().to_owned())
+    };
     kind(sent) == Some(listed.kind.as_str())
         && match listed.kind.as_str() {
-            "user.message" => text(sent) == text(&value) && attached(sent) == attached(&value),
-            "user.define_outcome" => same("description"),
+            "user.message" => words(sent) == words(&value) && attached(sent) == attached(&value),
+            "user.define_outcome" => description(sent) == description(&value),
             // Somebody else may have decided the opposite meanwhile.
             _ => same("tool_use_id") && same("custom_tool_use_id") && same("result"),
         }
@@ -283,6 +295,21 @@ mod tests {
             Some(vec!["a".to_owned(), "b".to_owned()])
         );
         assert_eq!(matched(&twice, &record, &known(&["a"])), None);
+    }
+
+    #[test]
+    fn what_a_server_adds_or_trims_makes_it_nothing_else() {
+        let none = HashSet::new();
+        let trimmed = [listed("a", "go on")];
+        assert!(matched(&[message(" go on\n")], &trimmed, &none).is_some());
+        assert!(matched(&[message("go  on")], &trimmed, &none).is_none());
+        let allowed =
+            json!({"type": "user.tool_confirmation", "tool_use_id": "t", "result": "allow"});
+        let mut event = allowed.clone();
+        event["id"] = json!("a");
+        event["custom_tool_use_id"] = Value::Null;
+        let record = [serde_json::from_value(event).unwrap()];
+        assert!(matched(&[allowed], &record, &none).is_some());
     }
 
     #[test]

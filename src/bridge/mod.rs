@@ -54,7 +54,7 @@ use crate::config::{Approvals, Config};
 use crate::session::clean::clean_line;
 use crate::session::queue;
 use crate::session::render::call;
-use crate::session::report::{self, Asking, PendingKind, Report};
+use crate::session::report::{self, Asking, PendingKind, Report, Seen};
 use crate::session::turn::State;
 pub use answer::{Decider, Decision, Verdict};
 pub use attachments::Question;
@@ -280,11 +280,26 @@ fn next(report: &Report, config: &Config) -> String {
         }
         State::NeedsAction => format!(
             "show what is pending to the user, then resolve_action with session_id {id}: for each event_id `decision` \
-             on a tool_confirmation, `result` for the other kinds."
+             on a tool_confirmation, `result` for the other kinds.{}",
+            unseen(report)
         ),
         State::BudgetReached => format!("Ask the user; update_session with session_id {id} and a higher budget_usd goes on."),
         State::Refused => format!("send_message with session_id {id} asks in other words; get_events shows what happened."),
         State::Failed => format!("send_message with session_id {id} tries again; get_events shows what happened."),
         State::Terminated => "create_session starts a new session; get_events still reads the record unless it was deleted.".to_owned(),
+    }
+}
+
+/// What is to be said of calls that nobody may allow here.
+fn unseen(report: &Report) -> String {
+    let calls = report.pending.iter();
+    let in_part = calls.filter(|pending| pending.seen == Seen::InPart);
+    let ids: Vec<&str> = in_part.map(|pending| pending.event_id.as_str()).collect();
+    match ids.is_empty() {
+        true => String::new(),
+        false => format!(
+            " Not shown whole, and only to be denied here: {}.",
+            ids.join(", ")
+        ),
     }
 }

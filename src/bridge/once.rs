@@ -199,15 +199,22 @@ fn first_attempt(deadline: Instant, longest: Duration) -> Instant {
     now + (left - spared).min(longest)
 }
 
-/// Whether what was asked for may be under way all the same: its answer was not waited for.
+/// Whether what was asked for may be under way all the same: its answer was not waited for, or says no more than that it
+/// was accepted.
 pub(super) fn may_still_run(error: &Error) -> bool {
-    matches!(
+    let is_late = matches!(
         error,
         Error::Unreachable {
             delivery: Delivery::Late,
             ..
         }
-    )
+    );
+    is_late || was_accepted(error)
+}
+
+/// Whether it was answered with the status of a success, though in no form that can be read.
+fn was_accepted(error: &Error) -> bool {
+    matches!(error, Error::Unreadable { .. })
 }
 
 /// What a failed attempt says.
@@ -271,7 +278,11 @@ impl Tried {
         let newest = self.newest.as_ref()?;
         let forbidden = match newest {
             Error::Refused(refusal) if refusal.should_retry == Some(false) => true,
-            error => second == Second::Creates && may_still_run(error),
+            error => match second {
+                Second::Creates => may_still_run(error),
+                Second::Repeats => was_accepted(error),
+                Second::ChangesNothing => false,
+            },
         };
         if forbidden || said(newest) == Said::No || self.failed > second.most() {
             return None;
@@ -399,6 +410,9 @@ mod tests {
             // While a create may still succeed, a second would be one too many.
             let late = pause(&[lost(Delivery::Late)], second);
             assert_eq!(late.is_some(), second != Second::Creates);
+            // What was accepted is listed late at worst.
+            let accepted = pause(&[garbled()], second);
+            assert_eq!(accepted.is_some(), second == Second::ChangesNothing);
         }
     }
 

@@ -36,7 +36,8 @@ pub struct Unnamed {
 impl Unnamed {
     /// Whether this event may be the question.
     pub fn may_be(&self, event: &Event) -> bool {
-        let same = || self.text.is_empty() || event.text() == self.text;
+        // Some servers keep a text without the space around it.
+        let same = || self.text.is_empty() || event.text().trim() == self.text.trim();
         is_question(&event.kind) && !self.before.contains(&event.id) && same()
     }
 }

@@ -446,7 +446,7 @@ pub fn fenced(label: &str, text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::report::{Pending, PendingKind, Usage};
+    use crate::session::report::{Pending, PendingKind, Seen, Usage};
     use crate::session::turn::State;
     use proptest::prelude::*;
 
@@ -464,7 +464,7 @@ mod tests {
             kind: PendingKind::ToolConfirmation,
             tool: "bash".to_owned(),
             input: serde_json::json!({"command": input}),
-            is_listed: true,
+            seen: Seen::Whole,
         };
         Report {
             session_id: "sesn_1".to_owned(),

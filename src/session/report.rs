@@ -111,11 +111,35 @@ pub struct Pending {
     pub kind: PendingKind,
     /// The tool's name, with its MCP server's where it has one.
     pub tool: String,
-    /// The tool's input.
+    /// The tool's input, as far as it can be shown.
     pub input: Value,
-    /// The record shows the call, so that name and input are known.
+    /// How much of the call is known.
     #[serde(skip)]
-    pub is_listed: bool,
+    pub seen: Seen,
+}
+
+/// How much of a pending call the record shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    /// Its name and its whole input.
+    Whole,
+    /// The call, but not all of it, so that nobody knows what would run.
+    InPart,
+    /// Only its id so far.
+    NotYet,
+}
+
+impl Seen {
+    fn of(event: Option<&Event>, value: &Value) -> Seen {
+        let is_named = value.get("name").is_some_and(Value::is_string);
+        match event {
+            None => Seen::NotYet,
+            Some(event) if event.is_whole() && is_named && value.get("input").is_some() => {
+                Seen::Whole
+            }
+            Some(_) => Seen::InPart,
+        }
+    }
 }
 
 /// What kind of answer a pending tool call takes.
@@ -332,7 +356,7 @@ fn pending(id: &str, event: Option<&Event>) -> Pending {
             "unknown".to_owned()
         },
         input: escaped(value.get("input").unwrap_or(&Value::Null)),
-        is_listed: event.is_some(),
+        seen: Seen::of(event, &value),
     }
 }
 

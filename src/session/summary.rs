@@ -54,6 +54,14 @@ pub fn is_noise(kind: &str) -> bool {
 
 /// An event in words, cleaned but not cut; several lines where the event has them.
 pub fn summary(event: &Event) -> String {
+    let words = words(event);
+    match event.is_whole() {
+        true => words,
+        false => format!("(cannot be shown whole) {words}"),
+    }
+}
+
+fn words(event: &Event) -> String {
     let value = event.value();
     let text = |pointer: &str| {
         value

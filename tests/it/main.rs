@@ -36,6 +36,7 @@ mod lists;
 mod live;
 mod load;
 mod network;
+mod odd;
 mod once;
 mod operations;
 mod outcomes;

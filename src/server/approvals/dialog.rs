@@ -5,14 +5,14 @@ use serde_json::{Value, json};
 
 use crate::bridge::Verdict;
 use crate::secrets;
-use crate::session::report::{Pending, PendingKind, Report};
+use crate::session::report::{Pending, PendingKind, Report, Seen};
 
 /// Nobody decides on more than can be read; what is longer stays for the session's page.
 const LONGEST_INPUT: usize = 20_000;
 
 /// Whether the whole call is known and can be shown: nobody shall decide on a part of it.
 pub(in crate::server) fn fits(pending: &Pending) -> bool {
-    pending.is_listed && pretty(&pending.input).chars().count() <= LONGEST_INPUT
+    pending.seen == Seen::Whole && pretty(&pending.input).chars().count() <= LONGEST_INPUT
 }
 
 /// The dialog about a pending call. It is made of structured fields only, cleaned where the report was made.

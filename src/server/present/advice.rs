@@ -89,7 +89,7 @@ fn refused(refusal: &Refusal) -> String {
         404 if refusal.message.eq_ignore_ascii_case("not found") => {
             "check ANTHROPIC_BASE_URL, and that the key has access to Managed Agents."
         }
-        300..400 => {
+        300..=303 | 307 | 308 => {
             "set ANTHROPIC_BASE_URL to the address that serves the API itself; the key is never sent along a redirect."
         }
         400 | 422 => "correct the argument that the API names and call again.",
@@ -111,6 +111,9 @@ fn refused(refusal: &Refusal) -> String {
         413 => "send less: put long material into a repository or a file that is mounted.",
         429 => return limited(refusal),
         529 => "the API is overloaded; make the same call again in a minute.",
+        _ if refusal.request_id.is_none() => {
+            "make the same call again; if it stays, tell the user what was answered, and check ANTHROPIC_BASE_URL."
+        }
         _ => "make the same call again; if it stays, give the user the request id below.",
     };
     text.to_owned()
@@ -146,5 +149,37 @@ fn limited(refusal: &Refusal) -> String {
             wait.as_secs().max(1)
         ),
         None => "make the same call again in a minute, and fewer of them.".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn advised(status: u16, request_id: Option<&str>) -> String {
+        advice(&Error::Refused(Box::new(Refusal {
+            status,
+            kind: "http_error".to_owned(),
+            message: "no explanation was given".to_owned(),
+            request_id: request_id.map(str::to_owned),
+            retry_after: None,
+            should_retry: None,
+        })))
+    }
+
+    #[test]
+    fn a_request_id_is_named_only_where_there_is_one() {
+        for status in [101, 304, 500, 599, 999] {
+            assert!(advised(status, Some("req_1")).contains("request id"));
+            assert!(!advised(status, None).contains("request id"), "{status}");
+        }
+    }
+
+    #[test]
+    fn only_what_redirects_is_called_a_redirect() {
+        for status in [301, 302, 303, 307, 308] {
+            assert!(advised(status, None).contains("redirect"), "{status}");
+        }
+        assert!(!advised(304, None).contains("redirect"));
     }
 }

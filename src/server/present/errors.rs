@@ -7,6 +7,7 @@ use rmcp::handler::server::tool::IntoCallToolResult;
 use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock};
 
 use super::advice::{advice, reference, why};
+use crate::api::Error;
 use crate::bridge::Failure;
 use crate::session::clean::clean_line;
 use crate::session::report::cut;
@@ -129,7 +130,13 @@ impl From<Failure> for ToolError {
                 why: Some(why(&error)),
             },
             Failure::DeliveryUnknown { doing, error, next } => ToolError::Failed {
-                what: format!("It is not known whether this arrived (tried to {doing}):"),
+                what: match error {
+                    Error::Unreadable { .. } => format!(
+                        "Accepted by the service, as its status says, but not seen in the record yet, so it is not known \
+                         whether this arrived (tried to {doing}):"
+                    ),
+                    _ => format!("It is not known whether this arrived (tried to {doing}):"),
+                },
                 why: Some(why(&error)),
                 next,
                 reference: reference(&error),

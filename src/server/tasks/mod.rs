@@ -23,7 +23,7 @@ use crate::api::Id;
 use crate::bridge::{Attention, Decider, Decision, Failure, Interrupted};
 use crate::config::Approvals;
 use crate::session::clean::clean_line;
-use crate::session::report::{Report, cut};
+use crate::session::report::{Report, Seen, cut};
 use crate::session::turn::State;
 use id::TaskId;
 pub(super) use told::Told;
@@ -149,7 +149,8 @@ impl Server {
         mut report: Report,
         context: &RequestContext<RoleServer>,
     ) -> Result<TaskPayload, ErrorData> {
-        let unlisted = report.pending.iter().any(|pending| !pending.is_listed);
+        let mut pending = report.pending.iter();
+        let unlisted = pending.any(|pending| pending.seen == Seen::NotYet);
         match report.state {
             // The assistant has it now; what becomes of it there changes nothing about the task.
             _ if self.told.has_ended(id) => {}
