@@ -342,13 +342,17 @@ impl Client {
         self.send(call).await
     }
 
-    /// `POST /v1/sessions/{id}/events` with an interrupt.
-    pub async fn send_interrupt(&self, session: &Id, thread: Option<&Id>) -> Result<(), Error> {
+    /// `POST /v1/sessions/{id}/events` with an interrupt. Returns the events as recorded; some servers return none.
+    pub async fn send_interrupt(
+        &self,
+        session: &Id,
+        thread: Option<&Id>,
+    ) -> Result<Vec<Event>, Error> {
         let event = json!({"type": "user.interrupt"});
         let event = with(event, "session_thread_id", thread.map(Id::as_str));
         let path = ["sessions", session.as_str(), "events"];
         let call = Call::set(&path, json!({ "events": [event] })).in_group(Group::Write);
-        self.send_for_status(call).await
+        Ok(self.send_for_word::<Recorded>(call).await?.0)
     }
 
     /// `POST /v1/sessions/{id}/events`. Returns the events as recorded; some servers return none.

@@ -110,28 +110,38 @@ impl Bridge {
     ) -> Result<(), Failure> {
         let doing = "interrupt the session";
         let is_interrupt = |event: &&Event| event.kind == INTERRUPT;
-        let known: HashSet<String> = if follow.is_complete() {
+        let mut known: HashSet<String> = if follow.is_complete() {
             let known = follow.history.events().filter(is_interrupt);
             known.map(|event| event.id.clone()).collect()
         } else {
             let api = self.api.until(deadline);
             let known = newest(&api, session, vec![INTERRUPT.to_owned()]).await;
-            let known = known.map_err(Failure::while_trying(doing))?.into_iter();
-            known.map(|event| event.id).collect()
+            ids(known.map_err(Failure::while_trying(doing))?).collect()
         };
+        known.extend(self.memory.posted(session));
         let known = &known;
         let next = format!(
             "get_status with session_ids [\"{session}\"]: where it still works, make the same call again."
         );
         let write = Write::new(doing, Second::Repeats, next);
-        let send = |api: Client| async move { api.send_interrupt(session, thread).await };
+        let send = |api: Client| async move {
+            let recorded = api.send_interrupt(session, thread).await?;
+            Ok(ids(recorded).collect::<Vec<String>>())
+        };
         let look = |api: Client| async move {
             let newest = newest(&api, session, vec![INTERRUPT.to_owned()]).await?;
-            let is_new = |event: &Event| !event.id.is_empty() && !known.contains(&event.id);
-            Ok(newest.iter().any(is_new).then_some(()))
+            let is_new = |id: &String| !id.is_empty() && !known.contains(id);
+            let new: Vec<String> = ids(newest).filter(is_new).collect();
+            Ok((!new.is_empty()).then_some(new))
         };
-        write.once(&self.api, deadline, send, look).await
+        let sent = write.once(&self.api, deadline, send, look).await?;
+        self.memory.post(session, &sent);
+        Ok(())
     }
+}
+
+fn ids(events: Vec<Event>) -> impl Iterator<Item = String> {
+    events.into_iter().map(|event| event.id)
 }
 
 impl Parcel<'_> {
