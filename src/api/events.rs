@@ -9,11 +9,12 @@ use serde_json::{Value, json};
 
 use super::call::Call;
 use super::pace::Group;
+use super::stub::stub;
 use super::{Client, Error, Id, Page, with};
 use crate::weight::holds_more_than;
 
 /// Calls that a session waits for at once at most.
-const MOST_AWAITED: usize = 1000;
+pub(super) const MOST_AWAITED: usize = 1000;
 
 /// An event of so many bytes is looked at for how many values it holds, which are so many at most.
 const LONG: usize = 256 * 1024;
@@ -94,35 +95,10 @@ impl Event {
     /// Reads the head; whatever is missing or odd is left out, since the event itself must not be lost.
     pub fn new(raw: Box<RawValue>) -> Event {
         if raw.get().len() > LONG && holds_more_than(raw.get().as_bytes(), MOST_VALUES) {
-            return Event::stub(&raw);
+            let why = format!("this event holds more than {MOST_VALUES} values");
+            return Event::plain(stub(&raw, &why));
         }
         Event::plain(raw)
-    }
-
-    /// In the place of an event that would take the memory of a hundred: its head, and that the rest is missing.
-    fn stub(raw: &RawValue) -> Event {
-        let head: Head = serde_json::from_str(raw.get()).unwrap_or_default();
-        let mut stub =
-            json!({"omitted": format!("this event holds more than {MOST_VALUES} values")});
-        let fields = [
-            ("id", head.id),
-            ("type", head.kind),
-            ("processed_at", head.processed_at),
-            ("created_at", head.created_at),
-        ];
-        for (name, value) in fields {
-            stub = with(
-                stub,
-                name,
-                value.filter(|value| !value.is_array() && !value.is_object()),
-            );
-        }
-        // Why a session rests decides how it stands.
-        let reason = Event::plain(raw.to_owned()).stop_reason();
-        let reason =
-            reason.map(|reason| json!({"type": reason.kind, "event_ids": reason.event_ids}));
-        let stub = with(stub, "stop_reason", reason);
-        Event::plain(serde_json::value::to_raw_value(&stub).unwrap_or_default())
     }
 
     fn plain(raw: Box<RawValue>) -> Event {

@@ -26,6 +26,7 @@ mod credentials;
 mod pace;
 mod retry;
 mod send;
+mod stub;
 mod transfer;
 
 use std::fmt;

@@ -29,8 +29,6 @@ const MOST_BYTES: usize = 6 * 1024 * 1024;
 const SHARED_BYTES: usize = 16 * 1024 * 1024;
 const LEAST_BYTES: usize = 16 * 1024;
 const BESIDE_EVENT: usize = 220;
-/// Events that are remembered for having been seen and let go of.
-const MOST_LET_GO: usize = 100_000;
 /// Most pages that are read for a call that the session waits for.
 const MOST_AWAITING: usize = 4;
 /// Pages of an outline; a longer one is no shortcut.
@@ -200,14 +198,6 @@ impl Follow {
         (SHARED_BYTES / self.keeper.count().max(1)).clamp(LEAST_BYTES, MOST_BYTES)
     }
 
-    /// Remembers an event that is not kept for having been seen. Whether that is new.
-    fn let_go(&mut self, id: &str) -> bool {
-        if self.let_go.len() > MOST_LET_GO {
-            self.let_go = Seen::default();
-        }
-        self.let_go.insert(id)
-    }
-
     /// Of a history that has grown too large the newest events stay, and what decides.
     fn stay_small(&mut self) {
         let share = self.share();
@@ -218,9 +208,6 @@ impl Follow {
         self.has_holes = true;
         let mut sieve = Sieve::new(recent(share));
         let (mut kept, asked, let_go) = (0, &self.asked, &mut self.let_go);
-        if let_go.len() > MOST_LET_GO {
-            *let_go = Seen::default();
-        }
         self.history.retain(|event| {
             let bytes = weight(event);
             // What is read for its words alone may be too much as well.
@@ -319,7 +306,10 @@ impl Back {
                 self.dropped += 1;
                 if follow.history.get(&event.id).is_some() {
                     self.fallen.insert(event.id);
-                } else if self.is_newest_turn && is_call(&event.kind) && follow.let_go(&event.id) {
+                } else if self.is_newest_turn
+                    && is_call(&event.kind)
+                    && follow.let_go.insert(&event.id)
+                {
                     self.calls += 1;
                 }
                 continue;

@@ -22,6 +22,7 @@ mod dialogs;
 mod doctor;
 mod doctor_network;
 mod endings;
+mod endless;
 mod environments;
 mod errors;
 mod events;
