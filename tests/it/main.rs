@@ -27,6 +27,7 @@ mod environments;
 mod errors;
 mod events;
 mod files;
+mod flooding;
 mod folders;
 mod forging;
 mod host;
