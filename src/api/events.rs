@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::call::Call;
 use super::pace::Group;
-use super::stub::stub;
+use super::stub::{shortened, stub};
 use super::{Client, Error, Id, Page, with};
 use crate::weight::holds_more_than;
 
@@ -19,6 +19,8 @@ pub(super) const MOST_AWAITED: usize = 1000;
 /// An event of so many bytes is looked at for how many values it holds, which are so many at most.
 const LONG: usize = 256 * 1024;
 const MOST_VALUES: usize = 100_000;
+/// A longer one is kept by its beginning, which is more than a result shows by default, where its record is followed.
+const LONGEST_BRIEF: usize = 512 * 1024;
 
 /// One event: the head that every reader needs, and the API's own JSON for the rest.
 #[derive(Debug, Clone)]
@@ -32,6 +34,7 @@ pub struct Event {
     /// Whether the agent took it in.
     pub taken: Taken,
     raw: Box<RawValue>,
+    is_whole: bool,
 }
 
 /// Whether the agent took an event in. Until then its place in the record is not final.
@@ -118,7 +121,27 @@ impl Event {
                 None => Taken::Unstated,
             },
             raw,
+            is_whole: true,
         }
+    }
+
+    /// The same event; of a very long one what is short and the beginning of its words, where that takes away nothing that
+    /// decides: of what somebody asked and of a call all is kept.
+    pub fn brief(self) -> Event {
+        let must_be_whole = self.kind.starts_with("user.") || self.kind.ends_with("tool_use");
+        if self.raw.get().len() <= LONGEST_BRIEF || must_be_whole {
+            return self;
+        }
+        Event {
+            raw: shortened(&self.raw, LONGEST_BRIEF),
+            is_whole: false,
+            ..self
+        }
+    }
+
+    /// Whether all of it is here.
+    pub fn is_whole(&self) -> bool {
+        self.is_whole
     }
 
     /// The API's JSON, untouched.
@@ -201,6 +224,15 @@ impl<'de> Deserialize<'de> for Event {
     }
 }
 
+/// An event that is never kept at its full length while its page is read.
+struct Brief(Event);
+
+impl<'de> Deserialize<'de> for Brief {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Brief, D::Error> {
+        Event::deserialize(deserializer).map(|event| Brief(event.brief()))
+    }
+}
+
 /// The text of a `content` field, which is a string or a list of blocks.
 pub fn content_text(content: &Value) -> String {
     let block_text =
@@ -245,6 +277,29 @@ pub struct EventFilter {
     pub page: Option<String>,
 }
 
+fn list_call(session: &Id, filter: &EventFilter) -> Call {
+    let path = match &filter.thread_id {
+        Some(thread) => vec![
+            "sessions",
+            session.as_str(),
+            "threads",
+            thread.as_str(),
+            "events",
+        ],
+        None => vec!["sessions", session.as_str(), "events"],
+    };
+    let mut call = Call::get(&path)
+        .query_some("order", filter.newest_first.then_some("desc"))
+        .query_some("created_at[gte]", filter.created_after.as_ref())
+        .query_some("created_at[lte]", filter.created_before.as_ref())
+        .query_some("limit", filter.limit)
+        .query_some("page", filter.page.as_ref());
+    for kind in &filter.types {
+        call = call.query("types[]", kind);
+    }
+    call
+}
+
 impl Client {
     /// `GET /v1/sessions/{id}/events`, one page; `…/threads/{id}/events` when a thread is named.
     pub async fn list_events(
@@ -252,26 +307,21 @@ impl Client {
         session: &Id,
         filter: &EventFilter,
     ) -> Result<Page<Event>, Error> {
-        let path = match &filter.thread_id {
-            Some(thread) => vec![
-                "sessions",
-                session.as_str(),
-                "threads",
-                thread.as_str(),
-                "events",
-            ],
-            None => vec!["sessions", session.as_str(), "events"],
-        };
-        let mut call = Call::get(&path)
-            .query_some("order", filter.newest_first.then_some("desc"))
-            .query_some("created_at[gte]", filter.created_after.as_ref())
-            .query_some("created_at[lte]", filter.created_before.as_ref())
-            .query_some("limit", filter.limit)
-            .query_some("page", filter.page.as_ref());
-        for kind in &filter.types {
-            call = call.query("types[]", kind);
-        }
-        self.send(call).await
+        self.send(list_call(session, filter)).await
+    }
+
+    /// The same page, of brief events.
+    pub async fn list_briefly(
+        &self,
+        session: &Id,
+        filter: &EventFilter,
+    ) -> Result<Page<Event>, Error> {
+        let page: Page<Brief> = self.send(list_call(session, filter)).await?;
+        Ok(Page {
+            data: page.data.into_iter().map(|brief| brief.0).collect(),
+            next_page: page.next_page,
+            prev_page: page.prev_page,
+        })
     }
 
     /// `POST /v1/sessions/{id}/events` with an interrupt.

@@ -72,7 +72,7 @@ impl Follow {
         let (mut outline, mut beginning) = (Vec::new(), Beginning::default());
         for _ in 0..OUTLINE_PAGES {
             // A server that does not know these types is asked for all of them.
-            let page = self.api.list_events(&self.id, &filter).await.ok()?;
+            let page = self.api.list_briefly(&self.id, &filter).await.ok()?;
             for event in page.data {
                 beginning.see(&event, &self.asked);
                 outline.push(event);
@@ -104,7 +104,7 @@ impl Follow {
         let mut run = Back::new(self.share());
         let mut is_enough = false;
         for _ in 0..MOST_PAGES {
-            let page = match self.api.list_events(&self.id, &filter).await {
+            let page = match self.api.list_briefly(&self.id, &filter).await {
                 Err(Error::Unreadable {
                     fault: Fault::TooLarge,
                     ..
@@ -181,6 +181,7 @@ impl Follow {
 
     /// Takes in an event of the stream. Whether it says anything new.
     pub(super) fn add(&mut self, event: Event) -> bool {
+        let event = event.brief();
         let bytes = weight(&event);
         if self.let_go.contains(&event.id) || !self.history.streamed(event) {
             return false;

@@ -232,8 +232,8 @@ impl Bridge {
         let state = follow.glance().await;
         let state = state.map_err(Failure::while_trying(doing.as_str()))?;
         let found = match follow.history.get(event_id.as_str()) {
-            Some(event) => Some(event.clone()),
-            None => find(
+            Some(event) if event.is_whole() => Some(event.clone()),
+            _ => find(
                 &self.api.until(patience.deadline),
                 session,
                 event_id.as_str(),

@@ -137,12 +137,13 @@ fn entry(event: &Event, detail: Detail, room: usize) -> (Value, bool) {
                 ENTRY_CHARS
             };
             let shown = prefix(&text, most.min(room.saturating_sub(200).max(100)));
-            (digest_entry(event, shown), shown.len() == text.len())
+            let is_whole = event.is_whole() && shown.len() == text.len();
+            (digest_entry(event, shown), is_whole)
         }
         Detail::Full => {
             let whole = escaped(&event.value());
             if cost(&whole) <= room.max(FRAME_CHARS) {
-                return (whole, true);
+                return (whole, event.is_whole());
             }
             let text = whole.to_string();
             (

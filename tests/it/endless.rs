@@ -1,4 +1,5 @@
-//! Lists without end, of items that say almost nothing: what is remembered of them is bounded as well.
+//! Lists without end, of items that say almost nothing, and words that hardly end: what is remembered of them is bounded as
+//! well.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -116,7 +117,7 @@ async fn lists_without_end_of_what_says_almost_nothing_are_read_in_little_memory
                 let words = "x".repeat(300);
                 format!(r#"{{"id":"agent_{number}","name":"{number}","description":"{words}"}}"#)
             },
-            "No agent",
+            "agent",
         ),
         (
             "list_files",
@@ -151,4 +152,95 @@ async fn what_no_parser_reads_to_its_end_hides_no_weight() {
     let (text, grown) = cost("get_events", arguments, heavy).await;
     assert!(text.contains("more than 300000 values"), "{text}");
     assert!(grown < 40_000_000, "{grown}");
+}
+
+/// Words that can be told apart by their place.
+fn words() -> String {
+    (0..1_000_000)
+        .map(|number| format!("{number:07} "))
+        .collect()
+}
+
+/// A server on which every session ended with very many words.
+async fn verbose() -> (String, JoinSet<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let at = |second: u32| format!("2026-11-01T10:00:0{second}Z");
+    let content = json!([{"type": "text", "text": words()}]);
+    let events = json!([
+        {"id": "sevt_3", "type": "session.status_idle", "processed_at": at(2), "stop_reason": {"type": "end_turn"}},
+        {"id": "sevt_2", "type": "agent.message", "processed_at": at(1), "content": content},
+        {"id": "sevt_1", "type": "user.message", "processed_at": at(0), "content": [{"type": "text", "text": "go"}]},
+    ]);
+    let events = Arc::new(json!({"data": events, "next_page": null}).to_string());
+    let mut serving = JoinSet::new();
+    serving.spawn(async move {
+        loop {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            let events = Arc::clone(&events);
+            tokio::spawn(async move {
+                let mut request = vec![0; 16 * 1024];
+                while connection
+                    .read(&mut request)
+                    .await
+                    .is_ok_and(|count| count > 0)
+                {
+                    let asked = String::from_utf8_lossy(&request).into_owned();
+                    let path = asked.split([' ', '?']).nth(1).unwrap_or_default();
+                    let session = json!({"id": "sesn_1", "status": "idle"}).to_string();
+                    let (status, body) = match path.rsplit('/').next().unwrap_or_default() {
+                        "stream" => (503, ""),
+                        "events" => (200, events.as_str()),
+                        _ => (200, session.as_str()),
+                    };
+                    let head = format!(
+                        "HTTP/1.1 {status} x\r\ncontent-length: {}\r\n\r\n",
+                        body.len()
+                    );
+                    let _ = connection.write_all(head.as_bytes()).await;
+                    let _ = connection.write_all(body.as_bytes()).await;
+                }
+            });
+        }
+    });
+    (url, serving)
+}
+
+#[tokio::test]
+async fn of_many_sessions_that_said_very_much_the_beginnings_are_kept_and_the_rest_can_be_read() {
+    let (url, _serving) = verbose().await;
+    let rig = Rig::start().await;
+    let mut pipe = rig.pipe_with("ANTHROPIC_BASE_URL", &url);
+    pipe.initialize().await;
+    let before = pipe.peak_memory();
+    let ids: Vec<String> = (0..24).map(|number| format!("sesn_{number}")).collect();
+    let arguments = json!({"session_ids": ids, "wait_seconds": 40, "until": "all"});
+    let call = pipe.tool("get_status", arguments).await;
+    let stands = pipe.reply(call).await["result"]["structuredContent"].take();
+    let grown = pipe.peak_memory() - before;
+    assert_eq!(stands["failures"], json!([]));
+    let report = &stands["sessions"][0];
+    assert_eq!(report["state"], "done", "{stands}");
+    let (said, whole) = (report["reply"].as_str().unwrap(), words());
+    assert!(whole.starts_with(said), "{said}");
+    // The call that is named reads on where the reply ends.
+    let omitted = report["omitted"].as_str().unwrap();
+    assert!(
+        omitted.contains(&format!("after its first {} characters", said.len())),
+        "{omitted}"
+    );
+    let from = omitted.find("{\"session_id\"").unwrap();
+    let mut named = serde_json::Deserializer::from_str(&omitted[from..]).into_iter::<Value>();
+    let call = pipe
+        .tool("get_events", named.next().unwrap().unwrap())
+        .await;
+    let page = pipe.reply(call).await["result"]["structuredContent"].take();
+    let rest = page["events"][0]["text"].as_str().unwrap();
+    assert!(whole[said.len()..].starts_with(rest), "{rest}");
+    let omitted = page["omitted"].as_str().unwrap();
+    assert!(
+        omitted.contains(&format!("to {}", whole.len())),
+        "{omitted}"
+    );
+    assert!(grown < 100_000_000, "{grown}");
 }
