@@ -17,6 +17,9 @@ const LARGEST: usize = 16 * 1024 * 1024;
 /// A larger one is read once there is room for it among the others that are read or decoded; the largest takes nearly all.
 const LARGE: usize = 512 * 1024;
 const ROOM: usize = LARGEST + 2 * 1024 * 1024;
+/// So large that it matters whether its memory is given back, and a block that is.
+const VERY_LARGE: usize = 2 * 1024 * 1024;
+const GIVEN_BACK: usize = 33 * 1024 * 1024;
 /// A slow one gives its room to the next after so long, and may wait for more with so much read, all together.
 const TURN: Duration = Duration::from_millis(200);
 const MOST_PARKED: usize = 32 * 1024 * 1024;
@@ -97,13 +100,20 @@ impl Bodies {
             // The semaphore is never closed.
             let room = Arc::clone(&self.room).acquire_many_owned(bytes).await.ok();
             drop(parked);
-            // One that grows piece by piece takes twice its size.
-            body.reserve_exact(most.saturating_sub(body.len()));
+            body.reserve_exact(capacity(most).saturating_sub(body.len()));
             if let Ok(ended) = timeout(TURN, read(response, body, most)).await {
                 return Ok((ended?, room));
             }
         }
     }
+}
+
+/// What a body of at most so many bytes is read into at once: one that grows piece by piece takes twice its size.
+///
+/// Once glibc has freed a block of 32 MiB or less, it keeps others of that size instead of giving them back. Of a larger block
+/// what is not written to takes no memory.
+fn capacity(most: usize) -> usize {
+    if most > VERY_LARGE { GIVEN_BACK } else { most }
 }
 
 /// What was read of a body that waits for room.

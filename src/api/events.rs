@@ -128,15 +128,24 @@ impl Event {
     /// The same event; of a very long one what is short and the beginning of its words, where that takes away nothing that
     /// decides: of what somebody asked and of a call all is kept.
     pub fn brief(self) -> Event {
-        let must_be_whole = self.kind.starts_with("user.") || self.kind.ends_with("tool_use");
-        if self.raw.get().len() <= LONGEST_BRIEF || must_be_whole {
+        if self.raw.get().len() <= LONGEST_BRIEF {
             return self;
         }
-        Event {
-            raw: shortened(&self.raw, LONGEST_BRIEF),
-            is_whole: false,
-            ..self
+        Event::brief_of(&self.raw)
+    }
+
+    fn brief_of(raw: &RawValue) -> Event {
+        if raw.get().len() > LONGEST_BRIEF {
+            let short = Event::new(shortened(raw, LONGEST_BRIEF));
+            let must_be_whole = short.kind.starts_with("user.") || short.kind.ends_with("tool_use");
+            if !must_be_whole {
+                return Event {
+                    is_whole: false,
+                    ..short
+                };
+            }
         }
+        Event::new(raw.to_owned())
     }
 
     /// Whether all of it is here.
@@ -229,7 +238,9 @@ struct Brief(Event);
 
 impl<'de> Deserialize<'de> for Brief {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Brief, D::Error> {
-        Event::deserialize(deserializer).map(|event| Brief(event.brief()))
+        // Lent by the body, so that a long one is not copied first.
+        let raw = <&RawValue>::deserialize(deserializer)?;
+        Ok(Brief(Event::brief_of(raw)))
     }
 }
 
