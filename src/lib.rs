@@ -31,6 +31,7 @@ pub mod doctor;
 pub mod key;
 pub mod log;
 pub mod secrets;
+pub mod seen;
 pub mod server;
 pub mod session;
 pub mod settings;

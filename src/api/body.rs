@@ -12,17 +12,20 @@ use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::escapes::{paired, parse};
+use super::escapes::parse;
 use super::send::{excerpt, header, shorten, timed_out, unreachable};
 use super::{Delivery, Error, Fault};
 use crate::weight::holds_more_than;
 
 const LARGEST: usize = 16 * 1024 * 1024;
-/// A larger one is read once there is a place for it.
+/// A larger one is read once there is room for it among the others that are read or decoded; the largest takes nearly all.
 const LARGE: usize = 512 * 1024;
-const MOST_LARGE: usize = 4;
-/// A slow one gives its place to the next after so long, and may wait for another with so much read, all together.
-const TURN: Duration = Duration::from_millis(500);
+const ROOM: usize = LARGEST + 2 * 1024 * 1024;
+/// So large that it matters whether its memory is given back, and a block that is.
+const VERY_LARGE: usize = 2 * 1024 * 1024;
+const GIVEN_BACK: usize = 33 * 1024 * 1024;
+/// A slow one gives its room to the next after so long, and may wait for more with so much read, all together.
+const TURN: Duration = Duration::from_millis(200);
 const MOST_PARKED: usize = 32 * 1024 * 1024;
 /// Values that an answer holds at most.
 const MOST_VALUES: usize = 300_000;
@@ -34,19 +37,19 @@ pub(super) struct Answer {
     pub(super) body: Vec<u8>,
     pub(super) request_id: Option<String>,
     /// Held until it is decoded.
-    _place: Option<OwnedSemaphorePermit>,
+    _room: Option<OwnedSemaphorePermit>,
 }
 
-/// The places for large bodies, and how much of those without one is kept.
+/// The room for large bodies, in bytes, and how much is kept of those that wait for some.
 pub(super) struct Bodies {
-    places: Arc<Semaphore>,
+    room: Arc<Semaphore>,
     parked: AtomicUsize,
 }
 
 impl Bodies {
     pub(super) fn new() -> Bodies {
         Bodies {
-            places: Arc::new(Semaphore::new(MOST_LARGE)),
+            room: Arc::new(Semaphore::new(ROOM)),
             parked: AtomicUsize::new(0),
         }
     }
@@ -71,16 +74,15 @@ impl Bodies {
             return Ok(Answer {
                 body,
                 request_id,
-                _place: None,
+                _room: None,
             });
         }
-        // One that grows piece by piece takes twice its size.
-        body.reserve_exact(length.unwrap_or(LARGEST).saturating_sub(body.len()));
-        match self.read_in_turns(&mut response, &mut body).await? {
-            (true, place) => Ok(Answer {
+        let most = length.unwrap_or(LARGEST);
+        match self.read_in_turns(&mut response, &mut body, most).await? {
+            (true, room) => Ok(Answer {
                 body,
                 request_id,
-                _place: place,
+                _room: room,
             }),
             (false, _) => Err(Error::Unreadable {
                 reason: "the answer is larger than 16 MiB".to_owned(),
@@ -90,25 +92,37 @@ impl Bodies {
         }
     }
 
-    /// Reads a large body; one that takes its time lets others go first. Whether it ended, and its place.
+    /// Reads a large body of at most so many bytes; one that takes its time lets others go first. Whether it ended, and its
+    /// room.
     async fn read_in_turns(
         &self,
         response: &mut Response,
         body: &mut Vec<u8>,
+        most: usize,
     ) -> Result<(bool, Option<OwnedSemaphorePermit>), Error> {
+        let bytes = u32::try_from(most).unwrap_or(u32::MAX);
         loop {
             let parked = Parked::of(self, body.len())?;
             // The semaphore is never closed.
-            let place = Arc::clone(&self.places).acquire_owned().await.ok();
+            let room = Arc::clone(&self.room).acquire_many_owned(bytes).await.ok();
             drop(parked);
-            if let Ok(ended) = timeout(TURN, read(response, body, LARGEST)).await {
-                return Ok((ended?, place));
+            body.reserve_exact(capacity(most).saturating_sub(body.len()));
+            if let Ok(ended) = timeout(TURN, read(response, body, most)).await {
+                return Ok((ended?, room));
             }
         }
     }
 }
 
-/// What was read of a body that waits for a place.
+/// What a body of at most so many bytes is read into at once: one that grows piece by piece takes twice its size.
+///
+/// Once glibc has freed a block of 32 MiB or less, it keeps others of that size instead of giving them back. Of a larger block
+/// what is not written to takes no memory.
+fn capacity(most: usize) -> usize {
+    if most > VERY_LARGE { GIVEN_BACK } else { most }
+}
+
+/// What was read of a body that waits for room.
 struct Parked<'a> {
     bodies: &'a Bodies,
     bytes: usize,
@@ -190,23 +204,11 @@ impl Answer {
     }
 
     fn decode<T: DeserializeOwned>(self) -> Result<T, Error> {
-        let is_over = |body: &[u8]| body.len() > LARGE && holds_more_than(body, MOST_VALUES);
-        let too_much = || {
+        if self.body.len() > LARGE && holds_more_than(&self.body, MOST_VALUES) {
             let why = format!("the answer holds more than {MOST_VALUES} values");
-            self.unreadable(&why, Fault::TooLarge)
-        };
-        if is_over(&self.body) {
-            return Err(too_much());
+            return Err(self.unreadable(&why, Fault::TooLarge));
         }
-        let error = match serde_json::from_slice(&self.body) {
-            Ok(answer) => return Ok(answer),
-            Err(error) => error,
-        };
-        match paired(&self.body) {
-            Some(paired) if is_over(&paired) => Err(too_much()),
-            Some(paired) => serde_json::from_slice(&paired).map_err(|error| self.odd(&error)),
-            None => Err(self.odd(&error)),
-        }
+        parse(&self.body).map_err(|error| self.odd(&error))
     }
 
     fn odd(&self, why: &dyn fmt::Display) -> Error {
@@ -253,10 +255,7 @@ mod tests {
         let half = Parked::of(&bodies, MOST_PARKED / 2).unwrap();
         let rest = Parked::of(&bodies, MOST_PARKED / 2).unwrap();
         assert!(Parked::of(&bodies, LARGE + 1).is_err());
-        assert!(
-            Parked::of(&bodies, LARGE).is_ok(),
-            "what is small has a place"
-        );
+        assert!(Parked::of(&bodies, LARGE).is_ok(), "what is small is kept");
         drop(rest);
         assert!(Parked::of(&bodies, LARGE + 1).is_ok());
         drop(half);
@@ -267,7 +266,7 @@ mod tests {
         Answer {
             body: body.as_bytes().to_vec(),
             request_id: None,
-            _place: None,
+            _room: None,
         }
     }
 

@@ -10,12 +10,13 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::brief::shortened;
 use super::call::Call;
 use super::escapes::paired_text;
 use super::head::{Field, Head};
 use super::pace::Group;
 use super::stub::stub;
-use super::{Client, Error, Id, Page, with};
+use super::{Client, Error, Id, Page, Row, with};
 
 /// Calls that a session waits for at once at most.
 const MOST_AWAITED: usize = 1000;
@@ -23,6 +24,8 @@ const MOST_AWAITED: usize = 1000;
 /// An event of so many bytes holds so many values at most.
 const LONG: usize = 256 * 1024;
 const MOST_VALUES: usize = 100_000;
+/// A longer one is kept by its beginning, which is more than a result shows by default, where its record is followed.
+const LONGEST_BRIEF: usize = 512 * 1024;
 
 /// One event: the head that every reader needs, and the API's own JSON for the rest.
 #[derive(Debug, Clone)]
@@ -39,10 +42,14 @@ pub struct Event {
     raw: Box<RawValue>,
 }
 
-/// How much of an event is kept.
+/// How much of an event is here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Content {
+pub enum Content {
+    /// All of it.
     Whole,
+    /// What is short, and the beginning of its words; the API has the rest.
+    Beginning,
+    /// What of it decides: as a whole it cannot be held.
     InPart,
 }
 
@@ -184,7 +191,35 @@ impl Event {
         }
     }
 
-    /// Whether all of it is there. An event that cannot be held is told by what of it decides.
+    /// The same event; of a very long one what is short and the beginning of its words, where that takes away nothing that
+    /// decides: of what somebody asked and of a call all is kept.
+    pub fn brief(self) -> Event {
+        if self.raw.get().len() <= LONGEST_BRIEF {
+            return self;
+        }
+        Event::brief_of(&self.raw)
+    }
+
+    fn brief_of(raw: &RawValue) -> Event {
+        if raw.get().len() > LONGEST_BRIEF {
+            let short = Event::new(shortened(raw, LONGEST_BRIEF));
+            let must_be_whole = short.kind.starts_with("user.") || short.kind.ends_with("tool_use");
+            if !must_be_whole {
+                return Event {
+                    content: Content::Beginning,
+                    ..short
+                };
+            }
+        }
+        Event::new(raw.to_owned())
+    }
+
+    /// How much of it is here.
+    pub fn content(&self) -> Content {
+        self.content
+    }
+
+    /// Whether all of it is here.
     pub fn is_whole(&self) -> bool {
         self.content == Content::Whole
     }
@@ -269,6 +304,21 @@ impl<'de> Deserialize<'de> for Event {
     }
 }
 
+/// An event that is never kept at its full length while its page is read.
+struct Brief(Event);
+
+impl<'de> Deserialize<'de> for Brief {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Brief, D::Error> {
+        Event::deserialize(deserializer).map(|event| Brief(event.brief()))
+    }
+}
+
+impl Row for Brief {
+    fn read(raw: &RawValue) -> Option<Brief> {
+        Some(Brief(Event::brief_of(raw)))
+    }
+}
+
 /// The text of a `content` field, which is a string or a list of blocks.
 pub fn content_text(content: &Value) -> String {
     let block_text =
@@ -313,6 +363,29 @@ pub struct EventFilter {
     pub page: Option<String>,
 }
 
+fn list_call(session: &Id, filter: &EventFilter) -> Call {
+    let path = match &filter.thread_id {
+        Some(thread) => vec![
+            "sessions",
+            session.as_str(),
+            "threads",
+            thread.as_str(),
+            "events",
+        ],
+        None => vec!["sessions", session.as_str(), "events"],
+    };
+    let mut call = Call::get(&path)
+        .query_some("order", filter.newest_first.then_some("desc"))
+        .query_some("created_at[gte]", filter.created_after.as_ref())
+        .query_some("created_at[lte]", filter.created_before.as_ref())
+        .query_some("limit", filter.limit)
+        .query_some("page", filter.page.as_ref());
+    for kind in &filter.types {
+        call = call.query("types[]", kind);
+    }
+    call
+}
+
 impl Client {
     /// `GET /v1/sessions/{id}/events`, one page; `…/threads/{id}/events` when a thread is named.
     pub async fn list_events(
@@ -320,26 +393,21 @@ impl Client {
         session: &Id,
         filter: &EventFilter,
     ) -> Result<Page<Event>, Error> {
-        let path = match &filter.thread_id {
-            Some(thread) => vec![
-                "sessions",
-                session.as_str(),
-                "threads",
-                thread.as_str(),
-                "events",
-            ],
-            None => vec!["sessions", session.as_str(), "events"],
-        };
-        let mut call = Call::get(&path)
-            .query_some("order", filter.newest_first.then_some("desc"))
-            .query_some("created_at[gte]", filter.created_after.as_ref())
-            .query_some("created_at[lte]", filter.created_before.as_ref())
-            .query_some("limit", filter.limit)
-            .query_some("page", filter.page.as_ref());
-        for kind in &filter.types {
-            call = call.query("types[]", kind);
-        }
-        self.send(call).await
+        self.send(list_call(session, filter)).await
+    }
+
+    /// The same page, of brief events.
+    pub async fn list_briefly(
+        &self,
+        session: &Id,
+        filter: &EventFilter,
+    ) -> Result<Page<Event>, Error> {
+        let page: Page<Brief> = self.send(list_call(session, filter)).await?;
+        Ok(Page {
+            data: page.data.into_iter().map(|brief| brief.0).collect(),
+            next_page: page.next_page,
+            prev_page: page.prev_page,
+        })
     }
 
     /// `POST /v1/sessions/{id}/events` with an interrupt. Returns the events as recorded; some servers return none.

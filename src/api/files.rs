@@ -1,6 +1,5 @@
 //! Files: uploaded to be mounted or shown, or produced by an agent. <https://platform.claude.com/docs/en/api/beta/files>
 
-use std::collections::HashSet;
 use std::io;
 
 use bytes::Bytes;
@@ -13,11 +12,14 @@ use super::call::{Beta, Call};
 use super::rows::null_as_none;
 pub use super::transfer::{Download, Upload};
 use super::{Client, Error, Id};
+use crate::seen::Seen;
 
 /// Files on a page of a list.
 const PAGE: u32 = 100;
-/// Most pages that one listing reads.
+/// Most pages that one listing reads, and the most that is kept of them.
 const MOST_PAGES: usize = 50;
+const MOST_FILES: usize = MOST_PAGES * PAGE as usize;
+const MOST_BYTES: usize = 4 * 1024 * 1024;
 
 /// What is read of a file.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -72,6 +74,35 @@ impl FilePage {
     }
 }
 
+/// A listing while it is read.
+#[derive(Default)]
+struct Listing {
+    found: Files,
+    bytes: usize,
+    ids: Seen,
+    asked: Seen,
+}
+
+impl Listing {
+    /// Takes in what is new on a page. The parameter that asks for the next one, if that is worth reading.
+    fn take(&mut self, page: FilePage) -> Option<(&'static str, String)> {
+        let next = page.next();
+        for file in page.data {
+            if !self.ids.insert(&file.id) {
+                continue;
+            }
+            self.bytes += file.id.len() + file.filename.len() + file.mime_type.len();
+            if self.found.files.len() >= MOST_FILES || self.bytes > MOST_BYTES {
+                self.found.is_cut = true;
+                return None;
+            }
+            self.found.files.push(file);
+        }
+        // A broken server names the same next page for ever.
+        next.filter(|(_, token)| self.asked.insert(token))
+    }
+}
+
 fn null_as_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     Ok(Option::<String>::deserialize(deserializer)?.unwrap_or_default())
 }
@@ -85,9 +116,7 @@ impl Client {
 
     /// `GET /v1/files?scope_id=…`, all pages of a session's files.
     pub async fn list_session_files(&self, session: &Id) -> Result<Files, Error> {
-        let mut found = Files::default();
-        let mut ids = HashSet::new();
-        let mut asked = HashSet::new();
+        let mut listing = Listing::default();
         let mut next = None;
         for _ in 0..MOST_PAGES {
             let call = Call::get(&["files"])
@@ -98,20 +127,13 @@ impl Client {
                 Some((name, value)) => call.query(name, value),
                 None => call,
             };
-            let page: FilePage = self.send(call).await?;
-            let token = page.next();
-            let new = page.data.into_iter();
-            found
-                .files
-                .extend(new.filter(|file| ids.insert(file.id.clone())));
-            // A broken server names the same next page for ever.
-            match token.filter(|token| asked.insert(token.clone())) {
-                Some(token) => next = Some(token),
-                None => return Ok(found),
+            next = listing.take(self.send(call).await?);
+            if next.is_none() {
+                return Ok(listing.found);
             }
         }
-        found.is_cut = true;
-        Ok(found)
+        listing.found.is_cut = true;
+        Ok(listing.found)
     }
 
     /// `GET /v1/files`, one page: the newest, and whether there are more.
@@ -174,6 +196,33 @@ mod tests {
             assert_eq!(next(last), None, "{last}");
         }
         assert!(serde_json::from_str::<FilePage>("{}").is_err());
+    }
+
+    #[test]
+    fn of_files_without_end_some_are_kept_and_the_rest_is_said_to_be_missing() {
+        for name in ["a".to_owned(), "a".repeat(10_000)] {
+            let mut listing = Listing::default();
+            let mut pages = 0;
+            let page = |number: usize| FilePage {
+                data: (0..1000)
+                    .map(|at| File {
+                        id: format!("file_{number}_{at}"),
+                        filename: name.clone(),
+                        ..File::default()
+                    })
+                    .collect(),
+                next_page: Some(format!("page_{number}")),
+                has_more: None,
+                last_id: None,
+            };
+            while listing.take(page(pages)).is_some() {
+                pages += 1;
+            }
+            let found = listing.found;
+            let bytes: usize = found.files.iter().map(|file| file.filename.len()).sum();
+            assert!(found.is_cut && pages <= MOST_FILES / 1000);
+            assert!(found.files.len() <= MOST_FILES && bytes <= MOST_BYTES);
+        }
     }
 
     #[test]

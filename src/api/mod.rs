@@ -20,6 +20,7 @@ pub mod threads;
 pub mod vaults;
 
 mod body;
+mod brief;
 mod call;
 mod clock;
 mod credentials;

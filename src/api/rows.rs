@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::agents::Agent;
 use super::deployments::{Deployment, Run};
 use super::environments::Environment;
-use super::escapes::{paired_text, parse};
+use super::escapes::parse;
 use super::events::Event;
 use super::files::File;
 use super::memory_stores::MemoryStore;
@@ -45,16 +45,12 @@ const MOST_VALUES: usize = 100_000;
 /// Something that is listed.
 pub trait Row: DeserializeOwned {
     /// One that cannot be read is shown by its id alone, and left out where it has none.
-    fn read(raw: Box<RawValue>) -> Option<Self> {
-        let json: &str = &Box::<str>::from(raw);
+    fn read(raw: &RawValue) -> Option<Self> {
+        let json = raw.get();
         if !json.starts_with('{') {
             return None;
         }
-        let is_over =
-            |json: &str| json.len() > LONG && holds_more_than(json.as_bytes(), MOST_VALUES);
-        // A count ends at half a character.
-        let is_held = !is_over(json)
-            && (json.len() <= LONG || paired_text(json).is_none_or(|paired| !is_over(&paired)));
+        let is_held = json.len() <= LONG || !holds_more_than(json.as_bytes(), MOST_VALUES);
         is_held
             .then(|| parse(json.as_bytes()).ok())
             .flatten()
@@ -73,8 +69,8 @@ pub trait Row: DeserializeOwned {
 }
 
 impl Row for Event {
-    fn read(raw: Box<RawValue>) -> Option<Event> {
-        Some(Event::new(raw))
+    fn read(raw: &RawValue) -> Option<Event> {
+        Some(Event::new(raw.to_owned()))
     }
 }
 
@@ -113,7 +109,8 @@ impl<'de, T: Row> Visitor<'de> for Items<T> {
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<Items<T>, A::Error> {
         let mut count = 0;
-        while let Some(item) = items.next_element()? {
+        // Lent by the body, so that a long one is not copied first.
+        while let Some(item) = items.next_element::<&RawValue>()? {
             count += 1;
             if count > MOST_ITEMS {
                 let why = format!("a list of more than {MOST_ITEMS} items");

@@ -30,8 +30,6 @@ const MOST_BYTES: usize = 6 * 1024 * 1024;
 const SHARED_BYTES: usize = 16 * 1024 * 1024;
 const LEAST_BYTES: usize = 16 * 1024;
 const BESIDE_EVENT: usize = 220;
-/// Events that are remembered for having been seen and let go of.
-const MOST_LET_GO: usize = 100_000;
 /// Most pages that are read for a call that the session waits for.
 const MOST_AWAITING: usize = 4;
 /// Pages of an outline; a longer one is no shortcut.
@@ -75,7 +73,7 @@ impl Follow {
         let (mut outline, mut beginning) = (Vec::new(), Beginning::default());
         for _ in 0..OUTLINE_PAGES {
             // A server that does not know these types is asked for all of them.
-            let page = self.api.list_events(&self.id, &filter).await.ok()?;
+            let page = self.api.list_briefly(&self.id, &filter).await.ok()?;
             for event in page.data {
                 beginning.see(&event, &self.asked);
                 outline.push(event);
@@ -107,7 +105,7 @@ impl Follow {
         let mut run = Back::new(self.share());
         let mut is_enough = false;
         for _ in 0..MOST_PAGES {
-            let page = match self.api.list_events(&self.id, &filter).await {
+            let page = match self.api.list_briefly(&self.id, &filter).await {
                 Err(Error::Unreadable {
                     fault: Fault::TooLarge,
                     ..
@@ -184,6 +182,7 @@ impl Follow {
 
     /// Takes in an event of the stream. Whether it says anything new.
     pub(super) fn add(&mut self, event: Event) -> bool {
+        let event = event.brief();
         let bytes = weight(&event);
         if self.let_go.contains(&event.id) || !self.history.streamed(event) {
             return false;
@@ -201,14 +200,6 @@ impl Follow {
         (SHARED_BYTES / self.keeper.count().max(1)).clamp(LEAST_BYTES, MOST_BYTES)
     }
 
-    /// Remembers an event that is not kept for having been seen. Whether that is new.
-    fn let_go(&mut self, id: &str) -> bool {
-        if self.let_go.len() > MOST_LET_GO {
-            self.let_go = Seen::default();
-        }
-        self.let_go.insert(id)
-    }
-
     /// Of a history that has grown too large the newest events stay, and what decides.
     fn stay_small(&mut self) {
         let share = self.share();
@@ -219,9 +210,6 @@ impl Follow {
         self.has_holes = true;
         let mut sieve = Sieve::new(recent(share));
         let (mut kept, asked, let_go) = (0, &self.asked, &mut self.let_go);
-        if let_go.len() > MOST_LET_GO {
-            *let_go = Seen::default();
-        }
         self.history.retain(|event| {
             let bytes = weight(event);
             // What is read for its words alone may be too much as well.
@@ -320,7 +308,10 @@ impl Back {
                 self.dropped += 1;
                 if follow.history.get(&event.id).is_some() {
                     self.fallen.insert(event.id);
-                } else if self.is_newest_turn && is_call(&event.kind) && follow.let_go(&event.id) {
+                } else if self.is_newest_turn
+                    && is_call(&event.kind)
+                    && follow.let_go.insert(&event.id)
+                {
                     self.calls += 1;
                 }
                 continue;

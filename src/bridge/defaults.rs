@@ -153,11 +153,9 @@ fn none_named(noun: &str, allowed: &[String]) -> Result<(), Failure> {
 /// The agent that this product marked as its default, made if there is none.
 async fn agent(api: &Client, model: &str, notes: &mut Vec<String>) -> Result<Id, Failure> {
     let doing = "find or create the default agent";
-    let all = find::agents(api)
-        .await
-        .map_err(Failure::while_trying(doing))?;
     let is_default = |agent: &Agent| is_marked(&agent.metadata);
-    let id = match all.into_iter().find(is_default) {
+    let found = find::first_agent(api, is_default).await;
+    let id = match found.map_err(Failure::while_trying(doing))? {
         Some(agent) => agent.id,
         None => {
             let body = &json!({
@@ -187,9 +185,8 @@ async fn environment(api: &Client, notes: &mut Vec<String>) -> Result<Id, Failur
         is_marked(&environment.metadata) || environment.name == DEFAULT_NAME
     };
     let listed = async || {
-        let all = find::environments(api).await;
-        let all = all.map_err(Failure::while_trying(doing))?;
-        Ok(all.into_iter().find(is_default))
+        let found = find::first_environment(api, is_default).await;
+        found.map_err(Failure::while_trying(doing))
     };
     let id = match listed().await? {
         Some(environment) => environment.id,

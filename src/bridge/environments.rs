@@ -39,13 +39,13 @@ impl Bridge {
                 Err(failure) => return Err(failure),
             },
         };
-        let all = find::environments(&api)
+        let is_it = |environment: &Environment| environment.name == name;
+        let taken = find::first_environment(&api, is_it)
             .await
             .map_err(Failure::while_trying(doing))?;
-        let taken = all.iter().find(|environment| environment.name == name);
         let note = "an environment of this name existed and was left as it is: check that it fits";
         taken
-            .map(|taken| (environment_row(taken), Some(note.to_owned())))
+            .map(|taken| (environment_row(&taken), Some(note.to_owned())))
             .ok_or(refused)
     }
 

@@ -1,8 +1,7 @@
-//! One agent or environment, found by id or name; where there is none of that name, the nearest names.
-
-use std::collections::HashSet;
+//! One agent or environment, looked for in the API's list by id, by name or by what it holds.
 
 use super::Failure;
+use super::search::Search;
 use crate::api::agents::{Agent, AgentFilter};
 use crate::api::environments::Environment;
 use crate::api::{Client, Error, Id, Page};
@@ -13,10 +12,6 @@ use crate::session::report::cut;
 pub(super) const SEARCHED_PAGES: usize = 25;
 /// Pages on which something is that was made just now.
 pub(super) const NEWEST_PAGES: usize = 3;
-/// A name farther away than this is no likely misspelling: fewer than half of the pairs of letters agree.
-const FAR: usize = 550;
-/// Names offered when one was not found.
-const NEAR_NAMES: usize = 5;
 
 /// The agent with this id or name, if it may be used.
 pub(super) async fn agent(api: &Client, wanted: &str, allowed: &[String]) -> Result<Id, Failure> {
@@ -27,13 +22,15 @@ pub(super) async fn agent(api: &Client, wanted: &str, allowed: &[String]) -> Res
     {
         return Ok(id);
     }
-    let all = agents(api)
+    let mut search = Search::new(wanted);
+    let named = |agent: &Agent| {
+        search.see(&agent.id, &agent.name);
+        false
+    };
+    first_agent(api, named)
         .await
         .map_err(Failure::while_trying("look for the agent"))?;
-    let named = all
-        .iter()
-        .map(|agent| (agent.id.as_str(), agent.name.as_str()));
-    choose("agent", wanted, named.collect(), allowed)
+    search.choose("agent", allowed)
 }
 
 /// The agent with this id or exactly this name, to be changed or closed: a near miss must not hit another one.
@@ -42,13 +39,11 @@ pub(super) async fn very_agent(api: &Client, wanted: &str) -> Result<Id, Failure
     if id.as_str() == wanted || wanted.starts_with("agent_") {
         return Ok(id);
     }
-    let all = agents(api)
+    let is_it = |agent: &Agent| agent.id == id.as_str() && agent.name == wanted;
+    let exact = first_agent(api, is_it)
         .await
         .map_err(Failure::while_trying("look for the agent"))?;
-    let is_exact = all
-        .iter()
-        .any(|agent| agent.id == id.as_str() && agent.name == wanted);
-    exactly("agent", wanted, id, is_exact)
+    exactly("agent", wanted, id, exact.is_some())
 }
 
 /// The environment with this id or exactly this name.
@@ -57,13 +52,12 @@ pub(super) async fn very_environment(api: &Client, wanted: &str) -> Result<Id, F
     if id.as_str() == wanted || wanted.starts_with("env_") {
         return Ok(id);
     }
-    let all = environments(api)
+    let is_it =
+        |environment: &Environment| environment.id == id.as_str() && environment.name == wanted;
+    let exact = first_environment(api, is_it)
         .await
         .map_err(Failure::while_trying("look for the environment"))?;
-    let is_exact = all
-        .iter()
-        .any(|environment| environment.id == id.as_str() && environment.name == wanted);
-    exactly("environment", wanted, id, is_exact)
+    exactly("environment", wanted, id, exact.is_some())
 }
 
 fn exactly(noun: &str, wanted: &str, id: Id, is_exact: bool) -> Result<Id, Failure> {
@@ -91,13 +85,15 @@ pub(super) async fn environment(
     {
         return Ok(id);
     }
-    let all = environments(api)
+    let mut search = Search::new(wanted);
+    let named = |environment: &Environment| {
+        search.see(&environment.id, &environment.name);
+        false
+    };
+    first_environment(api, named)
         .await
         .map_err(Failure::while_trying("look for the environment"))?;
-    let named = all
-        .iter()
-        .map(|environment| (environment.id.as_str(), environment.name.as_str()));
-    choose("environment", wanted, named.collect(), allowed)
+    search.choose("environment", allowed)
 }
 
 /// Refuses to give a new agent or environment a name by which it would pass for one that may be used.
@@ -114,111 +110,16 @@ pub(super) fn unreserved(noun: &str, name: &str, allowed: &[String]) -> Result<(
     ))
 }
 
-fn choose(
-    noun: &str,
-    wanted: &str,
-    all: Vec<(&str, &str)>,
-    allowed: &[String],
-) -> Result<Id, Failure> {
-    let shown = cut(&clean_line(wanted), 100);
-    let by_id = all.iter().filter(|(id, _)| *id == wanted);
-    let exact = all.iter().filter(|(_, name)| *name == wanted);
-    let folded = all
-        .iter()
-        .filter(|(_, name)| name.eq_ignore_ascii_case(wanted));
-    let candidates: Vec<&(&str, &str)> =
-        [by_id.collect(), exact.collect::<Vec<_>>(), folded.collect()]
-            .into_iter()
-            .find(|found: &Vec<_>| !found.is_empty())
-            .unwrap_or_default();
-    match candidates.as_slice() {
-        [] => Err(unknown(noun, &shown, &all)),
-        [(id, name)] => {
-            let permitted =
-                allowed.is_empty() || allowed.iter().any(|entry| entry == id || entry == name);
-            if !permitted {
-                return Err(Failure::argument(
-                    format!("The {noun} `{shown}` may not be used here."),
-                    format!("use one of those that may: {}.", allowed.join(", ")),
-                ));
-            }
-            Id::parse(id)
-                .map_err(|why| Failure::argument(why, format!("the API returned this {noun} id.")))
-        }
-        several => {
-            let ids = several.iter().map(|(id, _)| *id);
-            let ids: Vec<&str> = ids.filter(|id| Id::is_id(id)).take(NEAR_NAMES).collect();
-            Err(Failure::argument(
-                format!("{} {noun}s are named `{shown}`.", several.len()),
-                format!("pass the id instead of the name: {}.", ids.join(", ")),
-            ))
-        }
-    }
-}
-
-/// A name in a sentence of ours, between marks that it cannot close.
-fn quoted(name: &str) -> String {
-    format!("`{}`", cut(&clean_line(name), 100).replace('`', "'"))
-}
-
-fn unknown(noun: &str, wanted: &str, all: &[(&str, &str)]) -> Failure {
-    let mut near: Vec<(usize, &(&str, &str))> = all
-        .iter()
-        .map(|named| {
-            (
-                distance(&wanted.to_lowercase(), &named.1.to_lowercase()),
-                named,
-            )
-        })
-        .collect();
-    near.retain(|(distance, _)| *distance <= FAR);
-    near.sort();
-    let names: Vec<String> = near
-        .iter()
-        .take(NEAR_NAMES)
-        .filter(|(_, (id, _))| Id::is_id(id))
-        .map(|(_, (id, name))| format!("{} ({id})", quoted(name)))
-        .collect();
-    let what = format!("No {noun} has the id or name `{wanted}`.");
-    if names.is_empty() {
-        return Failure::argument(
-            what,
-            format!("list_{noun}s shows which there are, create_{noun} makes one."),
-        );
-    }
-    Failure::argument(
-        what,
-        format!(
-            "use one of the nearest names: {}; or list_{noun}s for all.",
-            names.join(", ")
-        ),
-    )
-}
-
-/// How far two names are apart: pairs of letters that only one of them has, so that a name's part is near to it.
-fn distance(a: &str, b: &str) -> usize {
-    let pairs = |text: &str| {
-        let letters: Vec<char> = text.chars().collect();
-        letters
-            .windows(2)
-            .map(<[char]>::to_vec)
-            .collect::<HashSet<_>>()
-    };
-    let (a, b) = (pairs(a), pairs(b));
-    let shared = a.intersection(&b).count();
-    1000 - 1000 * shared / a.len().min(b.len()).max(1) + a.len().abs_diff(b.len())
-}
-
 /// The first item that is looked for, on so many pages of a list.
 pub(super) async fn first<T, F: Future<Output = Result<Page<T>, Error>>>(
     pages: usize,
     page: impl Fn(Option<String>) -> F,
-    is_it: impl Fn(&T) -> bool,
+    mut is_it: impl FnMut(&T) -> bool,
 ) -> Result<Option<T>, Error> {
     let mut next = None;
     for _ in 0..pages {
         let found = page(next.take()).await?;
-        let item = found.data.into_iter().find(&is_it);
+        let item = found.data.into_iter().find(&mut is_it);
         next = found.next_page;
         if item.is_some() || next.is_none() {
             return Ok(item);
@@ -227,41 +128,31 @@ pub(super) async fn first<T, F: Future<Output = Result<Page<T>, Error>>>(
     Ok(None)
 }
 
-pub(super) async fn agents(api: &Client) -> Result<Vec<Agent>, Error> {
-    let mut filter = AgentFilter {
-        limit: Some(100),
-        ..AgentFilter::default()
+/// The first agent that can be used and is looked for.
+pub(super) async fn first_agent(
+    api: &Client,
+    mut is_it: impl FnMut(&Agent) -> bool,
+) -> Result<Option<Agent>, Error> {
+    let page = |page| async move {
+        let filter = AgentFilter {
+            limit: Some(100),
+            page,
+            ..AgentFilter::default()
+        };
+        api.list_agents(&filter).await
     };
-    let mut all = Vec::new();
-    for _ in 0..SEARCHED_PAGES {
-        let page = api.list_agents(&filter).await?;
-        all.extend(
-            page.data
-                .into_iter()
-                .filter(|agent| agent.archived_at.is_none()),
-        );
-        filter.page = page.next_page;
-        if filter.page.is_none() {
-            break;
-        }
-    }
-    Ok(all)
+    let is_it = |agent: &Agent| agent.archived_at.is_none() && is_it(agent);
+    first(SEARCHED_PAGES, page, is_it).await
 }
 
-pub(super) async fn environments(api: &Client) -> Result<Vec<Environment>, Error> {
-    let mut all = Vec::new();
-    let mut next: Option<String> = None;
-    for _ in 0..SEARCHED_PAGES {
-        let page = api.list_environments(Some(100), next.as_deref()).await?;
-        all.extend(
-            page.data
-                .into_iter()
-                .filter(|environment| environment.archived_at.is_none()),
-        );
-        next = page.next_page;
-        if next.is_none() {
-            break;
-        }
-    }
-    Ok(all)
+/// The first environment that can be used and is looked for.
+pub(super) async fn first_environment(
+    api: &Client,
+    mut is_it: impl FnMut(&Environment) -> bool,
+) -> Result<Option<Environment>, Error> {
+    let page = |page: Option<String>| async move {
+        api.list_environments(Some(100), page.as_deref()).await
+    };
+    let is_it = |found: &Environment| found.archived_at.is_none() && is_it(found);
+    first(SEARCHED_PAGES, page, is_it).await
 }

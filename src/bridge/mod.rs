@@ -32,6 +32,7 @@ mod read;
 mod record;
 mod scan;
 mod schedule_changes;
+mod search;
 mod send;
 mod sessions;
 mod status;

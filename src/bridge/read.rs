@@ -13,6 +13,7 @@ use crate::api::{Client, Error, Id};
 use crate::session::clean::clean_line;
 use crate::session::digest::{Detail, Page, fill, slice};
 use crate::session::render::call;
+use crate::session::report::cut;
 use crate::session::summary::is_noise;
 use crate::session::turn::State;
 
@@ -61,6 +62,9 @@ const LINELESS_LOOK: Duration = Duration::from_millis(1500);
 const LISTED_WITHIN: Duration = Duration::from_secs(2);
 /// Events whose place is not final are looked at again so soon.
 const HELD_LOOK: Duration = Duration::from_millis(500);
+/// Types that are named where none of those that were asked for is there, and most of each name.
+const MOST_KINDS: usize = 15;
+const KIND_CHARS: usize = 60;
 
 impl Bridge {
     /// One page of the record; waits for something to show if it is asked to and the session is working.
@@ -229,8 +233,8 @@ impl Bridge {
         let state = follow.glance().await;
         let state = state.map_err(Failure::while_trying(doing.as_str()))?;
         let found = match follow.history.get(event_id.as_str()) {
-            Some(event) => Some(event.clone()),
-            None => find(
+            Some(event) if event.is_whole() => Some(event.clone()),
+            _ => find(
                 &self.api.until(patience.deadline),
                 session,
                 event_id.as_str(),
@@ -324,10 +328,12 @@ fn absent(reading: &Reading, entries: &[Value], events: &[&Event]) -> Option<Str
     let mut kinds: Vec<&str> = events.iter().map(|event| event.kind.as_str()).collect();
     kinds.sort_unstable();
     kinds.dedup();
-    let kinds: Vec<String> = kinds.into_iter().take(20).map(clean_line).collect();
+    let kinds = kinds.into_iter().take(MOST_KINDS);
+    let kinds: Vec<String> = kinds
+        .map(|kind| cut(&clean_line(kind), KIND_CHARS))
+        .collect();
     Some(format!(
-        "no event here has a type of {:?}; there are: {}",
-        reading.types,
+        "no event here has one of the types that were asked for; there are: {}",
         kinds.join(", ")
     ))
 }

@@ -1,12 +1,10 @@
 //! Walking through a session's list, page by page, from either end: for what the newest events do not hold.
 
-use std::collections::HashSet;
-use std::hash::{BuildHasher, RandomState};
-
 use super::bookmarks::Place;
 use super::read::{Order, Reading};
 use crate::api::events::{Event, EventFilter};
 use crate::api::{Client, Error, Fault, Id};
+pub(super) use crate::seen::Seen;
 
 /// Events on a page of a list that is searched.
 const PAGE: u32 = 1000;
@@ -112,41 +110,6 @@ pub(super) async fn find(
     Ok(None)
 }
 
-/// What a list has shown, in little memory however long the words are.
-#[derive(Default)]
-pub(super) struct Seen {
-    hashes: HashSet<u128>,
-    first: Option<u128>,
-    keys: [RandomState; 2],
-}
-
-impl Seen {
-    pub(super) fn len(&self) -> usize {
-        self.hashes.len()
-    }
-
-    fn hash(&self, word: &str) -> u128 {
-        let [high, low] = self.keys.each_ref().map(|key| key.hash_one(word));
-        (u128::from(high) << 64) | u128::from(low)
-    }
-
-    pub(super) fn contains(&self, word: &str) -> bool {
-        self.hashes.contains(&self.hash(word))
-    }
-
-    /// Whether it is new.
-    pub(super) fn insert(&mut self, word: &str) -> bool {
-        let hash = self.hash(word);
-        self.first.get_or_insert(hash);
-        self.hashes.insert(hash)
-    }
-
-    /// Whether nothing was seen before it.
-    fn is_first(&self, word: &str) -> bool {
-        self.first.is_some_and(|first| first == self.hash(word))
-    }
-}
-
 /// Tells a list that turns in a circle from one that goes on.
 #[derive(Default)]
 pub(super) struct Circle {
@@ -196,7 +159,7 @@ struct Scan<'a> {
     /// Pages that held something new.
     fruitful: usize,
     circle: Circle,
-    /// Ids of all events so far: a list that turns in a circle shows them again.
+    /// Ids of the events so far: a list that turns in a circle shows them again.
     seen: Seen,
     /// The list named a next page that was not asked for any more, or that held nothing new.
     note: Option<String>,
@@ -282,7 +245,7 @@ impl<'a> Scan<'a> {
     }
 
     fn left(&self, is_circle: bool) -> String {
-        let count = self.seen.len();
+        let count = self.seen.count();
         match is_circle {
             true => in_a_circle(count),
             false => format!("{count} events were read; the record is longer than one call reads."),

@@ -12,11 +12,15 @@ use crate::api::agents::AgentFilter;
 use crate::api::sessions::SessionFilter;
 use crate::api::{Client, Error, Id};
 use crate::session::clean::clean_line;
+use crate::session::report::cut;
 
 /// Most values of one answer.
 const MOST: usize = 100;
 /// Pages of 100 that are read at most.
 const PAGES: usize = 5;
+/// So many are kept of them, of so many characters at most: no argument takes a longer name.
+const MOST_KEPT: usize = 2000;
+const LONGEST: usize = 300;
 /// So long what was read serves the next letter that is typed.
 const FRESH: Duration = Duration::from_secs(3);
 
@@ -105,9 +109,11 @@ impl Bridge {
                 Subject::Agent => self.agents(api, token).await?,
                 Subject::Environment => self.environments(api, token).await?,
             };
-            known.candidates.extend(candidates);
-            known.complete = next.is_none();
-            if known.complete {
+            let room = MOST_KEPT - known.candidates.len();
+            let is_cut = candidates.len() > room;
+            known.candidates.extend(candidates.into_iter().take(room));
+            known.complete = next.is_none() && !is_cut;
+            if next.is_none() || is_cut {
                 break;
             }
             token = next;
@@ -147,7 +153,7 @@ async fn sessions(api: &Client, page: Option<String>) -> Result<Page, Error> {
     let named = page.data.iter().filter(|session| Id::is_id(&session.id));
     let candidates = named.map(|session| Candidate {
         value: session.id.clone(),
-        words: session.title.as_deref().unwrap_or_default().to_lowercase(),
+        words: cut(session.title.as_deref().unwrap_or_default(), LONGEST).to_lowercase(),
     });
     Ok((candidates.collect(), page.next_page))
 }
@@ -155,10 +161,11 @@ async fn sessions(api: &Client, page: Option<String>) -> Result<Page, Error> {
 /// The name, or the id where the name cannot be shown as it is.
 fn named(id: &str, name: &str, allowed: &[String]) -> Option<Candidate> {
     let may_be_used = allowed.is_empty() || allowed.iter().any(|one| one == id || one == name);
-    let is_plain = !name.is_empty() && clean_line(name) == name;
+    let is_short = name.len() <= LONGEST || name.chars().count() <= LONGEST;
+    let is_plain = !name.is_empty() && is_short && clean_line(name) == name;
     (may_be_used && (is_plain || Id::is_id(id))).then(|| Candidate {
         value: if is_plain { name } else { id }.to_owned(),
-        words: name.to_lowercase(),
+        words: cut(name, LONGEST).to_lowercase(),
     })
 }
 

@@ -9,6 +9,8 @@ use super::present::ToolError;
 const TEXT_CHARS: usize = 1_000_000;
 /// Entries of a list, and fields of an object.
 const MOST_ENTRIES: usize = 1000;
+/// Types of events that are asked for, of which there are a few dozen.
+const MOST_TYPES: usize = 50;
 /// Lists and objects within each other.
 const DEEPEST: usize = 32;
 
@@ -18,8 +20,18 @@ fn longest(name: &str) -> usize {
         "agent" | "environment" | "title" | "name" | "name_contains" | "request_key" | "cron"
         | "timezone" | "branch" | "commit" | "model" | "status" | "created_after"
         | "created_before" => 300,
+        "types" => 100,
         "page" | "url" | "path" | "directory" | "mount_path" => 4096,
         _ => TEXT_CHARS,
+    }
+}
+
+/// Most entries of a list.
+fn most_entries(name: &str) -> usize {
+    if name == "types" {
+        MOST_TYPES
+    } else {
+        MOST_ENTRIES
     }
 }
 
@@ -78,13 +90,13 @@ fn within(name: &str, value: &Value, depth: usize) -> Result<(), String> {
             Ok(())
         }
         Value::Array(items) => {
-            few(items.len())?;
+            few(items.len(), most_entries(name))?;
             items
                 .iter()
                 .try_for_each(|item| within(name, item, depth + 1))
         }
         Value::Object(fields) => {
-            few(fields.len())?;
+            few(fields.len(), MOST_ENTRIES)?;
             let mut fields = fields.iter();
             fields.try_for_each(|(name, value)| within(name, value, depth + 1))
         }
@@ -92,9 +104,9 @@ fn within(name: &str, value: &Value, depth: usize) -> Result<(), String> {
     }
 }
 
-fn few(count: usize) -> Result<(), String> {
-    if count > MOST_ENTRIES {
-        return Err(format!("has more than {MOST_ENTRIES} entries"));
+fn few(count: usize, most: usize) -> Result<(), String> {
+    if count > most {
+        return Err(format!("has more than {most} entries"));
     }
     Ok(())
 }
@@ -118,6 +130,8 @@ mod tests {
             (json!({"message": "x".repeat(TEXT_CHARS + 1)}), "1000000"),
             (json!({"repositories": [{"url": "x".repeat(5000)}]}), "4096"),
             (json!({"vault_ids": vec!["x"; 1001]}), "1000 entries"),
+            (json!({"types": vec!["x"; 51]}), "50 entries"),
+            (json!({"types": ["x".repeat(101)]}), "100 characters"),
             (json!({"tool_list": [deep]}), "deeper"),
             (json!({"agent": " "}), "empty"),
         ] {

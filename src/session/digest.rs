@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::render::{fenced, prefix};
-use super::report::escaped;
+use super::report::{cut, escaped};
 use super::summary::summary;
 use super::turn::State;
 use crate::api::events::Event;
@@ -50,6 +50,9 @@ const FRAME_CHARS: usize = 1200;
 /// Most of one event that the digest shows while others have to fit too.
 const MESSAGE_CHARS: usize = 2000;
 const ENTRY_CHARS: usize = 400;
+const KIND_CHARS: usize = 100;
+/// No id of the API's is longer.
+const ID_CHARS: usize = 128;
 
 /// As many of `events` as fit, in order.
 pub struct Fitted {
@@ -92,12 +95,20 @@ pub fn fill(
         let (entry, whole) = entry(event, detail, left);
         let cost = cost(&entry);
         // The first entry always goes out, so that a page can never be stuck.
-        if cost > left && !fitted.entries.is_empty() && fitted.ends_on_id {
-            break;
+        if cost > left && !fitted.entries.is_empty() {
+            if fitted.ends_on_id {
+                break;
+            }
+            // No page ends among events without ids: those that do not fit are only named.
+            if left == 0 {
+                fitted.cut.push(shown_id(event));
+                fitted.take(event);
+                continue;
+            }
         }
         left = left.saturating_sub(cost);
         if !whole {
-            fitted.cut.push(event.id.clone());
+            fitted.cut.push(shown_id(event));
         }
         fitted.entries.push(entry);
         fitted.take(event);
@@ -126,12 +137,13 @@ fn entry(event: &Event, detail: Detail, room: usize) -> (Value, bool) {
                 ENTRY_CHARS
             };
             let shown = prefix(&text, most.min(room.saturating_sub(200).max(100)));
-            (digest_entry(event, shown), shown.len() == text.len())
+            let is_whole = event.is_whole() && shown.len() == text.len();
+            (digest_entry(event, shown), is_whole)
         }
         Detail::Full => {
             let whole = escaped(&event.value());
             if cost(&whole) <= room.max(FRAME_CHARS) {
-                return (whole, true);
+                return (whole, event.is_whole());
             }
             let text = whole.to_string();
             (
@@ -146,7 +158,13 @@ fn digest_entry(event: &Event, text: &str) -> Value {
     let at = event
         .at
         .map(|at| at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true));
-    json!({"id": event.id, "type": super::clean::clean_line(&event.kind), "at": at, "text": text})
+    let kind = cut(&super::clean::clean_line(&event.kind), KIND_CHARS);
+    json!({"id": shown_id(event), "type": kind, "at": at, "text": text})
+}
+
+/// The id, which is cut only where nobody can pass it back.
+fn shown_id(event: &Event) -> String {
+    cut(&event.id, ID_CHARS)
 }
 
 /// What an entry takes in the longer half of a result.
@@ -243,5 +261,45 @@ fn line(entry: &Value) -> String {
             format!("{id} {kind} {}: {text}", field("at").unwrap_or("queued"))
         }
         _ => entry.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::render::json;
+
+    #[test]
+    fn whatever_a_server_calls_an_event_a_page_keeps_to_its_size() {
+        let long = "x".repeat(100_000);
+        for (id, kind) in [
+            ("e", long.as_str()),
+            (&long, "agent.message"),
+            (&long, &long),
+        ] {
+            let event =
+                json!({"id": id, "type": kind, "content": long, "processed_at": null}).to_string();
+            let event: Event = serde_json::from_str(&event).unwrap();
+            for detail in [Detail::Digest, Detail::Full] {
+                let fitted = fill(&[&event, &event], &|_| true, detail, 10, 2000);
+                assert!(json(&fitted.entries).len() < 2000, "{detail:?}");
+                assert!(fitted.cut.iter().all(|id| id.len() < 200), "{detail:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn events_without_ids_make_no_page_longer() {
+        let event = |id: &str| {
+            let event = json!({"id": id, "type": "user.interrupt", "processed_at": null});
+            serde_json::from_value::<Event>(event).unwrap()
+        };
+        let (none, named) = (event(""), event("e"));
+        let mut events = vec![&none; 1000];
+        events.push(&named);
+        let fitted = fill(&events, &|_| true, Detail::Digest, 50, 3000);
+        assert!(json(&fitted.entries).len() < 3000);
+        assert_eq!((fitted.used, fitted.cursor.as_deref()), (1001, Some("e")));
+        assert_eq!(fitted.entries.len() + fitted.cut.len(), 1001);
     }
 }

@@ -168,14 +168,10 @@ fn fit_words(words: &[Words], session_id: &str, room: usize) -> (Option<String>,
     for (place, message) in words.iter().enumerate().rev() {
         let shown = prefix(&message.text, left);
         let is_last = place + 1 == words.len();
-        if shown.len() < message.text.len() {
+        if shown.len() < message.text.len() || !message.is_whole {
             if is_last {
                 kept.push(shown.to_owned());
-                let (shown, whole) = (chars(shown), chars(&message.text));
-                let call = call(session_id, &message.event_id, shown);
-                cuts.push(format!(
-                    "the reply after its first {shown} of {whole} characters: {call}"
-                ));
+                cuts.push(rest_of(message, chars(shown), session_id));
             }
             let earlier: Vec<String> = words
                 .iter()
@@ -193,6 +189,16 @@ fn fit_words(words: &[Words], session_id: &str, room: usize) -> (Option<String>,
     }
     kept.reverse();
     ((!kept.is_empty()).then(|| kept.join("\n\n")), cuts)
+}
+
+/// What is missing of the last message, of which so many characters are shown.
+fn rest_of(message: &Words, shown: usize, session_id: &str) -> String {
+    let call = call(session_id, &message.event_id, shown);
+    let of = match message.is_whole {
+        true => format!(" of {}", chars(&message.text)),
+        false => String::new(),
+    };
+    format!("the reply after its first {shown}{of} characters: {call}")
 }
 
 /// The call that reads an event whole, or the record where the event cannot be named.
@@ -457,6 +463,7 @@ mod tests {
             .map(|(at, text)| Words {
                 event_id: format!("sevt_{at}"),
                 text: text.clone(),
+                is_whole: true,
             })
             .collect();
         let pending = |(at, input): (usize, &String)| Pending {
@@ -559,6 +566,26 @@ mod tests {
         }
         prop_assert!(open.is_none(), "a block without end: {}", shown);
         Ok(outside)
+    }
+
+    #[test]
+    fn words_of_which_only_the_beginning_is_kept_are_said_to_go_on() {
+        let mut report = report(&["early".to_owned(), "late".to_owned()], Vec::new(), &[]);
+        report
+            .words
+            .iter_mut()
+            .for_each(|words| words.is_whole = false);
+        let fitted = fit(report, 16_000);
+        assert_eq!(fitted.reply.as_deref(), Some("late"));
+        let omitted = fitted.omitted.unwrap();
+        assert!(
+            omitted.contains("after its first 4 characters: "),
+            "{omitted}"
+        );
+        assert!(
+            omitted.contains("\"offset\":4") && omitted.contains("earlier messages sevt_0"),
+            "{omitted}"
+        );
     }
 
     proptest! {

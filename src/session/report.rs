@@ -98,8 +98,10 @@ pub struct ThreadRow {
 pub struct Words {
     /// Id of the `agent.message`.
     pub event_id: String,
-    /// Its cleaned text.
+    /// Its cleaned text, as far as it is kept.
     pub text: String,
+    /// All of it is kept.
+    pub is_whole: bool,
 }
 
 /// A tool call that waits for an answer.
@@ -283,6 +285,7 @@ fn words(event: &Event) -> Option<Words> {
     (!text.trim().is_empty()).then(|| Words {
         event_id: event.id.clone(),
         text,
+        is_whole: event.is_whole(),
     })
 }
 

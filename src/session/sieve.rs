@@ -7,6 +7,7 @@ use super::history::is_call;
 use super::outline::KINDS;
 use super::turn::{Asked, Status, is_answer, is_work, last_status, speaks};
 use crate::api::events::{Event, Taken};
+use crate::seen::Seen;
 
 /// So much of the agent's words is kept however little room there is: more than a result shows.
 const LEAST_WORDS: usize = 1024 * 1024;
@@ -18,7 +19,7 @@ pub struct Sieve {
     left: usize,
     words_left: usize,
     /// Calls that have a result, and were not met yet.
-    resolved: HashSet<String>,
+    resolved: Seen,
     awaited: Awaited,
     /// Somebody spoke, and worked, since the last status that ended something.
     spoke: bool,
@@ -41,7 +42,7 @@ impl Sieve {
         Sieve {
             left: recent,
             words_left: (2 * recent).max(LEAST_WORDS),
-            resolved: HashSet::new(),
+            resolved: Seen::default(),
             awaited: Awaited::Unknown,
             spoke: false,
             worked: false,
@@ -58,8 +59,10 @@ impl Sieve {
         if event.kind == "agent.message" {
             self.words_left = self.words_left.saturating_sub(bytes);
         }
-        if event.kind.ends_with("tool_result") {
-            self.resolved.extend(event.answers());
+        if event.kind.ends_with("tool_result")
+            && let Some(call) = event.answers()
+        {
+            self.resolved.insert(&call);
         }
         if event.kind.starts_with("session.status_") {
             // How a turn ended is told by what stands right before its end.

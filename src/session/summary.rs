@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::clean::{clean, clean_line};
 use super::report::{escaped, tool_name};
-use crate::api::events::Event;
+use crate::api::events::{Content, Event};
 
 /// The types that this version knows; all others are shown by name wherever they occur.
 const KNOWN: &[&str] = &[
@@ -55,9 +55,9 @@ pub fn is_noise(kind: &str) -> bool {
 /// An event in words, cleaned but not cut; several lines where the event has them.
 pub fn summary(event: &Event) -> String {
     let words = words(event);
-    match event.is_whole() {
-        true => words,
-        false => format!("(cannot be shown whole) {words}"),
+    match event.content() {
+        Content::Whole | Content::Beginning => words,
+        Content::InPart => format!("(cannot be shown whole) {words}"),
     }
 }
 
