@@ -81,7 +81,13 @@ fn older<'a>(newest: &[&Event], outline: &'a [Event]) -> Option<&'a [Event]> {
     if !shared.iter().zip(same).all(is_same) {
         return None;
     }
-    // What happened between the two looks does not belong behind the newest events.
+    // What happened between the two looks does not belong behind the newest events. Where they share nothing, times tell.
+    if let (true, Some(last)) = (shared.is_empty(), older.first()) {
+        let begins = newest.iter().find_map(|event| event.at);
+        if last.at.is_none() || last.at >= begins {
+            return None;
+        }
+    }
     let known: HashSet<&str> = newest.iter().map(|event| event.id.as_str()).collect();
     let is_apart = older.iter().all(|event| !known.contains(event.id.as_str()));
     is_apart.then_some(older)
@@ -176,7 +182,10 @@ mod tests {
         match WORDS[word] {
             "queued" => event["processed_at"] = Value::Null,
             "untimed" => {}
-            _ => event["processed_at"] = json!("2026-11-01T10:00:00Z"),
+            _ => {
+                let (minute, second) = (place / 60, place % 60);
+                event["processed_at"] = json!(format!("2026-11-01T10:{minute:02}:{second:02}Z"));
+            }
         }
         serde_json::from_value(event).unwrap()
     }
@@ -288,6 +297,23 @@ mod tests {
                 "{:?} instead of {:?} or {:?}", told, then, now
             );
         }
+    }
+
+    #[test]
+    fn what_happened_between_the_two_looks_is_not_taken_for_older() {
+        let word = |word: &str| WORDS.iter().position(|known| *known == word).unwrap();
+        let words = [
+            "agent.message",
+            "agent.message",
+            "session.status_running",
+            "session.error",
+        ];
+        let words = words.into_iter().enumerate();
+        let record: Vec<Event> = words.map(|(at, name)| event(at, word(name), 1)).collect();
+        let outline = [record[3].clone(), record[2].clone()];
+        let newest = history(&record[1..2]);
+        let told = state(&newest, &outline, &Asked::default(), Lifecycle::default());
+        assert_eq!(told, None);
     }
 
     #[test]
