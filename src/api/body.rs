@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::aside::aside;
 use super::escapes::parse;
 use super::send::{excerpt, header, shorten, timed_out, unreachable};
 use super::{Delivery, Error, Fault};
@@ -155,10 +156,10 @@ impl Answer {
         if self.body.len() <= LARGE {
             return self.decode();
         }
-        let decoded = tokio::task::spawn_blocking(move || self.decode()).await;
-        decoded.unwrap_or_else(|gone| {
+        let decoded = aside(move || self.decode()).await;
+        decoded.unwrap_or_else(|| {
             Err(Error::Unreachable {
-                reason: gone.to_string(),
+                reason: "the answer could not be decoded".to_owned(),
                 delivery: Delivery::Unknown,
             })
         })

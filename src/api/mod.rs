@@ -19,6 +19,7 @@ pub mod tally;
 pub mod threads;
 pub mod vaults;
 
+mod aside;
 mod body;
 mod brief;
 mod call;
