@@ -78,14 +78,13 @@ impl Bodies {
                 _room: None,
             });
         }
-        let most = length.unwrap_or(LARGEST);
-        match self.read_in_turns(&mut response, &mut body, most).await? {
-            (true, room) => Ok(Answer {
+        match self.read_in_turns(&mut response, &mut body, length).await? {
+            Some(room) => Ok(Answer {
                 body,
                 request_id,
-                _room: room,
+                _room: Some(room),
             }),
-            (false, _) => Err(Error::Unreadable {
+            None => Err(Error::Unreadable {
                 reason: "the answer is larger than 16 MiB".to_owned(),
                 fault: Fault::TooLarge,
                 request_id,
@@ -93,25 +92,29 @@ impl Bodies {
         }
     }
 
-    /// Reads a large body of at most so many bytes; one that takes its time lets others go first. Whether it ended, and its
-    /// room.
+    /// Reads a large body, of this length if that is known; one that takes its time, or more room than it had, lets others go
+    /// first. Its room; `None` where it is too large.
     async fn read_in_turns(
         &self,
         response: &mut Response,
         body: &mut Vec<u8>,
-        most: usize,
-    ) -> Result<(bool, Option<OwnedSemaphorePermit>), Error> {
-        let bytes = u32::try_from(most).unwrap_or(u32::MAX);
-        loop {
+        length: Option<usize>,
+    ) -> Result<Option<OwnedSemaphorePermit>, Error> {
+        while body.len() <= LARGEST {
+            let most = length.unwrap_or_else(|| (2 * body.len()).clamp(VERY_LARGE, LARGEST));
             let parked = Parked::of(self, body.len())?;
-            // The semaphore is never closed.
-            let room = Arc::clone(&self.room).acquire_many_owned(bytes).await.ok();
+            let bytes = u32::try_from(most).unwrap_or(u32::MAX);
+            let room = Arc::clone(&self.room).acquire_many_owned(bytes).await;
             drop(parked);
             body.reserve_exact(capacity(most).saturating_sub(body.len()));
-            if let Ok(ended) = timeout(TURN, read(response, body, most)).await {
-                return Ok((ended?, room));
+            if let Ok(ended) = timeout(TURN, read(response, body, most)).await
+                && (ended? || length.is_some())
+            {
+                // The semaphore is never closed.
+                return Ok(room.ok().filter(|_| body.len() <= most));
             }
         }
+        Ok(None)
     }
 }
 

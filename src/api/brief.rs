@@ -7,6 +7,9 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::stub::stub;
 
+/// Bytes of the type of a block; a longer one is none.
+const LONGEST_KIND: usize = 100;
+
 /// The event with those of its fields that are short, and the beginning of its content: in about so many bytes.
 pub(super) fn shortened(raw: &RawValue, most: usize) -> Box<RawValue> {
     let why = format!(
@@ -47,7 +50,13 @@ fn start_of_content(content: &RawValue, room: usize) -> Option<Box<RawValue>> {
             Some(rest) => left = rest,
             None => {
                 let block: Block = serde_json::from_str(block.get()).unwrap_or_default();
-                let text = block.text.and_then(|text| start_of_text(text.get(), left));
+                // What is no text, such as an image, takes no words away from those after it.
+                let Some(text) = block.text else {
+                    let kind = block.kind.filter(|kind| kind.get().len() < LONGEST_KIND);
+                    kept.extend(kind.and_then(|kind| to_raw_value(&Other { kind }).ok()));
+                    continue;
+                };
+                let text = start_of_text(text.get(), left);
                 kept.extend(text.and_then(|text| to_raw_value(&Text { kind: "text", text }).ok()));
                 break;
             }
@@ -78,8 +87,17 @@ fn ends_on_half_a_pair(text: &str) -> bool {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Block<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Option<&'a RawValue>,
     #[serde(borrow)]
     text: Option<&'a RawValue>,
+}
+
+/// A block of which only its type is kept.
+#[derive(Serialize)]
+struct Other<'a> {
+    #[serde(rename = "type")]
+    kind: &'a RawValue,
 }
 
 #[derive(Serialize)]
@@ -121,6 +139,16 @@ mod tests {
             let bare = shortened_to(&json!({"content": long}), most);
             assert!(long.starts_with(bare["content"].as_str().unwrap()));
         }
+    }
+
+    #[test]
+    fn a_long_block_that_is_no_text_takes_no_words_away() {
+        let image = json!({"type": "image", "source": {"data": "A".repeat(5000)}});
+        let event = json!({"content": [image, {"type": "text", "text": "The answer is 42"}]});
+        assert_eq!(
+            shortened_to(&event, 1000)["content"],
+            json!([{"type": "image"}, {"type": "text", "text": "The answer is 42"}])
+        );
     }
 
     #[test]

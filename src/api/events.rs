@@ -191,8 +191,7 @@ impl Event {
         }
     }
 
-    /// The same event; of a very long one what is short and the beginning of its words, where that takes away nothing that
-    /// decides: of what somebody asked and of a call all is kept.
+    /// The same event; of a very long message of the agent or result of its tools what is short and the beginning of the words.
     pub fn brief(self) -> Event {
         if self.raw.get().len() <= LONGEST_BRIEF {
             return self;
@@ -203,8 +202,9 @@ impl Event {
     fn brief_of(raw: &RawValue) -> Event {
         if raw.get().len() > LONGEST_BRIEF {
             let short = Event::new(shortened(raw, LONGEST_BRIEF));
-            let must_be_whole = short.kind.starts_with("user.") || short.kind.ends_with("tool_use");
-            if !must_be_whole {
+            // How a session stands may be told by any field of the others.
+            let says = short.kind == "agent.message" || short.kind.ends_with("tool_result");
+            if says && !short.kind.starts_with("user.") {
                 return Event {
                     content: Content::Beginning,
                     ..short

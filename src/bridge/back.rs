@@ -11,7 +11,6 @@ use crate::api::events::{Event, EventFilter, Taken};
 use crate::api::{Error, Fault};
 use crate::session::history::{OVERLAP, is_call, is_question};
 use crate::session::outline;
-use crate::session::places::final_events;
 use crate::session::queue;
 use crate::session::sieve::Sieve;
 use crate::session::turn::{Beginning, State};
@@ -61,7 +60,7 @@ impl Follow {
     /// The word on the newest events and an outline of what came before, where these tell for certain.
     async fn outlined(&self) -> Option<State> {
         // Late words may belong before the first of them.
-        if final_events(&self.history, &|_| true) == 0 {
+        if self.final_places() == 0 {
             return None;
         }
         let mut filter = EventFilter {

@@ -107,7 +107,7 @@ impl Follow {
     /// The same, so far back; whether that was enough.
     pub(super) async fn look_back(&mut self, depth: Depth) -> Result<bool, Error> {
         let (api, id) = (self.api.clone(), self.id.clone());
-        let was_there = self.listed_at.is_some();
+        let was_there = self.was_there();
         let (listed, session) = tokio::join!(self.list(depth), api.get_session(&id));
         let vanished = |error: &Error| was_there && error.status() == Some(404);
         match (&listed, session) {
@@ -234,7 +234,12 @@ impl Follow {
         }
     }
 
-    /// A session that was read before is not found: it is gone if the API says so once more. Whether it is found then.
+    /// Whether it was read, or took what was sent to it.
+    fn was_there(&self) -> bool {
+        self.listed_at.is_some() || self.asked.just_sent
+    }
+
+    /// A session that was there is not found: it is gone if the API says so once more. Whether it is found then.
     async fn is_found_again(&mut self) -> bool {
         let latest = self.api.deadline() - LAST_LOOK;
         sleep_until((Instant::now() + CONFIRMED_AFTER).min(latest)).await;
@@ -405,7 +410,7 @@ impl Follow {
                 }
             }
             Ok(_) => {}
-            Err(error) if error.status() == Some(404) && self.listed_at.is_some() => {
+            Err(error) if error.status() == Some(404) && self.was_there() => {
                 if self.is_found_again().await {
                     self.bear(error);
                 }

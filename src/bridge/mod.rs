@@ -294,7 +294,9 @@ fn next(report: &Report, config: &Config) -> String {
 /// What is to be said of calls that nobody may allow here.
 fn unseen(report: &Report) -> String {
     let calls = report.pending.iter();
-    let in_part = calls.filter(|pending| pending.seen == Seen::InPart);
+    let in_part = calls.filter(|pending| {
+        pending.seen == Seen::InPart && pending.kind == PendingKind::ToolConfirmation
+    });
     let ids: Vec<&str> = in_part.map(|pending| pending.event_id.as_str()).collect();
     match ids.is_empty() {
         true => String::new(),

@@ -84,6 +84,16 @@ impl<'a> Read<'a> {
         self.run.is_some_and(is_whole) && newest.is_some_and(|newest| !is_read(newest))
     }
 
+    /// How many of them have their final place by what else was read here.
+    fn final_places(&self, follow: &Follow) -> usize {
+        if self.run.is_none() {
+            return self.events.len();
+        }
+        let mut record = History::default();
+        record.listed(self.events.iter().map(|event| (*event).clone()).collect());
+        follow.final_places_in(&record)
+    }
+
     /// How many of them, from the first on, have their final place and end on one that can be a cursor.
     pub(super) fn stable(&self, follow: &Follow, reading: &Reading) -> usize {
         let final_places = match (reading.order, &reading.thread) {
@@ -92,13 +102,11 @@ impl<'a> Read<'a> {
                 let moving = moving(follow);
                 let moves = |event: &&Event| moving.contains(event.id.as_str());
                 let first = self.events.iter().position(moves);
-                first.unwrap_or(self.events.len())
+                first
+                    .unwrap_or(self.events.len())
+                    .min(self.final_places(follow))
             }
-            (Order::Oldest, Some(_)) => {
-                let mut record = History::default();
-                record.listed(self.events.iter().map(|event| (*event).clone()).collect());
-                follow.final_places_in(&record)
-            }
+            (Order::Oldest, Some(_)) => self.final_places(follow),
         };
         // What has no id cannot be a cursor: it waits for what follows it.
         let mut stable = self.events.iter().take(final_places);

@@ -245,7 +245,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(3_000))]
+        #![proptest_config(ProptestConfig { cases: 3_000, max_global_rejects: 100_000, ..ProptestConfig::default() })]
 
         #[test]
         fn what_a_sieve_keeps_tells_the_same_as_all(record in record(), asked in asked(), recent in 0..10_usize) {

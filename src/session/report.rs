@@ -136,9 +136,7 @@ impl Seen {
         let is_named = value.get("name").is_some_and(Value::is_string);
         match event {
             None => Seen::NotYet,
-            Some(event) if event.is_whole() && is_named && value.get("input").is_some() => {
-                Seen::Whole
-            }
+            Some(event) if event.is_whole() && is_named => Seen::Whole,
             Some(_) => Seen::InPart,
         }
     }

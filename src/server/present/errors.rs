@@ -132,8 +132,8 @@ impl From<Failure> for ToolError {
             Failure::DeliveryUnknown { doing, error, next } => ToolError::Failed {
                 what: match error {
                     Error::Unreadable { .. } => format!(
-                        "Accepted by the service, as its status says, but not seen in the record yet, so it is not known \
-                         whether this arrived (tried to {doing}):"
+                        "Answered with the status of a success, but not seen in the record yet, so it is not known whether \
+                         this arrived (tried to {doing}):"
                     ),
                     _ => format!("It is not known whether this arrived (tried to {doing}):"),
                 },
