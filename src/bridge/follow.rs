@@ -30,7 +30,7 @@ const SETTLING_LOOK: Duration = Duration::from_millis(400);
 /// Kept free at the end of a call for its last look.
 pub(super) const LAST_LOOK: Duration = Duration::from_millis(500);
 /// A session that was there is gone if it is not found again so much later.
-const CONFIRMED_AFTER: Duration = Duration::from_secs(1);
+pub(super) const CONFIRMED_AFTER: Duration = Duration::from_secs(1);
 /// Silence on an open line is checked against the list after so long, then more and more seldom.
 const FIRST_AUDIT: Duration = Duration::from_secs(5);
 const LAST_AUDIT: Duration = Duration::from_secs(15);

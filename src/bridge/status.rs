@@ -6,7 +6,7 @@ use tokio::time::{Duration, Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::answer::is_answered;
-use super::follow::Follow;
+use super::follow::{CONFIRMED_AFTER, Follow};
 use super::line::Line;
 use super::memory::Told;
 use super::read::something_new;
@@ -19,9 +19,6 @@ use crate::session::turn::State;
 
 /// While a dialog is open and its session silent.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(10);
-
-/// A session that was read before is gone if it is not found again so much later.
-const CONFIRMED_AFTER: Duration = Duration::from_secs(1);
 
 /// When a wait on several sessions ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until};
 
+use super::follow::CONFIRMED_AFTER;
 use super::line::{Line, News};
 use super::{Bridge, Failure};
 use crate::api::events::{Event, EventFilter};
@@ -26,8 +27,6 @@ const LOOKING: Duration = Duration::from_secs(10);
 /// After an event the list is looked at, which lags behind the line; then more and more seldom.
 const FIRST_AUDIT: Duration = Duration::from_secs(3);
 const LAST_AUDIT: Duration = Duration::from_secs(60);
-/// A session that is not found is looked for once more, so soon.
-const CONFIRMED_AFTER: Duration = Duration::from_secs(1);
 /// A look that failed, or a line that may never open again, is made up for so soon.
 const AMENDS: Duration = Duration::from_secs(15);
 
