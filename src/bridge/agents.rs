@@ -6,7 +6,7 @@ use super::environments::Retired;
 use super::marks::{Stamp, bears};
 use super::once::{Second, Write, named};
 use super::{Bridge, Ending, Failure, find};
-use crate::api::agents::{Agent, AgentFilter};
+use crate::api::agents::Agent;
 use crate::api::{Client, Error, Id, with};
 use crate::session::clean::clean_line;
 
@@ -222,15 +222,7 @@ pub(super) async fn newest_agent(
     api: &Client,
     is_it: impl Fn(&Agent) -> bool,
 ) -> Result<Option<Value>, Error> {
-    let page = |page| async move {
-        let filter = AgentFilter {
-            limit: Some(100),
-            page,
-            ..AgentFilter::default()
-        };
-        api.list_agents(&filter).await
-    };
-    let found = find::first(find::NEWEST_PAGES, page, is_it).await?;
+    let found = find::first(find::NEWEST_PAGES, |page| find::agents(api, page), is_it).await?;
     match found.and_then(|agent| Id::parse(&agent.id).ok()) {
         Some(id) => api.get_agent(&id, None).await.map(Some),
         None => Ok(None),

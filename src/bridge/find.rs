@@ -128,21 +128,23 @@ pub(super) async fn first<T, F: Future<Output = Result<Page<T>, Error>>>(
     Ok(None)
 }
 
+/// A page of all agents.
+pub(super) async fn agents(api: &Client, page: Option<String>) -> Result<Page<Agent>, Error> {
+    let filter = AgentFilter {
+        limit: Some(100),
+        page,
+        ..AgentFilter::default()
+    };
+    api.list_agents(&filter).await
+}
+
 /// The first agent that can be used and is looked for.
 pub(super) async fn first_agent(
     api: &Client,
     mut is_it: impl FnMut(&Agent) -> bool,
 ) -> Result<Option<Agent>, Error> {
-    let page = |page| async move {
-        let filter = AgentFilter {
-            limit: Some(100),
-            page,
-            ..AgentFilter::default()
-        };
-        api.list_agents(&filter).await
-    };
     let is_it = |agent: &Agent| agent.archived_at.is_none() && is_it(agent);
-    first(SEARCHED_PAGES, page, is_it).await
+    first(SEARCHED_PAGES, |page| agents(api, page), is_it).await
 }
 
 /// The first environment that can be used and is looked for.
