@@ -23,7 +23,7 @@ const LARGE_PAGE: u32 = 1000;
 /// Most pages that one look reads: a server whose list never ends is left there, and the result says so.
 const MOST_PAGES: usize = 600;
 /// Most of a record that is kept, what is kept beside each event included.
-const MOST_BYTES: usize = 6 * 1024 * 1024;
+const MOST_BYTES: usize = 4 * 1024 * 1024;
 /// All that those who keep one at the same time share; each has at least so much. What decides and what the agent said is
 /// kept all the same.
 const SHARED_BYTES: usize = 16 * 1024 * 1024;

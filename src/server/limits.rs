@@ -63,14 +63,20 @@ pub(super) fn check(arguments: &JsonObject) -> Result<(), ToolError> {
     for (name, value) in arguments {
         within(name, value, 1).map_err(|why| {
             // A name that the client made up may be anything.
-            let name: String = name.chars().take(60).collect();
-            ToolError::argument(
-                format!("`{name}` {why}. Nothing was sent."),
-                "correct it and make the call again; long material belongs into a repository or a mounted file.",
-            )
+            let shown: String = name.chars().take(60).collect();
+            ToolError::argument(format!("`{shown}` {why}. Nothing was sent."), advice(name))
         })?;
     }
     Ok(())
+}
+
+/// What to do about it: only where long texts are asked for, they have a better place.
+fn advice(name: &str) -> &'static str {
+    if longest(name) < TEXT_CHARS {
+        "correct it and make the call again."
+    } else {
+        "correct it and make the call again; long material belongs into a repository or a mounted file."
+    }
 }
 
 fn within(name: &str, value: &Value, depth: usize) -> Result<(), String> {
@@ -135,8 +141,11 @@ mod tests {
             (json!({"tool_list": [deep]}), "deeper"),
             (json!({"agent": " "}), "empty"),
         ] {
+            let is_text = arguments.get("message").is_some();
             let said = verdict(arguments).unwrap();
             assert!(said.contains(word) && said.contains("Next:"), "{said}");
+            assert!(!is_text || said.contains("mounted file"), "{said}");
+            assert!(!said.contains("`types`") || !said.contains("mounted file"));
         }
         for fine in [
             json!({"title": "ü".repeat(300), "message": "ü".repeat(TEXT_CHARS)}),
