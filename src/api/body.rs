@@ -20,7 +20,7 @@ use crate::weight::holds_more_than;
 
 const LARGEST: usize = 16 * 1024 * 1024;
 /// A larger one is read once there is room for it among the others that are read or decoded; the largest takes nearly all.
-const LARGE: usize = 512 * 1024;
+pub(super) const LARGE: usize = 512 * 1024;
 const ROOM: usize = LARGEST + 2 * 1024 * 1024;
 /// So large that it matters whether its memory is given back, and a block that is.
 const VERY_LARGE: usize = 2 * 1024 * 1024;

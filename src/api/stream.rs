@@ -12,9 +12,11 @@ use futures_util::{Stream, StreamExt, stream};
 use memchr::memchr2;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use sse_stream::SseByteStream;
+use sse_stream::{Sse, SseByteStream};
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::aside::aside;
+use super::body::LARGE;
 use super::call::Call;
 use super::events::Event;
 use super::send::{shorten, unreachable, word};
@@ -66,7 +68,7 @@ impl Drop for Share {
 /// What came over the line.
 #[derive(Debug)]
 pub enum Frame {
-    /// An event of the session.
+    /// An event of the session; a very long one as [`Event::brief`] leaves it.
     Event(Event),
     /// The line is alive: a heartbeat, or a preview that is never stored.
     Alive,
@@ -134,7 +136,7 @@ where
     stream::unfold(Some(decoder), |decoder| async move {
         let mut decoder = decoder?;
         let frame = match decoder.next().await? {
-            Ok(sse) => decode(sse.event.as_deref(), sse.data.as_deref()),
+            Ok(sse) => decoded(sse).await,
             Err(sse_stream::Error::Body(error)) => match error.downcast::<Error>() {
                 Ok(error) => Err(*error),
                 Err(error) => Err(malformed(&error.to_string())),
@@ -195,6 +197,17 @@ where
     })
 }
 
+/// Decodes a frame; a large one beside the runtime, which has others to serve.
+async fn decoded(sse: Sse) -> Result<Frame, Error> {
+    let is_large = sse.data.as_ref().is_some_and(|data| data.len() > LARGE);
+    let decode = move || decode(sse.event.as_deref(), sse.data.as_deref());
+    if !is_large {
+        return decode();
+    }
+    let decoded = aside(decode).await;
+    decoded.unwrap_or_else(|| Err(malformed("an event could not be decoded")))
+}
+
 /// The type is read from the JSON, since some servers name every frame `message` or none at all.
 fn decode(name: Option<&str>, data: Option<&str>) -> Result<Frame, Error> {
     let Some(data) = data.filter(|data| !data.trim().is_empty()) else {
@@ -209,7 +222,7 @@ fn decode(name: Option<&str>, data: Option<&str>) -> Result<Frame, Error> {
     match (name, event.kind.as_str()) {
         (Some("error"), _) | (_, "error") => Err(reported(&event.value())),
         (_, "ping" | "event_start" | "event_delta") => Ok(Frame::Alive),
-        _ => Ok(Frame::Event(event)),
+        _ => Ok(Frame::Event(event.brief())),
     }
 }
 
@@ -254,6 +267,7 @@ fn malformed(reason: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt;
     use proptest::prelude::*;
 
     /// Feeds `text` in pieces and returns what came out: ids of events, `.` for a sign of life, `!` for an error.
@@ -268,7 +282,7 @@ mod tests {
                 Ok(Frame::Alive) => ".".to_owned(),
                 Err(_) => "!".to_owned(),
             });
-        futures_util::FutureExt::now_or_never(frames.collect::<Vec<_>>()).unwrap()
+        frames.collect::<Vec<_>>().now_or_never().unwrap()
     }
 
     fn events(text: &str) -> Vec<String> {
@@ -313,6 +327,28 @@ mod tests {
         for cut in 0..text.len() {
             assert!(outcome(&text.as_bytes()[..cut], 7).is_empty(), "{cut}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_large_frame_keeps_its_place_and_nobody_waiting() {
+        let words = "x".repeat(4 * LARGE);
+        let large = format!(r#"{{"id":"b","type":"agent.message","content":"{words}"}}"#);
+        let small = |id: &str| format!("data: {{\"id\":\"{id}\",\"type\":\"x\"}}\n\n");
+        let text = format!("{}data: {large}\n\n{}", small("a"), small("c"));
+        let mut stream = EventStream::of(stream::iter([Ok(Bytes::from(text))]));
+        let mut next = async || match stream.next().await {
+            Some(Ok(Frame::Event(event))) => event,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(next().await.id, "a");
+        assert!(
+            futures_util::FutureExt::now_or_never(next()).is_none(),
+            "decoded aside"
+        );
+        let event = next().await;
+        assert_eq!((event.id.as_str(), event.is_whole()), ("b", false));
+        assert!(event.text().starts_with("xxx") && event.raw().len() < LARGE + 1000);
+        assert_eq!(next().await.id, "c");
     }
 
     #[test]

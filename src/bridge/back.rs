@@ -181,7 +181,6 @@ impl Follow {
 
     /// Takes in an event of the stream. Whether it says anything new.
     pub(super) fn add(&mut self, event: Event) -> bool {
-        let event = event.brief();
         let bytes = weight(&event);
         if self.let_go.contains(&event.id) || !self.history.streamed(event) {
             return false;
