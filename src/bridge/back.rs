@@ -182,7 +182,10 @@ impl Follow {
     /// Takes in an event of the stream. Whether it says anything new.
     pub(super) fn add(&mut self, event: Event) -> bool {
         let bytes = weight(&event);
-        if self.let_go.contains(&event.id) || !self.history.streamed(event) {
+        if self.let_go.contains(&event.id)
+            || self.is_replayed(&event)
+            || !self.history.streamed(event)
+        {
             return false;
         }
         if let Some(event) = self.history.newest() {
@@ -191,6 +194,19 @@ impl Follow {
         self.kept += bytes;
         self.stay_small();
         true
+    }
+
+    /// Whether a stream shows again what was before the part of the record that is known, as some servers do. What is new but
+    /// has such a time is found in the list.
+    fn is_replayed(&self, event: &Event) -> bool {
+        let is_known_whole = self.complete && !self.has_holes;
+        if is_known_whole || self.history.get(&event.id).is_some() {
+            return false;
+        }
+        let newest_first = self.history.events().rev();
+        let listed = newest_first.filter(|event| self.history.is_listed(&event.id));
+        let newest_begin = listed.take(OVERLAP).filter_map(|event| event.at).min();
+        newest_begin.is_some_and(|begin| event.at.is_some_and(|at| at <= begin))
     }
 
     /// How much of the record may be kept before it is sifted.

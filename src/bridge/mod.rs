@@ -56,7 +56,7 @@ use crate::session::clean::clean_line;
 use crate::session::queue;
 use crate::session::render::call;
 use crate::session::report::{self, Asking, PendingKind, Report, Seen};
-use crate::session::turn::State;
+use crate::session::turn::{State, Turn};
 pub use answer::{Decider, Decision, Verdict};
 pub use attachments::Question;
 pub use catalog::Listed;
@@ -232,16 +232,25 @@ impl Bridge {
         };
         self.memory.tell(session, told);
         report.notes.extend(notes);
-        if follow.asked.behind
-            && let Some(reply) = queue::reply_before(&follow.history, &turn)
-        {
-            report.notes.push(format!(
-                "the message waited for another turn to end, whose own reply is not shown here: {}",
-                call(session.as_str(), &reply.id, 0)
-            ));
+        if follow.asked.behind {
+            report.notes.extend(behind(session, &follow, &turn));
         }
         report
     }
+}
+
+/// What is said of a message that was sent while another turn ran.
+fn behind(session: &Id, follow: &Follow, turn: &Turn) -> Option<String> {
+    if queue::is_behind(&follow.history, &follow.asked) {
+        return Some(
+            "the message is queued behind the turn that runs, which ends first".to_owned(),
+        );
+    }
+    let reply = queue::reply_before(&follow.history, turn)?;
+    Some(format!(
+        "the message waited for another turn to end, whose own reply is not shown here: {}",
+        call(session.as_str(), &reply.id, 0)
+    ))
 }
 
 /// What to call next. Names tools and parameters only.

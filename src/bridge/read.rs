@@ -138,7 +138,11 @@ impl Bridge {
         let read = match from_window(&follow, reading) {
             Some(read) => read,
             None => {
-                let run = self.read_on(api, session, reading, &follow).await;
+                let mut run = self.read_on(api, session, reading, &follow).await;
+                if let Ok(Some(run)) = &mut run {
+                    let known = &follow.history;
+                    run.leave_out_copies(api, session, reading, known).await;
+                }
                 fetched = run.map_err(doing())?;
                 match &fetched {
                     Some(run) => Read::of(run),

@@ -1,10 +1,14 @@
 //! Walking through a session's list, page by page, from either end: for what the newest events do not hold.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
+
 use super::bookmarks::Place;
 use super::read::{Order, Reading};
-use crate::api::events::{Event, EventFilter};
+use crate::api::events::{Event, EventFilter, Taken};
 use crate::api::{Client, Error, Fault, Id};
 pub(super) use crate::seen::Seen;
+use crate::session::history::History;
 
 /// Events on a page of a list that is searched.
 const PAGE: u32 = 1000;
@@ -39,6 +43,57 @@ impl Run {
         pages
             .find(|(first, _)| *first <= at)
             .map(|(_, place)| place)
+    }
+
+    /// Leaves out queued messages that the list shows once more, with a time, where they were taken in: that is their place.
+    pub(super) async fn leave_out_copies(
+        &mut self,
+        api: &Client,
+        session: &Id,
+        reading: &Reading,
+        known: &History,
+    ) {
+        let is_taken_in = |event: &Event| event.taken != Taken::NotYet;
+        let queued = self
+            .events
+            .iter()
+            .filter(|event| !is_taken_in(event) && event.is_named());
+        let (mut doubtful, mut types) = (HashSet::new(), HashSet::new());
+        for event in queued {
+            doubtful.insert(event.id.clone());
+            types.insert(event.kind.clone());
+        }
+        let mut copied = HashSet::new();
+        let here = self.events.iter().filter(|event| is_taken_in(event));
+        let known = known.events().filter(|_| reading.thread.is_none());
+        for event in here.chain(known) {
+            if doubtful.remove(&event.id) && is_taken_in(event) {
+                copied.insert(event.id.clone());
+            }
+        }
+        if !doubtful.is_empty() {
+            let first = Place {
+                token: None,
+                limit: PAGE,
+            };
+            let mut scan = Scan::new(api, session, reading, Order::Newest, first);
+            scan.filter.types = types.into_iter().collect();
+            // Of what cannot be told the page waits, as for any that is queued.
+            while !doubtful.is_empty()
+                && let Ok(Some(event)) = scan.next().await
+            {
+                if doubtful.remove(&event.id) && is_taken_in(&event) {
+                    copied.insert(event.id);
+                }
+            }
+        }
+        let is_copy = |event: &Event| !is_taken_in(event) && copied.contains(&event.id);
+        while let Some(at) = self.events.iter().position(is_copy) {
+            self.events.remove(at);
+            for (first, _) in &mut self.pages {
+                *first -= usize::from(*first > at);
+            }
+        }
     }
 }
 
@@ -131,12 +186,23 @@ impl Circle {
 /// The events of a page that were not seen before. A list that turns in a circle begins anew with its first event, and with
 /// what came meanwhile ahead of that, which does not belong where the page stands.
 pub(super) fn unseen(mut page: Vec<Event>, seen: &mut Seen) -> Vec<Event> {
-    if page.iter().any(|event| seen.is_first(&event.id)) {
-        let last = page.iter().rposition(|event| seen.contains(&event.id));
+    if page.iter().any(|event| seen.is_first(&key(event))) {
+        let last = page.iter().rposition(|event| seen.contains(&key(event)));
         page.drain(..last.map_or(0, |at| at + 1));
     }
-    page.retain(|event| event.id.is_empty() || seen.insert(&event.id));
+    page.retain(|event| {
+        let is_old_copy = event.taken == Taken::NotYet && seen.contains(&event.id);
+        event.id.is_empty() || (!is_old_copy && seen.insert(&key(event)))
+    });
     page
+}
+
+/// What tells an event from others. A queued message may be listed where it was sent, and once more where it was taken in.
+fn key(event: &Event) -> Cow<'_, str> {
+    match event.taken {
+        Taken::NotYet => format!("{} queued", event.id).into(),
+        Taken::In | Taken::Unstated => (&event.id).into(),
+    }
 }
 
 /// What is said of a list that names a next page again and again, on which there is nothing new.
@@ -256,7 +322,13 @@ impl<'a> Scan<'a> {
     async fn skip_to(&mut self, id: &str, pages: usize) -> Result<bool, Error> {
         while self.pages < pages || !self.page.as_slice().is_empty() {
             match self.next().await? {
-                Some(event) if event.id == id => return Ok(true),
+                // The copy of a message that was queued is not where a cursor stands.
+                Some(event)
+                    if event.id == id
+                        && (event.taken != Taken::NotYet || self.filter.newest_first) =>
+                {
+                    return Ok(true);
+                }
                 Some(_) => {}
                 None => break,
             }
@@ -321,6 +393,26 @@ mod tests {
         events
             .map(|event| serde_json::from_str(&event).unwrap())
             .collect()
+    }
+
+    #[test]
+    fn of_a_message_that_is_listed_twice_the_copy_with_a_time_is_kept() {
+        let copy = |time: &str| -> Event {
+            let event = format!(r#"{{"id":"a","type":"user.message","processed_at":{time}}}"#);
+            serde_json::from_str(&event).unwrap()
+        };
+        let (queued, taken) = (copy("null"), copy("\"2026-11-01T10:00:00Z\""));
+        let kept = |pages: [&Event; 3]| {
+            let mut seen = Seen::default();
+            let pages = pages.map(|event| unseen(vec![event.clone()], &mut seen).pop());
+            pages.map(|event| event.map(|event| event.taken))
+        };
+        let both = [Some(Taken::NotYet), Some(Taken::In), None];
+        assert_eq!(kept([&queued, &taken, &queued]), both);
+        assert_eq!(
+            kept([&taken, &queued, &taken]),
+            [Some(Taken::In), None, None]
+        );
     }
 
     #[test]

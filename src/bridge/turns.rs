@@ -90,11 +90,11 @@ impl Bridge {
             report.reason = reason.or(report.reason.filter(|_| report.state == before));
             report.pending.clear();
             report.next = next(&report, &self.config);
-            let of_turn = follow.history.events().take(turn.events.end);
-            let last = of_turn.rev().find(|event| event.is_named());
-            if let Some(last) = last {
-                (report.cursor, report.newest) = (Some(last.id.clone()), last.at);
-            }
+            let end = turn.events.end;
+            let cursor = follow.history.cursor_within(end.min(follow.final_places()));
+            report.cursor = cursor.map(str::to_owned);
+            let mut of_turn = follow.history.events().take(end).rev();
+            report.newest = of_turn.find_map(|event| event.at).or(report.newest);
         }
         Ok(report)
     }

@@ -1,6 +1,8 @@
 //! Which events have their final place in the record, so that a cursor may stand after them.
 
-use super::history::{History, is_call};
+use std::ops::Range;
+
+use super::history::{History, is_call, is_question};
 use super::turn::{pauses, speaks};
 use crate::api::events::Event;
 
@@ -8,40 +10,57 @@ use crate::api::events::Event;
 ///
 /// A queued event moves when it is taken in. And the words of a model request may be listed after what follows them, for
 /// as long as `fresh` says; until then everything from where they may come is left out. Those of one turn are listed in
-/// their order: words that are there tell that all before them are.
+/// their order: words that are there tell that all before them are. Whether more come after them its requests tell; of a
+/// server that shows none nobody knows.
 pub fn final_events(history: &History, fresh: &dyn Fn(&Event) -> bool) -> usize {
+    let (missing, end) = walk(history, &|_, event| fresh(event));
+    missing.unwrap_or(end)
+}
+
+/// Whether a model request of the turn has no words, nor any after it.
+pub(super) fn lacks_words(history: &History, turn: &Range<usize>) -> bool {
+    // Where the turn ends without words at all is told by that.
+    let before_its_end = |place: usize, _: &Event| turn.contains(&place) && place + 1 < turn.end;
+    walk(history, &before_its_end).0.is_some()
+}
+
+/// The first place at which words may be missing, and where what is final ends otherwise.
+fn walk(history: &History, fresh: &dyn Fn(usize, &Event) -> bool) -> (Option<usize>, usize) {
     // Where the newest request began, whether its words are there, and where the first may be that the turn lacks.
     let (mut began, mut spoke, mut is_open, mut missing) = (0, false, false, None);
-    let (mut after_speech, mut ends_in_words) = (0, false);
+    let (mut after_speech, mut ends_in_words, mut shows_requests) = (0, false, false);
     for (place, event) in history.events().enumerate() {
         if history.is_queued(place) {
-            return missing.unwrap_or(place);
+            return (missing, place);
         }
         let kind = event.kind.as_str();
         match kind {
             "session.status_idle" | "session.thread_status_idle"
-                if !ends_in_words && !pauses(event) && fresh(event) =>
+                if !(ends_in_words && shows_requests) && !pauses(event) && fresh(place, event) =>
             {
-                return missing.unwrap_or(after_speech);
+                return (missing, after_speech);
             }
             "agent.message" => (began, spoke, missing) = (place + 1, true, None),
-            "span.model_request_start" => (began, spoke, is_open) = (place + 1, false, true),
+            "span.model_request_start" => {
+                (began, spoke, is_open, shows_requests) = (place + 1, false, true, true);
+            }
             "span.model_request_end" => is_open = false,
             // Results of tools may come before the end of the request that called them.
             _ if kind.starts_with("user.") || (is_result(kind) && !is_open) => {
                 (began, spoke) = (place + 1, false);
+                shows_requests &= !is_question(kind);
             }
             _ => {}
         }
         let ends_request = is_call(kind) || kind == "span.model_request_end";
-        if ends_request && !spoke && fresh(event) {
+        if ends_request && !spoke && fresh(place, event) {
             missing.get_or_insert(began);
         }
         if speaks(event) {
             (after_speech, ends_in_words) = (place + 1, kind == "agent.message");
         }
     }
-    missing.unwrap_or(history.events().len())
+    (missing, history.events().len())
 }
 
 fn is_result(kind: &str) -> bool {
@@ -52,6 +71,7 @@ fn is_result(kind: &str) -> bool {
 mod tests {
     use super::*;
     use crate::session::turn::tests::history;
+    use crate::session::turn::{Asked, Lifecycle, judge};
 
     #[test]
     fn a_page_stops_before_what_may_still_move() {
@@ -59,7 +79,9 @@ mod tests {
             let record = history(line);
             final_events(&record, &|_: &Event| is_fresh)
         };
-        assert_eq!(stable("run u1 say end", true), 4);
+        assert_eq!(stable("run u1 say end", true), 3);
+        assert_eq!(stable("run u1 start say stop end", true), 6);
+        assert_eq!(stable("run u1 start say stop end u2 say end", true), 8);
         assert_eq!(stable("run u1 end", true), 2);
         assert_eq!(stable("run u1 end", false), 3);
         assert_eq!(stable("run u1 q2 say end", false), 2);
@@ -70,12 +92,31 @@ mod tests {
             ("run u1 tool:a budget", 2),
             ("run u1 say tool:a result:a tool:b", 5),
             ("run u1 start say stop start tool:b", 6),
+            ("run u1 start say stop start stop end", 6),
             ("run u1 start tool:a stop result:a start tool:b", 3),
             ("run u1 start tool:a stop result:a start say stop end", 10),
             ("run u1 start say tool:a result:a stop end", 6),
         ] {
             assert_eq!(stable(line, true), places, "{line}");
             assert_eq!(stable(line, false), line.split_whitespace().count());
+        }
+    }
+
+    #[test]
+    fn a_request_without_words_after_the_last_ones_lacks_them() {
+        for (line, lacks) in [
+            ("run u1 start say stop end", false),
+            ("run u1 start say stop start stop end", true),
+            (
+                "run u1 start tool:a stop result:a start say stop end",
+                false,
+            ),
+            ("run u1 start stop end u2 start say stop end", false),
+            ("run u1 end", false),
+        ] {
+            let history = history(line);
+            let turn = judge(&history, &Asked::default(), Lifecycle::default()).events;
+            assert_eq!(lacks_words(&history, &turn), lacks, "{line}");
         }
     }
 }

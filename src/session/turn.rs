@@ -7,6 +7,7 @@ pub use super::asked::{Asked, Unnamed};
 use super::clean::clean_line;
 use super::grading;
 use super::history::{History, is_question};
+use super::places;
 pub use super::state::State;
 use crate::api::events::{Event, Taken};
 use crate::api::sessions::OutcomeEvaluation;
@@ -183,7 +184,8 @@ pub fn judge(history: &History, asked: &Asked, lifecycle: Lifecycle<'_>) -> Turn
             if state == State::Done && gradings.contains(&at) {
                 return turn(State::Working, None);
             }
-            let late = state == State::Done && !ends_in_words(&events, &turn_events);
+            let late =
+                !ends_in_words(&events, &turn_events) || places::lacks_words(history, &turn_events);
             Turn {
                 settled: !late && is_certain,
                 ..turn(state, reason)
@@ -431,7 +433,8 @@ fn turn_events(
 
 /// Whether the end of a turn, listed after a question, can be that of the turn that answers it.
 ///
-/// A server that keeps a queued message where it was sent lists the end of the turn before it behind it.
+/// A server that keeps a queued message where it was sent lists the end of the turn before it behind it. What was sent to a
+/// session at rest stands behind no turn; otherwise times tell.
 fn answers(events: &[&Event], question: usize, end: usize) -> bool {
     let time = |at: usize| events.get(at).and_then(|event| event.at);
     let (Some(taken_in), Some(ended)) = (time(question), time(end)) else {
@@ -440,8 +443,26 @@ fn answers(events: &[&Event], question: usize, end: usize) -> bool {
     let between = events.get(question..end).unwrap_or_default();
     let mut work = between
         .iter()
-        .filter(|event| is_work(&event.kind) || event.kind == "session.status_running");
-    ended > taken_in || work.any(|event| event.at.is_some_and(|at| at >= taken_in))
+        .filter(|event| is_work(&event.kind) || begins_work(event));
+    ended > taken_in
+        || work.any(|event| event.at.is_some_and(|at| at >= taken_in))
+        || begins_turn(events, question, end)
+}
+
+/// Whether a question came to a session at rest, which began to work with it before this end.
+fn begins_turn(events: &[&Event], question: usize, end: usize) -> bool {
+    let before = events.get(..question).unwrap_or_default();
+    let Some(rest) = before.iter().rposition(|event| ends_turn(event)) else {
+        return false;
+    };
+    let mut since = before.iter().skip(rest);
+    let is_first = !since.any(|event| is_work(&event.kind) || is_question(&event.kind));
+    let turn = events.get(rest..end).unwrap_or_default();
+    is_first && turn.iter().any(|event| begins_work(event))
+}
+
+fn begins_work(event: &Event) -> bool {
+    event.kind == "session.status_running"
 }
 
 pub(super) fn ends_turn(event: &Event) -> bool {
@@ -693,16 +714,37 @@ pub(super) mod tests {
             ("run u1 u2 say end", 3, true),
             ("run u1 u2 say end run say end", 4, true),
         ] {
-            let mut events: Vec<Event> = history(line).events().cloned().collect();
-            events[2] = event(seconds, "u2");
-            let mut record = History::default();
-            record.listed(events);
+            let record = with_time(&history(line), 2, seconds);
             let turn = judge(&record, &asked("u2"), Lifecycle::default());
             assert_eq!(
                 (turn.state, turn.settled),
                 (State::Done, settled),
                 "{line} {seconds}"
             );
+        }
+    }
+
+    /// The same record, in which the question at this place has another time.
+    fn with_time(history: &History, place: usize, seconds: usize) -> History {
+        let mut events: Vec<Event> = history.events().cloned().collect();
+        let question = events[place].id.clone();
+        events[place] = event(seconds, &question);
+        let mut record = History::default();
+        record.listed(events);
+        record
+    }
+
+    #[test]
+    fn a_question_whose_time_is_ahead_of_its_turn_gets_its_own_reply() {
+        for (line, reply) in [
+            ("run u1 say end u4 run say end u8 run say end", 4..8),
+            ("run u1 say end run u5 say end run u8 say end", 5..8),
+        ] {
+            let place = reply.start;
+            let record = with_time(&history(line), place, 20);
+            let id = record.events().nth(place).map(|event| event.id.clone());
+            let turn = judge(&record, &asked(&id.unwrap()), Lifecycle::default());
+            assert_eq!(turn.events, reply, "{line}");
         }
     }
 }

@@ -256,6 +256,33 @@ async fn identical_messages_sent_on_purpose_stay_two() {
 }
 
 #[tokio::test]
+async fn what_the_list_shows_late_of_an_earlier_call_is_not_taken_for_what_was_lost() {
+    let rig = Rig::start().await;
+    rig.always("GET */events", Kind::ListLag { ms: 1000 });
+    let before = Kind::Drop {
+        acting: Acting::Before,
+    };
+    let client = rig.client().await;
+    let id = session(&client.create("[seconds 60] go", 0).await);
+    let _ = client.send(&id, "[seconds 60] go on", 2).await;
+    rig.fault(SEND, before.clone());
+    let _ = client.send(&id, "[seconds 60] go on", 2).await;
+    // The first stops the turn, the second the one that answers what was queued behind it.
+    let arguments = json!({"session_id": id, "wait_seconds": 2});
+    let _ = client
+        .call("interrupt_session", arguments.clone())
+        .await
+        .ok();
+    rig.fault(SEND, before);
+    let _ = client.call("interrupt_session", arguments).await.ok();
+    for (kind, what) in [("user.message", "message"), ("user.interrupt", "interrupt")] {
+        let sent = rig.sent_events();
+        let sent = sent.iter().filter(|event| event["type"] == kind);
+        assert_eq!(sent.count(), 3, "a {what} was lost, or sent once more");
+    }
+}
+
+#[tokio::test]
 async fn the_same_request_key_starts_one_session_and_another_key_another() {
     let rig = Rig::start().await;
     let (client, stranger) = tokio::join!(rig.client(), rig.client());
