@@ -173,20 +173,20 @@ impl Bridge {
     /// Sends answers. Those that another call is just sending, or that the record holds by now, are left out.
     pub(super) async fn answer_once(
         &self,
-        session: &Id,
         answers: Vec<Value>,
         opposed: Opposed,
+        follow: &Follow,
         patience: &Patience,
     ) -> Result<Answered, Failure> {
-        let doing = "resolve the action";
+        let (session, doing) = (&follow.id, "resolve the action");
         let (mut claim, answers, mut answered) = self.claim(session, answers, opposed)?;
         if answers.is_empty() {
             return Ok(answered);
         }
-        let is_known = |_: &str| true;
+        // Another process may have been faster than our last look.
+        let is_known = |id: &str| follow.history.is_settled(id);
         let parcel = self.parcel(session, answers, doing, is_known, patience.deadline);
         let mut parcel = parcel.await?;
-        // Another process may have been faster than our last look.
         let (before, mut late, mut lost) = (&parcel.before, Vec::new(), Vec::new());
         parcel.events.retain(|answer| {
             let Some(recorded) = before.answer_to(&answered_id(answer)) else {

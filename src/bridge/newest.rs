@@ -529,6 +529,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_answers_of_others_are_read_back_to_what_was_known() {
+        let mut record = Record::of([listed("known", decision("old", "allow"))]);
+        record
+            .add((0..130).map(|at| listed(&format!("d{at}"), decision(&format!("t{at}"), "deny"))));
+        let (session, sent) = (Id::parse("sesn_1").unwrap(), [decision("t0", "allow")]);
+        let list = List::of(&session, &sent);
+        let run = list.read(record.pages(), |id| id == "known").await;
+        let before = Before::of(run.unwrap());
+        let answer = before.answer_to("t0").unwrap();
+        assert_eq!(answer.result.as_deref(), Some("deny"));
+        assert!(before.answer_to("t130").is_none());
+    }
+
+    #[tokio::test]
     async fn only_a_new_interrupt_is_an_interrupt_also_without_an_id() {
         let interrupt = || json!({"type": INTERRUPT});
         for id in ["", "i1"] {
