@@ -61,6 +61,34 @@ impl Seen {
     }
 }
 
+/// A list that is read page by page: a broken one, or one that moves meanwhile, shows the same again.
+#[derive(Debug, Default)]
+pub struct Pages {
+    ids: Seen,
+    tokens: Seen,
+}
+
+impl Pages {
+    /// Those from the page with this token on.
+    pub fn from(token: Option<&str>) -> Pages {
+        let mut pages = Pages::default();
+        if let Some(token) = token {
+            pages.tokens.insert(token);
+        }
+        pages
+    }
+
+    /// Whether a row was not shown before. One without an id always counts.
+    pub fn is_new(&mut self, id: &str) -> bool {
+        id.is_empty() || self.ids.insert(id)
+    }
+
+    /// Whether the page with this token was not asked for before.
+    pub fn goes_on(&mut self, token: &str) -> bool {
+        self.tokens.insert(token)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,5 +116,15 @@ mod tests {
         seen.remove("a");
         assert!(!seen.contains("a"));
         assert!(seen.insert("a"));
+    }
+
+    #[test]
+    fn a_page_is_asked_for_once_and_a_row_counts_once() {
+        let mut pages = Pages::from(Some("p1"));
+        assert!(!pages.goes_on("p1"));
+        assert!(pages.goes_on("p2"));
+        assert!(!pages.goes_on("p2"));
+        assert!(pages.is_new("p1") && !pages.is_new("p1"));
+        assert!(pages.is_new("") && pages.is_new(""));
     }
 }

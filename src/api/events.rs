@@ -14,9 +14,8 @@ use super::brief::shortened;
 use super::call::Call;
 use super::escapes::paired_text;
 use super::head::{Field, Head};
-use super::pace::Group;
 use super::stub::stub;
-use super::{Client, Error, Id, Page, Row, with};
+use super::{Client, Error, Id, Page, Row};
 
 /// Calls that a session waits for at once at most.
 const MOST_AWAITED: usize = 1000;
@@ -408,19 +407,6 @@ impl Client {
             next_page: page.next_page,
             prev_page: page.prev_page,
         })
-    }
-
-    /// `POST /v1/sessions/{id}/events` with an interrupt. Returns the events as recorded; some servers return none.
-    pub async fn send_interrupt(
-        &self,
-        session: &Id,
-        thread: Option<&Id>,
-    ) -> Result<Vec<Event>, Error> {
-        let event = json!({"type": "user.interrupt"});
-        let event = with(event, "session_thread_id", thread.map(Id::as_str));
-        let path = ["sessions", session.as_str(), "events"];
-        let call = Call::set(&path, json!({ "events": [event] })).in_group(Group::Write);
-        Ok(self.send_for_word::<Recorded>(call).await?.0)
     }
 
     /// `POST /v1/sessions/{id}/events`. Returns the events as recorded; some servers return none.

@@ -12,7 +12,7 @@ use super::call::{Beta, Call};
 use super::rows::null_as_none;
 pub use super::transfer::{Download, Upload};
 use super::{Client, Error, Id};
-use crate::seen::Seen;
+use crate::seen::Pages;
 
 /// Files on a page of a list.
 const PAGE: u32 = 100;
@@ -79,8 +79,7 @@ impl FilePage {
 struct Listing {
     found: Files,
     bytes: usize,
-    ids: Seen,
-    asked: Seen,
+    pages: Pages,
 }
 
 impl Listing {
@@ -88,7 +87,7 @@ impl Listing {
     fn take(&mut self, page: FilePage) -> Option<(&'static str, String)> {
         let next = page.next();
         for file in page.data {
-            if !self.ids.insert(&file.id) {
+            if !self.pages.is_new(&file.id) {
                 continue;
             }
             self.bytes += file.id.len() + file.filename.len() + file.mime_type.len();
@@ -98,8 +97,7 @@ impl Listing {
             }
             self.found.files.push(file);
         }
-        // A broken server names the same next page for ever.
-        next.filter(|(_, token)| self.asked.insert(token))
+        next.filter(|(_, token)| self.pages.goes_on(token))
     }
 }
 

@@ -86,7 +86,7 @@ impl Bridge {
                 false => Opposed::StopsAll,
             };
             let events = std::mem::take(&mut answers.events);
-            let answered = self.answer_once(session, events, opposed, patience).await?;
+            let answered = self.answer_once(events, opposed, &follow, patience).await?;
             answers.repeated.extend(answered.repeated);
             answers.unsent.extend(answered.unsent);
             answered.asked

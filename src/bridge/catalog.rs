@@ -10,6 +10,7 @@ use crate::api::environments::Environment;
 use crate::api::memory_stores::MemoryStore;
 use crate::api::vaults::Vault;
 use crate::api::{Error, Page};
+use crate::seen::Pages;
 use crate::session::clean::clean_line;
 use crate::session::report::cut;
 
@@ -185,6 +186,7 @@ pub(super) async fn collect<T, R: Named, F: Future<Output = Result<Page<T>, Erro
         next_page: query.page.clone(),
         ..Listed::default()
     };
+    let mut pages = Pages::from(query.page.as_deref());
     let sifts = query.name_contains.is_some();
     let size = if sifts {
         SIFTED_PAGE
@@ -196,10 +198,11 @@ pub(super) async fn collect<T, R: Named, F: Future<Output = Result<Page<T>, Erro
         let found = page(size, token.clone())
             .await
             .map_err(Failure::while_trying(doing))?;
-        listed.next_page = found.next_page;
+        listed.next_page = found.next_page.filter(|token| pages.goes_on(token));
         for (place, item) in found.data.iter().enumerate() {
             let wanted = row(item).filter(|row| query.wants(row.name()));
-            listed.items.extend(wanted);
+            let new = wanted.filter(|row| pages.is_new(row.id()));
+            listed.items.extend(new);
             let read = place + 1;
             if sifts && listed.items.len() >= query.most() {
                 if read < found.data.len() {
@@ -218,22 +221,35 @@ pub(super) async fn collect<T, R: Named, F: Future<Output = Result<Page<T>, Erro
 
 /// A row that can be searched by name.
 pub(super) trait Named {
+    fn id(&self) -> &str;
     fn name(&self) -> &str;
 }
 
 impl Named for AgentRow {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
     fn name(&self) -> &str {
         &self.name
     }
 }
 
 impl Named for EnvironmentRow {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
     fn name(&self) -> &str {
         &self.name
     }
 }
 
 impl Named for NamedRow {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
     fn name(&self) -> &str {
         &self.name
     }
@@ -281,5 +297,46 @@ impl<T> Default for Listed<T> {
             next_page: None,
             prev_page: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use serde_json::json;
+
+    async fn agents(name: &str, pages: &[(&[&str], Option<&str>)]) -> (Vec<String>, usize) {
+        let query = Query {
+            name_contains: Some(name.to_owned()),
+            ..Query::default()
+        };
+        let asked = Cell::new(0);
+        let page = |_, _| {
+            let (ids, next) = pages[asked.get().min(pages.len() - 1)];
+            asked.set(asked.get() + 1);
+            let agent = |id: &&str| serde_json::from_value(json!({"id": id, "name": "Reviewer"}));
+            let data = ids.iter().map(|id| agent(id).unwrap()).collect();
+            let next_page = next.map(str::to_owned);
+            let prev_page = None;
+            std::future::ready(Ok(Page {
+                data,
+                next_page,
+                prev_page,
+            }))
+        };
+        let listed = collect(&query, "list", page, |agent| Some(agent_row(agent))).await;
+        let ids = listed.unwrap().items.into_iter().map(|row| row.id);
+        (ids.collect(), asked.get())
+    }
+
+    #[tokio::test]
+    async fn a_row_that_two_pages_show_is_one_and_a_page_that_names_itself_is_the_last() {
+        let overlapping: [(&[&str], _); 2] = [(&["a", "b"], Some("2")), (&["b", "c"], None)];
+        let (ids, asked) = agents("rev", &overlapping).await;
+        assert_eq!((ids.join(" "), asked), ("a b c".to_owned(), 2));
+        let (ids, asked) = agents("rev", &[(&["a"], Some("2"))]).await;
+        assert_eq!((ids.join(" "), asked), ("a".to_owned(), 2));
     }
 }

@@ -60,7 +60,11 @@ pub(super) struct Answered {
 
 impl Word {
     fn of(answer: &Value) -> Option<Word> {
-        match answer.get("result").and_then(Value::as_str) {
+        Word::read(answer.get("result").and_then(Value::as_str))
+    }
+
+    fn read(result: Option<&str>) -> Option<Word> {
+        match result {
             Some("allow") => Some(Word::Allow),
             Some("deny") => Some(Word::Deny),
             _ => None,
@@ -169,25 +173,27 @@ impl Bridge {
     /// Sends answers. Those that another call is just sending, or that the record holds by now, are left out.
     pub(super) async fn answer_once(
         &self,
-        session: &Id,
         answers: Vec<Value>,
         opposed: Opposed,
+        follow: &Follow,
         patience: &Patience,
     ) -> Result<Answered, Failure> {
-        let doing = "resolve the action";
+        let (session, doing) = (&follow.id, "resolve the action");
         let (mut claim, answers, mut answered) = self.claim(session, answers, opposed)?;
         if answers.is_empty() {
             return Ok(answered);
         }
-        let parcel = self.parcel(session, answers, doing, patience.deadline);
-        let mut parcel = parcel.await?;
         // Another process may have been faster than our last look.
+        let is_known = |id: &str| follow.history.is_settled(id);
+        let parcel = self.parcel(session, answers, doing, is_known, patience.deadline);
+        let mut parcel = parcel.await?;
         let (before, mut late, mut lost) = (&parcel.before, Vec::new(), Vec::new());
         parcel.events.retain(|answer| {
-            let Some(recorded) = recorded(before, &answered_id(answer)) else {
+            let Some(recorded) = before.answer_to(&answered_id(answer)) else {
                 return true;
             };
-            match Word::of(answer).filter(|wanted| Word::of(&recorded.value()) != Some(*wanted)) {
+            let recorded = Word::read(recorded.result.as_deref());
+            match Word::of(answer).filter(|wanted| recorded != Some(*wanted)) {
                 Some(wanted) => {
                     late.push(wanted.too_late(&answered_id(answer), "was already {}"));
                     lost.push(answered_id(answer));
@@ -292,12 +298,6 @@ impl Bridge {
             Some(wanted.too_late(id, "was already {}"))
         })
     }
-}
-
-fn recorded<'a>(before: &'a [Event], event_id: &str) -> Option<&'a Event> {
-    before
-        .iter()
-        .find(|event| event.answers().as_deref() == Some(event_id))
 }
 
 /// The event that an answer is for.

@@ -5,6 +5,7 @@ use super::search::Search;
 use crate::api::agents::{Agent, AgentFilter};
 use crate::api::environments::Environment;
 use crate::api::{Client, Error, Id, Page};
+use crate::seen::Pages;
 use crate::session::clean::clean_line;
 use crate::session::report::cut;
 
@@ -116,11 +117,11 @@ pub(super) async fn first<T, F: Future<Output = Result<Page<T>, Error>>>(
     page: impl Fn(Option<String>) -> F,
     mut is_it: impl FnMut(&T) -> bool,
 ) -> Result<Option<T>, Error> {
-    let mut next = None;
+    let (mut next, mut read) = (None, Pages::default());
     for _ in 0..pages {
         let found = page(next.take()).await?;
         let item = found.data.into_iter().find(&mut is_it);
-        next = found.next_page;
+        next = found.next_page.filter(|token| read.goes_on(token));
         if item.is_some() || next.is_none() {
             return Ok(item);
         }

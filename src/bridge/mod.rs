@@ -26,6 +26,7 @@ mod line;
 mod locks;
 mod marks;
 mod memory;
+mod newest;
 mod once;
 mod progress;
 mod read;

@@ -57,6 +57,10 @@ pub struct RunRow {
 const LAST_RUNS: u32 = 3;
 
 impl Named for ScheduleRow {
+    fn id(&self) -> &str {
+        &self.schedule_id
+    }
+
     fn name(&self) -> &str {
         &self.name
     }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::Failure;
 use crate::api::Id;
+use crate::seen::Pages;
 use crate::session::clean::clean_line;
 use crate::session::report::cut;
 
@@ -32,6 +33,7 @@ pub(super) struct Search<'a> {
     found: Vec<(String, String)>,
     /// The nearest names.
     near: Vec<(usize, String, String)>,
+    pages: Pages,
 }
 
 impl<'a> Search<'a> {
@@ -42,11 +44,15 @@ impl<'a> Search<'a> {
             count: 0,
             found: Vec::new(),
             near: Vec::new(),
+            pages: Pages::default(),
         }
     }
 
-    /// Takes in the next one.
+    /// Takes in the next one, which may be one that was seen.
     pub(super) fn see(&mut self, id: &str, name: &str) {
+        if !self.pages.is_new(id) {
+            return;
+        }
         let fit = match () {
             () if id == self.wanted => Fit::Id,
             () if name == self.wanted => Fit::Name,
@@ -174,6 +180,12 @@ mod tests {
     }
 
     #[test]
+    fn one_that_is_shown_twice_is_one() {
+        let again = [("a1", "work"), ("a2", "rest"), ("a1", "work")];
+        assert_eq!(chosen("work", &again).unwrap(), "a1");
+    }
+
+    #[test]
     fn of_very_many_names_the_nearest_are_offered_and_few_are_kept() {
         let names: Vec<(String, String)> = (0..5_000)
             .map(|number| (format!("agent_{number}"), format!("reviewer {number}")))
@@ -186,7 +198,7 @@ mod tests {
         let said = search.choose("agent", &[]).unwrap_err().what();
         assert!(said.contains("No agent has"), "{said}");
         let mut same = Search::new("same");
-        (0..5_000).for_each(|_| same.see(&"y".repeat(10_000), "same"));
+        (0..5_000).for_each(|at| same.see(&format!("{at}{}", "y".repeat(10_000)), "same"));
         assert!(
             same.found
                 .iter()

@@ -80,7 +80,7 @@ impl Bridge {
             Some(_) => 0,
             None => queue::queued(&follow.history),
         };
-        self.send_interrupt(session, thread, &follow, patience.deadline)
+        self.send_interrupt(session, thread, patience.deadline)
             .await?;
         let asked = self.memory.update(session, |asked| {
             *asked = Asked {

@@ -9,6 +9,7 @@ use super::{Bridge, Failure, MARK, find};
 use crate::api::events::EventFilter;
 use crate::api::sessions::{Session, SessionFilter};
 use crate::api::{Client, Error, Id};
+use crate::seen::Pages;
 use crate::session::clean::clean_line;
 use crate::session::history::History;
 use crate::session::turn::{self, Lifecycle, State};
@@ -96,13 +97,14 @@ impl Bridge {
         if query.mine {
             filter.limit = Some(SIFTED_PAGE);
         }
+        let mut pages = Pages::from(filter.page.as_deref());
         let (mut sessions, mut prev_page, mut next_page) = (Vec::new(), None, None);
         for _ in 0..SEARCHED_PAGES {
             let page = api
                 .list_sessions(&filter)
                 .await
                 .map_err(Failure::while_trying(doing))?;
-            next_page = page.next_page;
+            next_page = page.next_page.filter(|token| pages.goes_on(token));
             if !query.mine {
                 // What is sifted forwards cannot be paged backwards without losing rows.
                 prev_page = page.prev_page;
@@ -113,7 +115,7 @@ impl Bridge {
             let mut read = 0;
             for session in page.data {
                 read += 1;
-                if session.metadata.contains_key(MARK) {
+                if session.metadata.contains_key(MARK) && pages.is_new(&session.id) {
                     sessions.push(session);
                 }
                 if sessions.len() >= most {
