@@ -232,6 +232,25 @@ async fn a_stream_that_replays_costs_a_reader_nothing() {
 }
 
 #[tokio::test]
+async fn of_a_long_record_that_a_stream_replays_the_older_turns_are_not_taken_for_the_newest() {
+    let rig = Rig::start().await;
+    let client = rig.client().await;
+    let id = session(&client.create("first", 20).await);
+    for message in ["[work 40] second", "[work 40] third", "[work 40] fourth"] {
+        let _ = client.send(&id, message, 20).await;
+    }
+    rig.always("GET */events/stream", Kind::Replay);
+    // Longer than what only the stream has told is waited for.
+    let report = rig.client().await.send(&id, "[quiet 4] fifth", 20).await;
+    assert_eq!(report["state"], "done", "{report}");
+    let words = reply(&report);
+    assert!(
+        words.contains("(turn 5)") && !words.contains("(turn 1)"),
+        "{words}"
+    );
+}
+
+#[tokio::test]
 async fn a_stream_that_says_everything_twice_costs_a_reader_nothing() {
     assert_nothing_is_lost_or_doubled(Some(("GET */events/stream", Kind::DuplicateFrames))).await;
 }

@@ -264,17 +264,17 @@ async fn what_the_list_shows_late_of_an_earlier_call_is_not_taken_for_what_was_l
     };
     let client = rig.client().await;
     let id = session(&client.create("[seconds 60] go", 0).await);
-    let _ = client.send(&id, "[seconds 60] go on", 2).await;
+    let _ = client.send(&id, "[seconds 60] go on", 0).await;
     rig.fault(SEND, before.clone());
     let _ = client.send(&id, "[seconds 60] go on", 2).await;
     // The first stops the turn, the second the one that answers what was queued behind it.
-    let arguments = json!({"session_id": id, "wait_seconds": 2});
-    let _ = client
-        .call("interrupt_session", arguments.clone())
-        .await
-        .ok();
+    let interrupt = async |wait_seconds: u64| {
+        let arguments = json!({"session_id": id, "wait_seconds": wait_seconds});
+        client.call("interrupt_session", arguments).await.ok()
+    };
+    let _ = interrupt(0).await;
     rig.fault(SEND, before);
-    let _ = client.call("interrupt_session", arguments).await.ok();
+    let _ = interrupt(2).await;
     for (kind, what) in [("user.message", "message"), ("user.interrupt", "interrupt")] {
         let sent = rig.sent_events();
         let sent = sent.iter().filter(|event| event["type"] == kind);
