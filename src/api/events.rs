@@ -210,16 +210,19 @@ impl Event {
     }
 
     fn brief_of(raw: &RawValue) -> Event {
-        if raw.get().len() > LONGEST_BRIEF {
-            let short = Event::new(shortened(raw, LONGEST_BRIEF));
-            // How a session stands may be told by any field of the others.
-            let says = short.kind == "agent.message" || short.kind.ends_with("tool_result");
-            if says && !short.kind.starts_with("user.") {
-                return Event {
-                    content: Content::Beginning,
-                    ..short
-                };
-            }
+        if raw.get().len() <= LONGEST_BRIEF {
+            return Event::new(raw.to_owned());
+        }
+        let paired = paired_text(raw.get()).and_then(|text| RawValue::from_string(text).ok());
+        let raw = paired.as_deref().unwrap_or(raw);
+        let short = Event::new(shortened(raw, LONGEST_BRIEF));
+        // How a session stands may be told by any field of the others.
+        let says = short.kind == "agent.message" || short.kind.ends_with("tool_result");
+        if short.is_whole() && says && !short.kind.starts_with("user.") {
+            return Event {
+                content: Content::Beginning,
+                ..short
+            };
         }
         Event::new(raw.to_owned())
     }
@@ -571,6 +574,24 @@ mod tests {
         assert_eq!(event.id, "b");
         assert_eq!(event.answers().as_deref(), Some("u"));
         assert_eq!(event.kind, "agent.tool_result");
+    }
+
+    #[test]
+    fn half_a_character_or_a_number_out_of_range_costs_a_long_event_nothing_more_than_a_short_one()
+    {
+        let long = "word ".repeat(LONGEST_BRIEF / 5);
+        let said = |odd: &str| {
+            let text = format!(
+                r#"{{"id":"i","type":"agent.message",{odd}:1,"content":[{{"text":"{long}",{odd}:2}}]}}"#
+            );
+            Event::brief_of(&RawValue::from_string(text).unwrap())
+        };
+        let half = said(r#""\ud83d""#);
+        assert_eq!(half.content(), Content::Beginning);
+        assert!(half.text().len() > 200_000 && long.starts_with(&half.text()));
+        let out_of_range = said(r#""m":1e400,"n""#);
+        assert_eq!(out_of_range.content(), Content::InPart);
+        assert_eq!(out_of_range.id, "i");
     }
 
     #[test]
