@@ -46,7 +46,8 @@ enum Name {
     Type,
     ProcessedAt,
     CreatedAt,
-    Name,
+    #[serde(rename = "name")]
+    Called,
     #[serde(rename = "$serde_json::private::RawValue")]
     Misread,
     #[serde(other)]
@@ -98,7 +99,7 @@ impl<'de> Visitor<'de> for Fields<'_> {
                 Name::Type => Some(&mut head.kind),
                 Name::ProcessedAt => Some(&mut head.processed_at),
                 Name::CreatedAt => Some(&mut head.created_at),
-                Name::Name => {
+                Name::Called => {
                     head.is_named = true;
                     None
                 }
