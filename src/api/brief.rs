@@ -138,7 +138,10 @@ impl<'de> Visitor<'de> for Blocks {
         while let Some(block) = blocks.next_element::<&RawValue>()? {
             if !self.is_full && !self.takes(block) {
                 let block = Block::of(block);
-                if block.to_raw().is_none_or(|short| !self.takes(&short)) {
+                if block
+                    .within(self.left)
+                    .is_none_or(|short| !self.takes(&short))
+                {
                     self.kept.extend(block.start(self.left));
                     self.is_full = true;
                 }
@@ -194,8 +197,14 @@ impl<'a> Block<'a> {
         }
     }
 
-    fn to_raw(&self) -> Option<Box<RawValue>> {
-        to_raw_value(self).ok()
+    /// As it stands, where it may have this room: what is longer is not copied.
+    fn within(&self, room: usize) -> Option<Box<RawValue>> {
+        let longest = match self {
+            Block::Bare(text) | Block::Text { text, .. } => Some(*text),
+            Block::Other { kind } => *kind,
+        };
+        let is_short = longest.is_none_or(|text| text.get().len() <= room);
+        is_short.then(|| to_raw_value(self).ok()).flatten()
     }
 
     /// Its beginning, where it is text.
@@ -204,7 +213,7 @@ impl<'a> Block<'a> {
             Block::Bare(text) => start_of_text(text.get(), room),
             Block::Text { kind, text } => {
                 let text: &RawValue = &start_of_text(text.get(), room)?;
-                Block::Text { kind, text }.to_raw()
+                to_raw_value(&Block::Text { kind, text }).ok()
             }
             Block::Other { .. } => None,
         }
