@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::brief::shortened;
 use super::call::Call;
 use super::escapes::paired_text;
+use super::exact::lost;
 use super::head::{Field, Head};
 use super::stub::stub;
 use super::{Client, Error, Id, Page, Row};
@@ -150,24 +151,33 @@ impl Event {
             false => usize::MAX,
         };
         let error = match Head::of(raw.get(), most) {
-            Ok(head) => return Event::of(&head, raw, Content::Whole),
+            Ok(head) => return Event::held(&head, raw),
             Err(error) => error,
         };
         let Some(text) = paired_text(raw.get()) else {
-            return Event::stub(raw.get(), &error);
+            return Event::stub(raw.get(), &error.to_string());
         };
         match Head::of(&text, most) {
             Ok(head) => {
                 let raw = RawValue::from_string(text).unwrap_or(raw);
-                Event::of(&head, raw, Content::Whole)
+                Event::held(&head, raw)
             }
-            Err(error) => Event::stub(&text, &error),
+            Err(error) => Event::stub(&text, &error.to_string()),
+        }
+    }
+
+    /// An event that can be held as a value: a call, which somebody may be asked to allow, only where the value tells all of it.
+    fn held(head: &Head, raw: Box<RawValue>) -> Event {
+        let lost = head.is_named.then(|| lost(raw.get())).flatten();
+        match lost {
+            Some(why) => Event::stub(raw.get(), why),
+            None => Event::of(head, raw, Content::Whole),
         }
     }
 
     /// In the place of an event that cannot be held.
-    fn stub(json: &str, why: &serde_json::Error) -> Event {
-        let stub = stub(json, &why.to_string());
+    fn stub(json: &str, why: &str) -> Event {
+        let stub = stub(json, why);
         let raw = serde_json::value::to_raw_value(&stub).unwrap_or_default();
         let head = Head::of(raw.get(), usize::MAX).unwrap_or_default();
         Event::of(&head, raw, Content::InPart)
@@ -199,16 +209,19 @@ impl Event {
     }
 
     fn brief_of(raw: &RawValue) -> Event {
-        if raw.get().len() > LONGEST_BRIEF {
-            let short = Event::new(shortened(raw, LONGEST_BRIEF));
-            // How a session stands may be told by any field of the others.
-            let says = short.kind == "agent.message" || short.kind.ends_with("tool_result");
-            if says && !short.kind.starts_with("user.") {
-                return Event {
-                    content: Content::Beginning,
-                    ..short
-                };
-            }
+        if raw.get().len() <= LONGEST_BRIEF {
+            return Event::new(raw.to_owned());
+        }
+        let paired = paired_text(raw.get()).and_then(|text| RawValue::from_string(text).ok());
+        let raw = paired.as_deref().unwrap_or(raw);
+        let short = Event::new(shortened(raw, LONGEST_BRIEF));
+        // How a session stands may be told by any field of the others.
+        let says = short.kind == "agent.message" || short.kind.ends_with("tool_result");
+        if short.is_whole() && says && !short.kind.starts_with("user.") {
+            return Event {
+                content: Content::Beginning,
+                ..short
+            };
         }
         Event::new(raw.to_owned())
     }
@@ -506,6 +519,40 @@ mod tests {
     }
 
     #[test]
+    fn a_call_that_a_value_would_tell_otherwise_is_told_in_part_and_what_differs_as_it_was_sent() {
+        let call = |input: &str| {
+            event(&format!(
+                r#"{{"id":"i","type":"agent.tool_use","name":"bash","input":{input}}}"#
+            ))
+        };
+        let number = "123456789012345678901234567890";
+        let twice = r#"{"command":"rm -rf /","command":"ls"}"#;
+        for (input, shown) in [
+            (format!("{{\"n\":{number}}}"), json!({"n": number})),
+            (
+                r#"{"n":1.0000000000000000001}"#.to_owned(),
+                json!({"n": "1.0000000000000000001"}),
+            ),
+            (twice.to_owned(), json!(twice)),
+            (format!("{{\"a\":[{twice},1]}}"), json!({"a": [twice, 1]})),
+        ] {
+            let event = call(&input);
+            assert_eq!(event.content(), Content::InPart, "{input}");
+            assert_eq!(event.value()["input"], shown, "{input}");
+        }
+        let renamed = event(r#"{"type":"agent.tool_use","name":"ls","input":{},"name":"rm"}"#);
+        assert_eq!(renamed.content(), Content::InPart);
+        assert!(call(r#"{"n":[0.1,1e5,18446744073709551615,0.30000000000000004]}"#).is_whole());
+        let said = format!(
+            r#"{{"type":"agent.message","n":{number},"content":[{{"text":"a","text":"b"}}]}}"#
+        );
+        assert_eq!(
+            (event(&said).is_whole(), event(&said).text()),
+            (true, "b".to_owned())
+        );
+    }
+
+    #[test]
     fn of_a_field_that_stands_there_twice_the_last_one_counts() {
         let event = event(
             r#"{"id":"a","id":"b","type":"agent.tool_result","tool_use_id":"t","tool_use_id":"u"}"#,
@@ -513,6 +560,24 @@ mod tests {
         assert_eq!(event.id, "b");
         assert_eq!(event.answers().as_deref(), Some("u"));
         assert_eq!(event.kind, "agent.tool_result");
+    }
+
+    #[test]
+    fn half_a_character_or_a_number_out_of_range_costs_a_long_event_nothing_more_than_a_short_one()
+    {
+        let long = "word ".repeat(LONGEST_BRIEF / 5);
+        let said = |odd: &str| {
+            let text = format!(
+                r#"{{"id":"i","type":"agent.message",{odd}:1,"content":[{{"text":"{long}",{odd}:2}}]}}"#
+            );
+            Event::brief_of(&RawValue::from_string(text).unwrap())
+        };
+        let half = said(r#""\ud83d""#);
+        assert_eq!(half.content(), Content::Beginning);
+        assert!(half.text().len() > 200_000 && long.starts_with(&half.text()));
+        let out_of_range = said(r#""m":1e400,"n""#);
+        assert_eq!(out_of_range.content(), Content::InPart);
+        assert_eq!(out_of_range.id, "i");
     }
 
     #[test]

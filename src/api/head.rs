@@ -12,6 +12,8 @@ pub(super) struct Head {
     pub(super) kind: Field,
     pub(super) processed_at: Field,
     pub(super) created_at: Field,
+    /// It has a `name`, as every call of a tool has.
+    pub(super) is_named: bool,
 }
 
 /// A field of the head.
@@ -44,6 +46,8 @@ enum Name {
     Type,
     ProcessedAt,
     CreatedAt,
+    #[serde(rename = "name")]
+    Called,
     #[serde(rename = "$serde_json::private::RawValue")]
     Misread,
     #[serde(other)]
@@ -95,6 +99,10 @@ impl<'de> Visitor<'de> for Fields<'_> {
                 Name::Type => Some(&mut head.kind),
                 Name::ProcessedAt => Some(&mut head.processed_at),
                 Name::CreatedAt => Some(&mut head.created_at),
+                Name::Called => {
+                    head.is_named = true;
+                    None
+                }
                 Name::Misread => return Err(misread()),
                 Name::Other => None,
             };

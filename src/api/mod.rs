@@ -26,6 +26,7 @@ mod call;
 mod clock;
 mod credentials;
 mod escapes;
+mod exact;
 mod head;
 mod pace;
 mod retry;

@@ -8,6 +8,8 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use super::exact::is_held;
+
 /// Fields of an event that say how the session stands, and what is shown of it.
 const KEPT: [&str; 25] = [
     "id",
@@ -49,8 +51,11 @@ pub(super) fn stub(json: &str, why: &str) -> Value {
     if json.starts_with('{') {
         let kept = Parts::of(json, |name| KEPT.contains(&name));
         for (name, part) in kept.parts {
-            let mut left = MOST_VALUES;
-            fields.insert(name, read(part.get(), DEEPEST, &mut left));
+            let mut reading = Reading {
+                left: MOST_VALUES,
+                as_sent: name == "input",
+            };
+            fields.insert(name, reading.value(part.get(), DEEPEST));
         }
     }
     let omitted = format!("this event cannot be shown whole: {why}");
@@ -59,38 +64,60 @@ pub(super) fn stub(json: &str, why: &str) -> Value {
     fields.into()
 }
 
-/// A value as far as it can be read; what cannot stands there as text.
-fn read(json: &str, depth: usize, left: &mut usize) -> Value {
-    let is_list = json.starts_with('[');
-    let is_nested = is_list || json.starts_with('{');
-    if !is_nested {
-        *left = left.saturating_sub(1);
-        return serde_json::from_str(json).unwrap_or_else(|_| start(json));
-    }
-    if depth == 0 || *left == 0 {
-        return start(json);
-    }
-    let parts = Parts::of(json, |_| true);
-    let (mut items, mut fields) = (Vec::new(), Map::new());
-    let mut more = parts.more;
-    for (name, part) in parts.parts {
-        if *left == 0 {
-            more += 1;
-            continue;
+/// Reads one field.
+struct Reading {
+    /// Values that may still be kept of it.
+    left: usize,
+    /// What a value would tell otherwise stands there as text too.
+    as_sent: bool,
+}
+
+impl Reading {
+    /// A value as far as it can be read; what cannot stands there as text.
+    fn value(&mut self, json: &str, depth: usize) -> Value {
+        let is_list = json.starts_with('[');
+        let is_nested = is_list || json.starts_with('{');
+        if !is_nested {
+            self.left = self.left.saturating_sub(1);
+            return self.single(json);
         }
-        let value = read(part.get(), depth - 1, left);
-        match is_list {
-            true => items.push(value),
-            false => drop(fields.insert(name, value)),
+        if depth == 0 || self.left == 0 {
+            return start(json);
         }
+        let parts = Parts::of(json, |_| true);
+        if self.as_sent && parts.is_ambiguous {
+            self.left = self.left.saturating_sub(1);
+            return start(json);
+        }
+        let (mut items, mut fields) = (Vec::new(), Map::new());
+        let mut more = parts.more;
+        for (name, part) in parts.parts {
+            if self.left == 0 {
+                more += 1;
+                continue;
+            }
+            let value = self.value(part.get(), depth - 1);
+            match is_list {
+                true => items.push(value),
+                false => drop(fields.insert(name, value)),
+            }
+        }
+        let rest = (more > 0).then(|| Value::String(format!("… and {more} more")));
+        if is_list {
+            items.extend(rest);
+            return items.into();
+        }
+        fields.extend(rest.map(|rest| ("…".to_owned(), rest)));
+        fields.into()
     }
-    let rest = (more > 0).then(|| Value::String(format!("… and {more} more")));
-    if is_list {
-        items.extend(rest);
-        return items.into();
+
+    fn single(&self, json: &str) -> Value {
+        let is_number = json.starts_with(|c: char| c == '-' || c.is_ascii_digit());
+        if self.as_sent && is_number && !is_held(json) {
+            return start(json);
+        }
+        serde_json::from_str(json).unwrap_or_else(|_| start(json))
     }
-    fields.extend(rest.map(|rest| ("…".to_owned(), rest)));
-    fields.into()
 }
 
 fn start(json: &str) -> Value {
@@ -107,6 +134,8 @@ struct Parts<'a> {
     parts: Vec<(String, &'a RawValue)>,
     /// So many were left out.
     more: usize,
+    /// One of the names stands there twice.
+    is_ambiguous: bool,
 }
 
 impl<'a> Parts<'a> {
@@ -144,7 +173,7 @@ impl<'de> Visitor<'de> for Reader {
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Parts<'de>, A::Error> {
         let mut parts: IndexMap<String, &RawValue> = IndexMap::new();
-        let mut more = 0;
+        let (mut more, mut is_ambiguous) = (0, false);
         while let Some(name) = fields.next_key::<String>()? {
             if !(self.wants)(&name) {
                 fields.next_value::<IgnoredAny>()?;
@@ -153,7 +182,7 @@ impl<'de> Visitor<'de> for Reader {
             let value = fields.next_value()?;
             if parts.len() < MOST_ITEMS || parts.contains_key(&name) {
                 // The last one counts.
-                parts.insert(name, value);
+                is_ambiguous |= parts.insert(name, value).is_some();
             } else {
                 more += 1;
             }
@@ -161,6 +190,7 @@ impl<'de> Visitor<'de> for Reader {
         Ok(Parts {
             parts: parts.into_iter().collect(),
             more,
+            is_ambiguous,
         })
     }
 }
@@ -208,7 +238,11 @@ mod tests {
             assert_eq!(stub["name"], "bash");
             assert!(stub.to_string().len() < 40_000);
         }
-        assert_eq!(read("[1,2]", 1, &mut 1), json!([1, "… and 1 more"]));
+        let mut reading = Reading {
+            left: 1,
+            as_sent: false,
+        };
+        assert_eq!(reading.value("[1,2]", 1), json!([1, "… and 1 more"]));
         let twice = stub(r#"{"name":"a","name":"b"}"#, "");
         assert_eq!(twice["name"], "b");
     }

@@ -266,7 +266,14 @@ async fn nobody_is_asked_to_allow_a_call_that_cannot_be_shown_and_nobody_can() {
     let deep = format!("{}{}", "[".repeat(140), "]".repeat(140));
     let long = format!("[{}]", vec!["1"; 140_000].join(","));
     let nameless = r#"{"id":"sevt_5","type":"agent.tool_use","processed_at":"2026-11-01T10:00:05Z","input":{},"evaluated_permission":"ask"}"#;
-    for event in [call("1e400"), call(&deep), call(&long), nameless.to_owned()] {
+    let odd = [
+        "1e400",
+        "123456789012345678901234567890",
+        r#"{"a":1,"a":2}"#,
+        &deep,
+        &long,
+    ];
+    for event in odd.map(call).into_iter().chain([nameless.to_owned()]) {
         let service = running(&[&event, WAITS]).await;
         let host = Host::answering([accept(json!({"decision": "allow"}))]);
         let rig = rig(&service).await;
