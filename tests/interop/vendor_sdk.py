@@ -379,7 +379,7 @@ def test_outcome(client, agent, environment):
 
 
 def test_a_rest_before_grading(client, agent, environment):
-    session, follower, _ = turn(client, agent, environment, "[outcome_gap 0.3]")
+    session, follower, _ = turn(client, agent, environment, "[outcome_gap 2]")
     graded = follower.until("span.outcome_evaluation_end")
     assert [event["type"] for event in graded][:2] == ["session.status_running", "session.thread_status_running"]
     send(client, session, {"type": "user.interrupt"})
