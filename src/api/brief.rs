@@ -374,7 +374,7 @@ mod tests {
                 words().prop_map(Value::from),
                 prop::collection::vec(blocks(), 0..6).prop_map(Value::from),
             ],
-            others in prop::collection::btree_map("[a-z]{1,2}", words(), 0..6),
+            others in prop::collection::btree_map("x[a-z]{1,2}", words(), 0..6),
             most in 1000_usize..1400,
         ) {
             let mut event = json!({"id": "sevt_1", "type": "agent.tool_result", "processed_at": "2026-11-01T10:00:00Z",
