@@ -65,7 +65,7 @@ async fn run() -> anyhow::Result<()> {
     let report = done(wait(&client, call(&client, "create_session", review).await?).await?)?;
     let session = report.get("session_id").cloned().context("no session id")?;
 
-    let question = "Which finding would you mend first, and how?";
+    let question = "Which finding would you fix first, and how?";
     say(&format!("\n> {question}"));
     let question = json!({"session_id": session, "message": question});
     done(wait(&client, call(&client, "send_message", question).await?).await?)?;

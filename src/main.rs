@@ -68,6 +68,7 @@ fn run() -> anyhow::Result<ExitCode> {
             logging?;
             warn_of_what_is_no_setting();
             let config = Config::read(&lookup)?;
+            warn_of_what_has_no_effect(&config);
             let config = if cli.simulate {
                 config.simulated(starter())
             } else {
@@ -142,6 +143,25 @@ fn warn_of_what_is_no_setting() {
             None => tracing::warn!("{unknown}; --help lists the settings"),
         }
     }
+}
+
+/// A folder may be on a disk that comes later, so none of this ends the process. A dead network drive never answers: nothing waits.
+fn warn_of_what_has_no_effect(config: &Config) {
+    for doubt in config.doubts() {
+        tracing::warn!("{doubt}");
+    }
+    let roots = config.file_roots.clone();
+    if roots.is_empty() {
+        return;
+    }
+    std::thread::spawn(move || {
+        for root in roots.iter().filter(|root| !root.is_dir()) {
+            tracing::warn!(
+                "MANAGED_AGENTS_FILE_ROOTS names {}, which is no folder now: nothing in it can be read or written",
+                root.display()
+            );
+        }
+    });
 }
 
 async fn examine(

@@ -210,9 +210,11 @@ pub fn unknown(variables: impl Iterator<Item = String>) -> Vec<Unknown> {
 
 fn nearest(name: &str) -> Option<&'static str> {
     let ours = names().filter(|known| known.starts_with(PREFIX));
+    // A short word is near many others.
+    let most = MOST_EDITS.min(name.len().saturating_sub(PREFIX.len()) / 2);
     let nearest = ours
         .map(|known| (edits(name, known), known))
-        .filter(|(edits, _)| *edits <= MOST_EDITS)
+        .filter(|(edits, known)| *edits <= most || known.starts_with(name))
         // A name that was cut short is more likely than one with other letters.
         .min_by_key(|(edits, known)| (!known.starts_with(name), *edits));
     nearest.map(|(_, known)| known)
@@ -279,10 +281,9 @@ mod tests {
         ] {
             assert_eq!(meant(name), Some(real), "{name}");
         }
-        assert_eq!(
-            said(&["MANAGED_AGENTS_SOMETHING_ELSE"]),
-            [("MANAGED_AGENTS_SOMETHING_ELSE".to_owned(), None)]
-        );
+        for name in ["MANAGED_AGENTS_SOMETHING_ELSE", "MANAGED_AGENTS_FOO"] {
+            assert_eq!(said(&[name]), [(name.to_owned(), None)]);
+        }
     }
 
     #[test]

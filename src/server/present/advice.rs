@@ -35,7 +35,11 @@ pub(super) fn reference(error: &Error) -> Option<String> {
 pub(super) fn advice(error: &Error) -> String {
     let text = match error {
         Error::Keyless(why) if why.starts_with("MANAGED_AGENTS_KEY") => {
-            "this goes before every other way to give a key: ask the user to mend or to unset it, and to restart this server."
+            "this setting goes before every other way to give a key: ask the user to fix or unset it, and to restart this server."
+        }
+        Error::Keyless(why) if why.contains("did not replace") => {
+            "ask the user to set that variable where the client is started, or to replace it in this server's configuration by \
+             MANAGED_AGENTS_KEY_FILE, the path of a file that only they can read, and to restart it. Never ask for the key itself."
         }
         Error::Keyless(_) => {
             "ask the user to set ANTHROPIC_API_KEY (or MANAGED_AGENTS_KEY_FILE, MANAGED_AGENTS_KEY_COMMAND) in this \
