@@ -46,14 +46,14 @@ async fn run() -> anyhow::Result<()> {
     let agent = reviewer(&client).await?;
     let environment = environment(&client).await?;
 
-    // In brackets: what the simulator's agent shall do. The real one is told nothing of it.
+    // In brackets: what the simulator's agent is to do. The real one is told nothing of it.
     let script = if mode == Mode::Simulated {
         "[work 6] [seconds 3] "
     } else {
         ""
     };
     let task = format!("Review the branch {branch}.");
-    say(&format!("\n> {task} ({url})"));
+    say(&format!("\n> {script}{task} ({url})"));
     let review = json!({
         "agent": agent,
         "environment": environment,

@@ -35,6 +35,7 @@ pub enum Command {
     #[command(arg_required_else_help = true)]
     Config {
         /// The client.
+        #[arg(ignore_case = true)]
         client: Client,
     },
     /// Run the simulator alone, on 127.0.0.1; prints its base URL.

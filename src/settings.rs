@@ -110,7 +110,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "MANAGED_AGENTS_APPROVALS",
         "any",
-        "who may allow: `any`: a dialog of the host, or `resolve_action`; `human`: only a dialog or the session's page, `resolve_action` may deny; `tool`: no dialog opens, only `resolve_action`",
+        "who may allow: `any`: a dialog of the host, or `resolve_action`; `human`: only a dialog or the session's page (`url` in its report), `resolve_action` may deny; `tool`: no dialog opens, only `resolve_action`",
     ),
     setting(
         "MANAGED_AGENTS_TOOLSETS",
@@ -221,7 +221,7 @@ fn nearest(name: &str) -> Option<&'static str> {
 }
 
 /// How many letters must be put in, taken out or changed to make one word the other.
-fn edits(from: &str, to: &str) -> usize {
+pub(crate) fn edits(from: &str, to: &str) -> usize {
     let mut row: Vec<usize> = (0..=to.len()).collect();
     for (taken, a) in from.bytes().enumerate() {
         let mut diagonal = taken;

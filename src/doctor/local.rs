@@ -147,7 +147,7 @@ pub(super) fn exposure(lookup: Lookup<'_>, folder: &Path) -> Check {
         .filter(|file| holds_secret(&folder.join(file)))
         .collect();
     if holding.is_empty() {
-        return Check::ok(name, "no key in a file that others read");
+        return Check::ok(name, "no key in a file that others can read");
     }
     Check::warning(
         name,

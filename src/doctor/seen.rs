@@ -105,7 +105,7 @@ pub(super) fn beta(seen: Option<&Seen>, beta: &str, version: &str, is_default: b
         ),
         _ => Check::skipped(
             name,
-            "known only once the API accepts the key",
+            "not checked: that takes an accepted key",
             "Fix the failures above first.",
         ),
     }

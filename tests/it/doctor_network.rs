@@ -171,7 +171,7 @@ async fn a_clock_that_is_an_hour_off_is_a_warning() {
     }
     let port = server(empty_list(""), None).await;
     let examined = examine_at(format!("http://127.0.0.1:{port}")).await;
-    examined.expect("clock", "skipped", "no server told its time");
+    examined.expect("clock", "skipped", "no answer told the time");
 }
 
 /// A rig whose API is on no loopback, so that the proxy counts.

@@ -185,6 +185,31 @@ async fn a_closed_stdout_ends_the_process() {
 }
 
 #[tokio::test]
+async fn a_tool_that_the_settings_leave_out_is_refused_with_the_setting() {
+    for (name, value, tool, why) in [
+        (
+            "MANAGED_AGENTS_TOOLSETS",
+            "core",
+            "update_agent",
+            "it is in the toolset admin",
+        ),
+        (
+            "MANAGED_AGENTS_READ_ONLY",
+            "1",
+            "create_agent",
+            "this server is read-only",
+        ),
+    ] {
+        let mut pipe = Rig::start().await.set(name, value).pipe();
+        pipe.initialize().await;
+        let id = pipe.tool(tool, json!({})).await;
+        let reply = pipe.reply(id).await;
+        let message = reply["error"]["message"].as_str().unwrap();
+        assert!(message.contains(why) && message.contains(name), "{reply}");
+    }
+}
+
+#[tokio::test]
 async fn an_unknown_tool_is_refused_by_name() {
     let rig = Rig::start().await;
     let mut pipe = rig.pipe();
