@@ -217,7 +217,7 @@ impl Config {
         if let Some(wait) = self.cut_wait {
             let (wait, most) = (wait.as_secs(), self.max_wait.as_secs());
             doubts.push(format!(
-                "MANAGED_AGENTS_WAIT_SECONDS is {wait}, but the longest wait is {most}, which holds:                  MANAGED_AGENTS_MAX_WAIT_SECONDS raises it"
+                "MANAGED_AGENTS_WAIT_SECONDS is {wait}, but the longest wait is {most}, which holds: MANAGED_AGENTS_MAX_WAIT_SECONDS raises it"
             ));
         }
         doubts

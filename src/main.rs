@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
+use managed_agents_mcp::api::probe;
 use managed_agents_mcp::cli::{Cli, Command};
 use managed_agents_mcp::clients::{Client, Launch};
 use managed_agents_mcp::config::{Config, SettingError, Starter};
@@ -149,6 +150,15 @@ fn warn_of_what_is_no_setting() {
 fn warn_of_what_has_no_effect(config: &Config) {
     for doubt in config.doubts() {
         tracing::warn!("{doubt}");
+    }
+    if !config.is_local() {
+        let names = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+        let value = |name: &str| lookup(name).filter(|value| !value.trim().is_empty());
+        for name in names {
+            if value(name).is_some_and(|value| !probe::is_proxy(&value)) {
+                tracing::warn!("{name} cannot be read as the URL of a proxy, and is ignored");
+            }
+        }
     }
     let roots = config.file_roots.clone();
     if roots.is_empty() {
