@@ -46,14 +46,14 @@ async fn run() -> anyhow::Result<()> {
     let agent = reviewer(&client).await?;
     let environment = environment(&client).await?;
 
-    // In brackets: what the simulator's agent shall do. The real one is told nothing of it.
+    // In brackets: what the simulator's agent is to do. The real one is told nothing of it.
     let script = if mode == Mode::Simulated {
         "[work 6] [seconds 3] "
     } else {
         ""
     };
     let task = format!("Review the branch {branch}.");
-    say(&format!("\n> {task} ({url})"));
+    say(&format!("\n> {script}{task} ({url})"));
     let review = json!({
         "agent": agent,
         "environment": environment,
@@ -65,7 +65,7 @@ async fn run() -> anyhow::Result<()> {
     let report = done(wait(&client, call(&client, "create_session", review).await?).await?)?;
     let session = report.get("session_id").cloned().context("no session id")?;
 
-    let question = "Which finding would you mend first, and how?";
+    let question = "Which finding would you fix first, and how?";
     say(&format!("\n> {question}"));
     let question = json!({"session_id": session, "message": question});
     done(wait(&client, call(&client, "send_message", question).await?).await?)?;

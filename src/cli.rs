@@ -21,11 +21,11 @@ pub struct Cli {
 /// What the program does beside serving.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Check settings, key, network, access and clock, and say how to mend what is wrong.
+    /// Check settings, key, network, access and clock, and say how to fix what is wrong.
     ///
     /// Changes nothing and prints no secret. Exits with 0 if nothing failed, with 1 otherwise.
     Doctor {
-        /// Print one JSON object: ok, version, checks (name, status, found, mend).
+        /// Print one JSON object: ok, version, checks (name, status, found, fix).
         #[arg(long)]
         json: bool,
     },
@@ -35,6 +35,7 @@ pub enum Command {
     #[command(arg_required_else_help = true)]
     Config {
         /// The client.
+        #[arg(ignore_case = true)]
         client: Client,
     },
     /// Run the simulator alone, on 127.0.0.1; prints its base URL.

@@ -103,6 +103,8 @@ pub struct Config {
     pub budget_cents: Option<u64>,
     /// Default wait of the calls that wait.
     pub wait: Duration,
+    /// The wait that was set, where it is longer than the longest.
+    cut_wait: Option<Duration>,
     /// Longest wait.
     pub max_wait: Duration,
     /// Characters of one result.
@@ -149,18 +151,22 @@ impl Config {
         env.learn_proxy_passwords();
         let max_wait = env.seconds("MANAGED_AGENTS_MAX_WAIT_SECONDS", 45, 1..=3600)?;
         let wait = env.seconds("MANAGED_AGENTS_WAIT_SECONDS", 25, 0..=3600)?;
+        env.system_certificates("SSL_CERT_FILE")?;
         Ok(Config {
             key: env.key()?,
             origin: Origin::At(env.base_url()?),
-            api_version: env.word("ANTHROPIC_VERSION", "2023-06-01")?,
-            beta: env.header("MANAGED_AGENTS_BETA", "managed-agents-2026-04-01")?,
-            workspace: env.optional_header("ANTHROPIC_WORKSPACE_ID")?,
+            api_version: env.version("ANTHROPIC_VERSION", "2023-06-01")?,
+            beta: env.betas("MANAGED_AGENTS_BETA", "managed-agents-2026-04-01")?,
+            workspace: env.optional_word("ANTHROPIC_WORKSPACE_ID")?,
             agent: env.get("MANAGED_AGENTS_AGENT"),
             environment: env.get("MANAGED_AGENTS_ENVIRONMENT"),
             model: env.word("MANAGED_AGENTS_MODEL", "claude-sonnet-5-5")?,
             allow_agents: env.allowed("MANAGED_AGENTS_ALLOW_AGENTS")?,
             allow_environments: env.allowed("MANAGED_AGENTS_ALLOW_ENVIRONMENTS")?,
             budget_cents: env.budget()?,
+            cut_wait: env
+                .get("MANAGED_AGENTS_WAIT_SECONDS")
+                .and(Some(wait).filter(|wait| *wait > max_wait)),
             wait: wait.min(max_wait),
             max_wait,
             result_chars: env.number(
@@ -187,9 +193,10 @@ impl Config {
                 ],
             )?,
             file_roots: env.folders("MANAGED_AGENTS_FILE_ROOTS")?,
-            github_token: env
-                .filled("MANAGED_AGENTS_GITHUB_TOKEN")
-                .or_else(|| env.filled("GITHUB_TOKEN")),
+            github_token: match env.filled("MANAGED_AGENTS_GITHUB_TOKEN")? {
+                Some(token) => Some(token),
+                None => env.filled("GITHUB_TOKEN")?,
+            },
             ca_pem: env.certificates("MANAGED_AGENTS_CA_FILE")?,
         })
     }
@@ -202,6 +209,18 @@ impl Config {
             key,
             ..self
         }
+    }
+
+    /// What was set and has no effect, or not yet: a sentence that names each.
+    pub fn doubts(&self) -> Vec<String> {
+        let mut doubts = Vec::new();
+        if let Some(wait) = self.cut_wait {
+            let (wait, most) = (wait.as_secs(), self.max_wait.as_secs());
+            doubts.push(format!(
+                "MANAGED_AGENTS_WAIT_SECONDS is {wait}, but the longest wait is {most}, which holds: MANAGED_AGENTS_MAX_WAIT_SECONDS raises it"
+            ));
+        }
+        doubts
     }
 
     /// The token for private repositories, to be put into a request.
@@ -286,6 +305,14 @@ mod tests {
             ("ANTHROPIC_BASE_URL", "nonsense"),
             ("ANTHROPIC_VERSION", "a\nb"),
             ("ANTHROPIC_VERSION", "2023 06 01"),
+            ("ANTHROPIC_VERSION", "yesterday"),
+            ("MANAGED_AGENTS_BETA", "foo bar,"),
+            ("MANAGED_AGENTS_BETA", "foo,,bar"),
+            ("ANTHROPIC_WORKSPACE_ID", "not an id"),
+            ("ANTHROPIC_API_KEY", "sk-ant key"),
+            ("ANTHROPIC_MANAGED_AGENTS_TOKEN", "tok\ntok"),
+            ("ANTHROPIC_AUTH_TOKEN", "schlüssel"),
+            ("GITHUB_TOKEN", "bad token"),
             ("MANAGED_AGENTS_MODEL", "bad model!"),
             ("MANAGED_AGENTS_ALLOW_AGENTS", ","),
             ("MANAGED_AGENTS_ALLOW_ENVIRONMENTS", " , "),
@@ -333,6 +360,35 @@ mod tests {
     fn the_default_wait_never_exceeds_the_longest() {
         let config = read(&[("MANAGED_AGENTS_MAX_WAIT_SECONDS", "10")]).unwrap();
         assert_eq!(config.wait.as_secs(), 10);
+        assert!(config.doubts().is_empty());
+        let config = read(&[("MANAGED_AGENTS_WAIT_SECONDS", "100")]).unwrap();
+        assert_eq!(config.wait.as_secs(), 45);
+        assert!(config.doubts().concat().contains("100"));
+    }
+
+    #[test]
+    fn a_key_that_the_client_did_not_put_in_is_no_nonsense_and_no_other_takes_its_place() {
+        let key = "sk-ant-other";
+        let placeholder = ("ANTHROPIC_API_KEY", "${ANTHROPIC_API_KEY}");
+        let config = read(&[placeholder, ("ANTHROPIC_AUTH_TOKEN", key)]).unwrap();
+        assert!(matches!(
+            config.key,
+            KeySource::Unreplaced("ANTHROPIC_API_KEY")
+        ));
+        let config = read(&[placeholder, ("ANTHROPIC_MANAGED_AGENTS_TOKEN", key)]).unwrap();
+        assert!(matches!(config.key, KeySource::Given(_)));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_of_certificates_that_is_not_there_is_named() {
+        for path in ["/no/such/file", "/tmp"] {
+            let error = read(&[("SSL_CERT_FILE", path)]).unwrap_err().to_string();
+            assert!(
+                error.starts_with(&format!("SSL_CERT_FILE: {path} ")),
+                "{error}"
+            );
+        }
     }
 
     #[test]

@@ -21,6 +21,9 @@ pub const SECRET_VARIABLES: [&str; 5] = [
 ];
 /// Most bytes of a key.
 const LONGEST_KEY: u64 = 16 * 1024;
+const COMMAND: &str = "MANAGED_AGENTS_KEY_COMMAND";
+/// What is said of something with spaces, line ends or foreign letters in it.
+pub(crate) const NO_KEY: &str = "it holds spaces, line ends or other characters that no key has";
 /// How long a key command may take.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -42,6 +45,8 @@ pub enum KeySource {
     File(PathBuf),
     /// What this command prints; the first word is the program.
     Command(Vec<String>),
+    /// In this variable, if the client had put it there.
+    Unreplaced(&'static str),
     /// Nowhere.
     Missing,
 }
@@ -49,14 +54,20 @@ pub enum KeySource {
 impl KeySource {
     /// Fetches the key. The error is a sentence for the user.
     pub async fn resolve(&self) -> Result<Key, String> {
-        let text = match self {
+        let (text, from) = match self {
             KeySource::Given(key) => return Ok(key.clone()),
             KeySource::Missing => return Err("no API key is configured".to_owned()),
-            KeySource::File(path) => read(path)?,
-            KeySource::Command(words) => run(words).await?,
+            KeySource::Unreplaced(name) => {
+                return Err(format!(
+                    "{name} holds a `${{…}}` that the client did not replace"
+                ));
+            }
+            KeySource::File(path) => (read(path)?, named_file(path)),
+            KeySource::Command(words) => (run(words).await?, COMMAND.to_owned()),
         };
         match text.trim() {
-            "" => Err("the key file or key command gave nothing".to_owned()),
+            "" => Err(format!("{from}: it is empty")),
+            key if !is_one_word(key) => Err(format!("{from}: {NO_KEY}")),
             key => {
                 let key = SecretString::from(key);
                 secrets::learn(&key);
@@ -66,9 +77,18 @@ impl KeySource {
     }
 }
 
+fn named_file(path: &Path) -> String {
+    format!("MANAGED_AGENTS_KEY_FILE {}", path.display())
+}
+
+/// Whether a text can be a key or a token, and be carried by a header.
+pub(crate) fn is_one_word(text: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_graphic())
+}
+
 /// What is checked is the file that is open, not one that may have taken its place since.
 fn read(path: &Path) -> Result<String, String> {
-    let named = |why: String| format!("MANAGED_AGENTS_KEY_FILE {}: {why}", path.display());
+    let named = |why: String| format!("{}: {why}", named_file(path));
     let failed = |error: std::io::Error| named(error.to_string());
     if fs::symlink_metadata(path).map_err(failed)?.is_symlink() {
         return Err(named("is a link, which is not followed".to_owned()));
@@ -104,7 +124,7 @@ fn read(path: &Path) -> Result<String, String> {
 }
 
 async fn run(words: &[String]) -> Result<String, String> {
-    let named = |why: String| format!("MANAGED_AGENTS_KEY_COMMAND: {why}");
+    let named = |why: String| format!("{COMMAND}: {why}");
     let (program, arguments) = words
         .split_first()
         .ok_or_else(|| named("is empty".to_owned()))?;
@@ -172,7 +192,16 @@ mod tests {
                 .contains("chmod 600")
         );
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-        assert_eq!(resolve(KeySource::File(file)).as_deref(), Ok("sk-test"));
+        assert_eq!(
+            resolve(KeySource::File(file.clone())).as_deref(),
+            Ok("sk-test")
+        );
+        for (text, why) in [(" \n", "empty"), ("sk-test\nsk-other", "no key has")] {
+            fs::write(&file, text).unwrap();
+            let said = resolve(KeySource::File(file.clone())).unwrap_err();
+            assert!(said.contains(why), "{said}");
+            assert!(said.contains(&file.display().to_string()), "{said}");
+        }
         assert!(resolve(KeySource::File(link)).unwrap_err().contains("link"));
         fs::remove_dir_all(&folder).unwrap();
     }

@@ -16,7 +16,7 @@
 //! | [`session`] | what a session's events mean; pure | `api::events` and other types of `api`, std, serde |
 //! | [`api`] | the Managed Agents API, typed | reqwest, serde |
 //! | [`simulator`] | the same API on loopback, served by a scripted agent | its HTTP server, serde_json |
-//! | [`doctor`] | is everything in place, and how to mend what is not | `api`, settings, `session::clean` |
+//! | [`doctor`] | is everything in place, and how to fix what is not | `api`, settings, `session::clean` |
 //! | [`clients`] | the configuration that each MCP client wants | serde_json |
 //!
 //! The API holds the record. Nothing here outlives a call but what watches a session for a subscriber, so the process may be

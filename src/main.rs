@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
+use managed_agents_mcp::api::probe;
 use managed_agents_mcp::cli::{Cli, Command};
 use managed_agents_mcp::clients::{Client, Launch};
 use managed_agents_mcp::config::{Config, SettingError, Starter};
@@ -68,6 +69,7 @@ fn run() -> anyhow::Result<ExitCode> {
             logging?;
             warn_of_what_is_no_setting();
             let config = Config::read(&lookup)?;
+            warn_of_what_has_no_effect(&config);
             let config = if cli.simulate {
                 config.simulated(starter())
             } else {
@@ -142,6 +144,34 @@ fn warn_of_what_is_no_setting() {
             None => tracing::warn!("{unknown}; --help lists the settings"),
         }
     }
+}
+
+/// A folder may be on a disk that comes later, so none of this ends the process. A dead network drive never answers: nothing waits.
+fn warn_of_what_has_no_effect(config: &Config) {
+    for doubt in config.doubts() {
+        tracing::warn!("{doubt}");
+    }
+    if !config.is_local() {
+        let names = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+        let value = |name: &str| lookup(name).filter(|value| !value.trim().is_empty());
+        for name in names {
+            if value(name).is_some_and(|value| !probe::is_proxy(&value)) {
+                tracing::warn!("{name} cannot be read as the URL of a proxy, and is ignored");
+            }
+        }
+    }
+    let roots = config.file_roots.clone();
+    if roots.is_empty() {
+        return;
+    }
+    std::thread::spawn(move || {
+        for root in roots.iter().filter(|root| !root.is_dir()) {
+            tracing::warn!(
+                "MANAGED_AGENTS_FILE_ROOTS names {}, which is no folder now: nothing in it can be read or written",
+                root.display()
+            );
+        }
+    });
 }
 
 async fn examine(

@@ -110,7 +110,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "MANAGED_AGENTS_APPROVALS",
         "any",
-        "who may allow: `any`: a dialog of the host, or `resolve_action`; `human`: only a dialog or the session's page, `resolve_action` may deny; `tool`: no dialog opens, only `resolve_action`",
+        "who may allow: `any`: a dialog of the host, or `resolve_action`; `human`: only a dialog or the session's page (`url` in its report), `resolve_action` may deny; `tool`: no dialog opens, only `resolve_action`",
     ),
     setting(
         "MANAGED_AGENTS_TOOLSETS",
@@ -210,16 +210,18 @@ pub fn unknown(variables: impl Iterator<Item = String>) -> Vec<Unknown> {
 
 fn nearest(name: &str) -> Option<&'static str> {
     let ours = names().filter(|known| known.starts_with(PREFIX));
+    // A short word is near many others.
+    let most = MOST_EDITS.min(name.len().saturating_sub(PREFIX.len()) / 2);
     let nearest = ours
         .map(|known| (edits(name, known), known))
-        .filter(|(edits, _)| *edits <= MOST_EDITS)
+        .filter(|(edits, known)| *edits <= most || known.starts_with(name))
         // A name that was cut short is more likely than one with other letters.
         .min_by_key(|(edits, known)| (!known.starts_with(name), *edits));
     nearest.map(|(_, known)| known)
 }
 
 /// How many letters must be put in, taken out or changed to make one word the other.
-fn edits(from: &str, to: &str) -> usize {
+pub(crate) fn edits(from: &str, to: &str) -> usize {
     let mut row: Vec<usize> = (0..=to.len()).collect();
     for (taken, a) in from.bytes().enumerate() {
         let mut diagonal = taken;
@@ -279,10 +281,9 @@ mod tests {
         ] {
             assert_eq!(meant(name), Some(real), "{name}");
         }
-        assert_eq!(
-            said(&["MANAGED_AGENTS_SOMETHING_ELSE"]),
-            [("MANAGED_AGENTS_SOMETHING_ELSE".to_owned(), None)]
-        );
+        for name in ["MANAGED_AGENTS_SOMETHING_ELSE", "MANAGED_AGENTS_FOO"] {
+            assert_eq!(said(&[name]), [(name.to_owned(), None)]);
+        }
     }
 
     #[test]

@@ -93,7 +93,7 @@ async fn server() -> anyhow::Result<PathBuf> {
             build.env_remove(name);
         }
     }
-    say("Building the server (the first time takes a minute or two) …");
+    say("Building the server (the first time takes a few minutes) …");
     if !build.status().await?.success() {
         bail!("the server could not be built");
     }

@@ -160,8 +160,12 @@ impl Bridge {
                 Err(Failure::argument(
                     "Only a person may allow this: MANAGED_AGENTS_APPROVALS is `human`.",
                     format!(
-                        "get_status with wait_seconds asks the user in a dialog, where the host has one; else ask the user to \
-                         allow {id} on the session's page. Denying is possible here."
+                        "get_status with wait_seconds asks the user in a dialog, where the host has one; {}. Denying is possible here.",
+                        match self.config.is_simulated() {
+                            true => "a simulated session has no page to allow it on".to_owned(),
+                            false =>
+                                format!("else ask the user to allow {id} on the session's page"),
+                        }
                     ),
                 ))
             }

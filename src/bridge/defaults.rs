@@ -71,7 +71,10 @@ impl Bridge {
                 .insert(agent(api, &self.config.model, &mut notes).await?)
                 .clone(),
         };
-        notes.push(format!("agent: {} ({id})", DEFAULT_NAME));
+        // What was just made is named already.
+        if notes.is_empty() {
+            notes.push(format!("agent: {DEFAULT_NAME} ({id})"));
+        }
         Ok(Chosen { id, notes })
     }
 
@@ -101,7 +104,9 @@ impl Bridge {
             Some(id) => id.clone(),
             None => known.insert(environment(api, &mut notes).await?).clone(),
         };
-        notes.push(format!("environment: {} ({id})", DEFAULT_NAME));
+        if notes.is_empty() {
+            notes.push(format!("environment: {DEFAULT_NAME} ({id})"));
+        }
         Ok(Chosen { id, notes })
     }
 }
@@ -169,10 +174,12 @@ async fn agent(api: &Client, model: &str, notes: &mut Vec<String>) -> Result<Id,
             let look = |api: Client| async move { newest_agent(&api, is_default).await };
             let write = Write::new(doing, Second::Creates, AGAIN);
             let agent = write.once(api, api.deadline(), send, look).await?;
+            let id = agents::text(&agent, "id").to_owned();
             notes.push(format!(
-                "created the agent \"{DEFAULT_NAME}\" ({model}); later sessions use it too"
+                "created the agent \"{DEFAULT_NAME}\" ({id}, {model}); it runs its tools without asking, and later sessions use it \
+                 too"
             ));
-            agents::text(&agent, "id").to_owned()
+            id
         }
     };
     Id::parse(&id).map_err(|why| Failure::argument(why, "the API returned this agent id."))
@@ -202,7 +209,8 @@ async fn environment(api: &Client, notes: &mut Vec<String>) -> Result<Id, Failur
             match write.once(api, api.deadline(), send, look).await {
                 Ok(environment) => {
                     notes.push(format!(
-                        "created the environment \"{DEFAULT_NAME}\"; later sessions use it too"
+                        "created the environment \"{DEFAULT_NAME}\" ({}); later sessions use it too",
+                        environment.id
                     ));
                     environment.id
                 }

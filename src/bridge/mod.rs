@@ -273,20 +273,23 @@ fn next(report: &Report, config: &Config) -> String {
              the end of a turn."
         ),
         State::Done if report.activity.iter().any(|line| line.contains("/mnt/session/outputs/")) => format!(
-            "list_files with session_id {id} shows the files that it wrote, download_file saves them. send_message goes on; \
+            "list_files with session_id {id} shows the files that it wrote, download_file saves them. send_message continues; \
              close_session when nothing more is needed."
         ),
-        State::Done => format!("send_message with session_id {id} goes on; close_session when nothing more is needed."),
+        State::Done => format!("send_message with session_id {id} continues; close_session when nothing more is needed."),
         State::NeedsAction
             if config.approvals == Approvals::Human
                 && report.pending.iter().any(|pending| pending.kind == PendingKind::ToolConfirmation) =>
         {
+            let page = match report.simulated {
+                true => "a simulated session has no page to decide on".to_owned(),
+                false => format!("else ask the user to decide on the session's page, {}", report.url),
+            };
             format!(
                 "Only a person may allow: get_status with session_ids [\"{id}\"] and wait_seconds {} asks the user in a dialog, \
-                 where the host has one; else ask the user to decide on the session's page, {}. resolve_action can only deny, \
+                 where the host has one; {page}. resolve_action can only deny, \
                  or return the result of a tool.",
                 config.max_wait.as_secs(),
-                report.url
             )
         }
         State::NeedsAction => format!(
@@ -294,7 +297,7 @@ fn next(report: &Report, config: &Config) -> String {
              on a tool_confirmation, `result` for the other kinds.{}",
             unseen(report)
         ),
-        State::BudgetReached => format!("Ask the user; update_session with session_id {id} and a higher budget_usd goes on."),
+        State::BudgetReached => format!("Ask the user; update_session with session_id {id} and a higher budget_usd resumes it."),
         State::Refused => format!("send_message with session_id {id} asks in other words; get_events shows what happened."),
         State::Failed => format!("send_message with session_id {id} tries again; get_events shows what happened."),
         State::Terminated => "create_session starts a new session; get_events still reads the record unless it was deleted.".to_owned(),

@@ -181,7 +181,9 @@ impl Bridge {
         let more = follows
             || rest.iter().any(|event| shown(event))
             || (!read.ended && fitted.used == available.len());
-        let notes = [held_back(held), absent(reading, &fitted.entries, events)];
+        // What is held back may have them.
+        let absent = absent(reading, &fitted.entries, events).filter(|_| held == 0);
+        let notes = [held_back(held), absent];
         let notes = notes.into_iter().flatten();
         let notes = notes.chain(read.run.and_then(|run| run.note.clone()));
         let page = Page {

@@ -26,9 +26,9 @@ pub(super) fn facts(client: Client) -> Facts {
                     "~/.config/Claude/claude_desktop_config.json (unverified)",
                 ),
             ],
-            restart: "quit Claude Desktop whole, from its menu, and start it again.",
+            restart: "quit Claude Desktop completely, from its menu, and start it again.",
             limits: &[
-                "A call ends after about 60 s in places, which cannot be set: leave MANAGED_AGENTS_MAX_WAIT_SECONDS at 45.",
+                "In places a call ends after about 60 s, and this limit is not configurable: leave MANAGED_AGENTS_MAX_WAIT_SECONDS at 45.",
             ],
         },
         Client::ClaudeCode => Facts {

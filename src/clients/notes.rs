@@ -27,11 +27,25 @@ pub(super) fn of(client: Client, launch: &Launch) -> String {
     for (title, line) in install(client, launch) {
         paragraph(title, &line);
     }
-    for limit in facts.limits {
+    let is_of_the_key = |limit: &&&str| limit.contains("_KEY");
+    let limits = facts.limits.iter();
+    for limit in limits.filter(|limit| !launch.simulate || !is_of_the_key(limit)) {
         paragraph("Note", limit);
+    }
+    if is_a_build(&launch.command) {
+        let words = "This binary is a build that `cargo clean` removes: `cargo install --path .` gives one that stays.";
+        paragraph("Note", words);
     }
     paragraph("Check", &check(client, launch));
     text
+}
+
+/// Whether a binary lies where cargo builds.
+fn is_a_build(command: &str) -> bool {
+    let command = command.replace('\\', "/");
+    ["/target/debug/", "/target/release/"]
+        .iter()
+        .any(|folder| command.contains(folder))
 }
 
 /// `doctor`, which sees what the shell sets, and not what the block does.
@@ -76,7 +90,7 @@ fn key_file(client: Client, launch: &Launch) -> Option<String> {
     match client.secret() {
         Secret::File => Some(file),
         Secret::Variable(_) => Some(format!(
-            "Or set MANAGED_AGENTS_KEY_FILE to {} there instead, after: {file}",
+            "Or put \"MANAGED_AGENTS_KEY_FILE\": {:?} in its place in the block, after: {file}",
             launch.key_file
         )),
         Secret::Named if client == Client::Codex => Some(format!(
@@ -171,4 +185,20 @@ fn shell(word: &str) -> String {
         return word.to_owned();
     }
     format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_is_told_from_what_is_installed() {
+        for (command, expected) in [
+            ("/src/shop/target/debug/managed-agents-mcp", true),
+            (r"C:\src\target\release\managed-agents-mcp.exe", true),
+            ("/home/you/.cargo/bin/managed-agents-mcp", false),
+        ] {
+            assert_eq!(is_a_build(command), expected, "{command}");
+        }
+    }
 }

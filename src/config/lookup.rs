@@ -7,7 +7,7 @@ use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{SettingError, Toolset, cents, is_loopback};
-use crate::key::{Key, KeySource};
+use crate::key::{Key, KeySource, NO_KEY, is_one_word};
 use crate::secrets;
 
 /// The environment, by name.
@@ -21,8 +21,13 @@ impl Lookup<'_> {
     }
 
     fn secret(&self, name: &str) -> Option<SecretString> {
-        let secret = self.get(name).map(SecretString::from);
-        secret.inspect(secrets::learn)
+        let text = self.get(name)?;
+        let is_placeholder = is_unreplaced(&text);
+        let secret = SecretString::from(text);
+        if !is_placeholder {
+            secrets::learn(&secret);
+        }
+        Some(secret)
     }
 
     /// Proxies are chosen by the HTTP client, but may have a password, which nothing may say.
@@ -43,9 +48,9 @@ impl Lookup<'_> {
     }
 
     /// A secret, unless the client left its `${…}` unreplaced: then there is none.
-    pub(super) fn filled(&self, name: &str) -> Option<SecretString> {
-        self.secret(name)
-            .filter(|secret| !secret.expose_secret().starts_with("${"))
+    pub(super) fn filled(&self, name: &str) -> Result<Option<SecretString>, SettingError> {
+        let secret = self.one_word(name)?;
+        Ok(secret.filter(|secret| !is_unreplaced(secret.expose_secret())))
     }
 
     fn list(&self, name: &str) -> Vec<String> {
@@ -77,25 +82,36 @@ impl Lookup<'_> {
             let words: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
             return Ok(KeySource::Command(words));
         }
-        for name in [
-            "ANTHROPIC_MANAGED_AGENTS_TOKEN",
-            "ANTHROPIC_API_KEY",
-            "ANTHROPIC_AUTH_TOKEN",
+        for (name, kind) in [
+            (
+                "ANTHROPIC_MANAGED_AGENTS_TOKEN",
+                Key::Api as fn(SecretString) -> Key,
+            ),
+            ("ANTHROPIC_API_KEY", Key::Api),
+            ("ANTHROPIC_AUTH_TOKEN", Key::Bearer),
         ] {
-            if self.get(name).is_some_and(|value| value.starts_with("${")) {
-                return Err(SettingError(format!(
-                    "{name} holds a `${{…}}` that the client did not replace: write the key itself, or use MANAGED_AGENTS_KEY_FILE"
-                )));
-            }
+            let Some(secret) = self.one_word(name)? else {
+                continue;
+            };
+            return Ok(match is_unreplaced(secret.expose_secret()) {
+                true => KeySource::Unreplaced(name),
+                false => KeySource::Given(kind(secret)),
+            });
         }
-        let api = self
-            .secret("ANTHROPIC_MANAGED_AGENTS_TOKEN")
-            .or_else(|| self.secret("ANTHROPIC_API_KEY"));
-        let bearer = || self.secret("ANTHROPIC_AUTH_TOKEN").map(Key::Bearer);
-        Ok(match api.map(Key::Api).or_else(bearer) {
-            Some(key) => KeySource::Given(key),
-            None => KeySource::Missing,
-        })
+        Ok(KeySource::Missing)
+    }
+
+    /// A secret that a header can carry.
+    fn one_word(&self, name: &str) -> Result<Option<SecretString>, SettingError> {
+        match self.secret(name) {
+            Some(secret)
+                if !is_one_word(secret.expose_secret())
+                    && !is_unreplaced(secret.expose_secret()) =>
+            {
+                Err(SettingError(format!("{name} cannot be used: {NO_KEY}")))
+            }
+            secret => Ok(secret),
+        }
     }
 
     pub(super) fn base_url(&self) -> Result<Url, SettingError> {
@@ -124,6 +140,41 @@ impl Lookup<'_> {
         Ok(url)
     }
 
+    /// A date, which is how the API names its versions.
+    pub(super) fn version(&self, name: &str, default: &str) -> Result<String, SettingError> {
+        let version = self.get(name).unwrap_or_else(|| default.to_owned());
+        let is_date = version.len() == default.len()
+            && version.bytes().zip(default.bytes()).all(|(a, b)| {
+                if b == b'-' {
+                    a == b
+                } else {
+                    a.is_ascii_digit()
+                }
+            });
+        match is_date {
+            true => Ok(version),
+            false => Err(refused(
+                name,
+                &format!("a date such as {default}"),
+                &version,
+            )),
+        }
+    }
+
+    /// Names of betas, as one header carries them.
+    pub(super) fn betas(&self, name: &str, default: &str) -> Result<String, SettingError> {
+        let betas = self.get(name).unwrap_or_else(|| default.to_owned());
+        let is_name = |beta: &str| !beta.is_empty() && is_one_word(beta);
+        match betas.split(',').map(str::trim).all(is_name) {
+            true => Ok(betas),
+            false => Err(refused(
+                name,
+                "a comma list of names without spaces",
+                &betas,
+            )),
+        }
+    }
+
     pub(super) fn word(&self, name: &str, default: &str) -> Result<String, SettingError> {
         let word = self.get(name).unwrap_or_else(|| default.to_owned());
         match word.chars().all(|c| c.is_ascii_graphic()) {
@@ -132,20 +183,10 @@ impl Lookup<'_> {
         }
     }
 
-    pub(super) fn header(&self, name: &str, default: &str) -> Result<String, SettingError> {
-        Ok(self
-            .optional_header(name)?
-            .unwrap_or_else(|| default.to_owned()))
-    }
-
-    pub(super) fn optional_header(&self, name: &str) -> Result<Option<String>, SettingError> {
+    pub(super) fn optional_word(&self, name: &str) -> Result<Option<String>, SettingError> {
         match self.get(name) {
-            Some(value) if !value.chars().all(|c| c.is_ascii_graphic() || c == ' ') => {
-                Err(SettingError(format!(
-                    "{name} holds characters that no HTTP header can carry"
-                )))
-            }
-            value => Ok(value),
+            Some(_) => self.word(name, "").map(Some),
+            None => Ok(None),
         }
     }
 
@@ -246,10 +287,23 @@ impl Lookup<'_> {
             .collect();
         match folders.iter().find(|folder| !folder.is_absolute()) {
             Some(relative) => Err(SettingError(format!(
-                "{name} must hold absolute paths, and {} is none",
+                "{name} must hold absolute paths; {} is not absolute (`~` and variables are not expanded)",
                 relative.display()
             ))),
             None => Ok(folders),
+        }
+    }
+
+    /// The HTTP client reads it itself, on systems that keep their certificates in files; without them no call comes through.
+    pub(super) fn system_certificates(&self, name: &str) -> Result<(), SettingError> {
+        let path = self.get(name).filter(|_| cfg!(target_os = "linux"));
+        let unreadable = |path: &str| match std::fs::File::open(path).and_then(|f| f.metadata()) {
+            Ok(facts) => facts.is_dir().then(|| "is a folder".to_owned()),
+            Err(error) => Some(format!("cannot be read: {error}")),
+        };
+        match path.and_then(|path| Some((unreadable(&path)?, path))) {
+            Some((why, path)) => Err(SettingError(format!("{name}: {path} {why}"))),
+            None => Ok(()),
         }
     }
 
@@ -268,8 +322,13 @@ impl Lookup<'_> {
     }
 }
 
+/// Whether a client left its placeholder as it stands in its file.
+fn is_unreplaced(text: &str) -> bool {
+    text.starts_with("${")
+}
+
 /// What a setting must be, and is not. Whoever put a key into it shall not read it in a log.
 fn refused(name: &str, wanted: &str, text: &str) -> SettingError {
     let shown: String = secrets::mask(text).chars().take(40).collect();
-    SettingError(format!("{name} must be {wanted}, and not {shown:?}"))
+    SettingError(format!("{name} must be {wanted}, but is {shown:?}"))
 }

@@ -93,15 +93,15 @@ async fn list_environments(client: &Client) -> Result<Vec<Named>, Error> {
 impl Wanted<'_> {
     fn unknown(&self) -> Check {
         let found = "not asked for, since the API does not answer";
-        Check::skipped(self.check, found, "Mend what failed above first.")
+        Check::skipped(self.check, found, "Fix the failures above first.")
     }
 
     fn check(&self, listed: Result<Vec<Named>, Error>) -> Check {
         let all = match listed {
             Ok(all) => all,
             Err(error) => {
-                let mend = "Run this again; if it stays, ask who runs the workspace what this key may see.";
-                return Check::failed(self.check, format!("not listed: {error}"), mend);
+                let fix = "Run this again; if it stays, ask who runs the workspace what this key may see.";
+                return Check::failed(self.check, format!("not listed: {error}"), fix);
             }
         };
         self.default_trouble(&all)
@@ -159,19 +159,19 @@ impl Wanted<'_> {
             .filter(|entry| !is_there(entry))
             .collect();
         let (setting, noun) = (self.allowed_setting, self.noun);
-        let mend = format!("Correct {setting}: ids or exact names, separated by commas.");
+        let fix = format!("Correct {setting}: ids or exact names, separated by commas.");
         let names = missing.join("`, `");
         match missing.len() {
             0 => None,
             count if count == self.allowed.len() => Some(Check::failed(
                 self.check,
                 format!("{setting} names no {noun} that this key sees: `{names}`"),
-                mend,
+                fix,
             )),
             _ => Some(Check::warning(
                 self.check,
                 format!("{setting} names what this key does not see: `{names}`"),
-                mend,
+                fix,
             )),
         }
     }

@@ -10,20 +10,20 @@ const TOLERANCE: TimeDelta = TimeDelta::minutes(5);
 
 pub(super) fn check(result: &Result<Answer, Silence>) -> Check {
     let name = "clock";
-    let mend = "Let this machine set its clock from the network: TLS and the order of the newest events depend on it.";
+    let fix = "Let this machine set its clock from the network: TLS and the order of the newest events depend on it.";
     let times = match result {
         Ok(answer) => answer.server_time.map(|time| (time, answer.local_time)),
         Err(silence) if silence.trouble == Trouble::Outdated => {
             let found = format!("here it is {}, which the certificate denies", now());
-            return Check::warning(name, found, mend);
+            return Check::warning(name, found, fix);
         }
         Err(_) => None,
     };
     let Some((server, local)) = times else {
         return Check::skipped(
             name,
-            "no server told its time",
-            "Nothing is wrong by this alone.",
+            "not checked: no answer told the time",
+            "Nothing to fix here.",
         );
     };
     let ahead = local - server;
@@ -41,7 +41,7 @@ pub(super) fn check(result: &Result<Answer, Silence>) -> Check {
         minutes / 60,
         minutes % 60
     );
-    Check::warning(name, found, mend)
+    Check::warning(name, found, fix)
 }
 
 /// This machine's date.

@@ -8,7 +8,7 @@ use super::Lookup;
 use super::report::Check;
 use super::seen::Seen;
 use crate::config::Key;
-use crate::key::KeySource;
+use crate::key::{KeySource, NO_KEY};
 
 const NAME: &str = "key";
 /// The first of these that is set counts, as in `config.rs`.
@@ -24,17 +24,25 @@ pub(super) const SOURCES: [&str; 5] = [
 pub(super) struct Found {
     pub(super) key: Result<Key, String>,
     place: String,
+    /// What is wrong with what the settings refused.
+    flaw: Option<&'static str>,
 }
 
 /// Fetches the key. `refused` is what the settings say about a key that is no key.
 pub(super) async fn find(lookup: Lookup<'_>, source: &KeySource, refused: Option<String>) -> Found {
+    let is_refused = refused.is_some();
     let key = match refused {
         Some(sentence) => Err(sentence),
         None => source.resolve().await,
     };
+    let given = SOURCES.iter().find_map(|name| lookup(name));
+    let flaw = given
+        .filter(|_| is_refused)
+        .and_then(|text| unusable(&Key::Api(text.into())));
     Found {
         key,
         place: place(lookup),
+        flaw,
     }
 }
 
@@ -101,7 +109,7 @@ impl Found {
                 None => Check::skipped(
                     NAME,
                     format!("{place}; the API could not be asked about it"),
-                    "Mend base-url first.",
+                    "Fix base-url first.",
                 ),
             },
         }
@@ -116,18 +124,26 @@ impl Found {
                 "Set ANTHROPIC_API_KEY, or name a private file that holds the key in MANAGED_AGENTS_KEY_FILE.",
             );
         }
-        let mend = if why.contains("chmod") {
+        let fix = if let Some(flaw) = self.flaw {
+            flaw
+        } else if why.contains("chmod") {
             "Make the file private (chmod 600), and the key a new one if this machine has other users."
         } else if why.contains("${") {
-            "Write the key itself where the client's configuration has the placeholder, or use MANAGED_AGENTS_KEY_FILE."
+            "Set that variable where the client is started, or put MANAGED_AGENTS_KEY_FILE with the path of a private file in its place in the client's configuration."
+        } else if why.contains(NO_KEY) {
+            "Put the key there alone, on one line: copy it again."
         } else {
             "Correct what this setting names, or unset it to use another source."
         };
         // The place has named the setting already.
-        let rest = why.starts_with("MANAGED_AGENTS_KEY_");
-        let rest = why.split_once(": ").filter(|_| rest);
-        let why = rest.map_or(why, |(_, rest)| rest);
-        Check::failed(NAME, format!("{place}; {why}"), mend)
+        let named = SOURCES.iter().find(|name| why.starts_with(**name));
+        let rest = why.split_once(": ").filter(|_| named.is_some());
+        let found = match (named, rest) {
+            (_, Some((_, rest))) => format!("{place}; {rest}"),
+            (Some(name), None) => format!("{place}, which{}", why.trim_start_matches(name)),
+            (None, None) => format!("{place}; {why}"),
+        };
+        Check::failed(NAME, found, fix)
     }
 }
 

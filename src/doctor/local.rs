@@ -85,15 +85,20 @@ impl Settings {
         };
         if !refused.is_empty() {
             let found = [refused, unknown.clone()].concat().join("; ");
-            let mend = "Correct it or unset it, or else the server does not start";
+            let fix = "Correct it or unset it, or else the server does not start";
             return match unknown.as_slice() {
-                [] => Check::failed(name, found, format!("{mend}.")),
-                _ => Check::failed(name, found, format!("{mend}; {meant}")),
+                [] => Check::failed(name, found, format!("{fix}.")),
+                _ => Check::failed(name, found, format!("{fix}; {meant}")),
             };
         }
         if !unknown.is_empty() {
-            let mend = format!("Correct its name or unset it; {meant}");
-            return Check::warning(name, unknown.join("; "), mend);
+            let fix = format!("Correct its name or unset it; {meant}");
+            return Check::warning(name, unknown.join("; "), fix);
+        }
+        let doubts = self.config.iter().flat_map(Config::doubts);
+        let doubts: Vec<String> = doubts.collect();
+        if !doubts.is_empty() {
+            return Check::warning(name, doubts.join("; "), "Correct it or unset it.");
         }
         let offers = |toolset| {
             self.config
@@ -142,7 +147,7 @@ pub(super) fn exposure(lookup: Lookup<'_>, folder: &Path) -> Check {
         .filter(|file| holds_secret(&folder.join(file)))
         .collect();
     if holding.is_empty() {
-        return Check::ok(name, "no key in a file that others read");
+        return Check::ok(name, "no key in a file that others can read");
     }
     Check::warning(
         name,
@@ -185,9 +190,9 @@ fn holds_secret(file: &Path) -> bool {
 /// The folders that file tools may use.
 pub(super) async fn file_roots(settings: &Settings) -> Check {
     let name = "file-roots";
-    let mend = "Make the folder, correct its permissions, or correct MANAGED_AGENTS_FILE_ROOTS.";
+    let fix = "Make the folder, correct its permissions, or correct MANAGED_AGENTS_FILE_ROOTS.";
     if let Some(sentence) = settings.refusal("MANAGED_AGENTS_FILE_ROOTS") {
-        return Check::failed(name, sentence, mend);
+        return Check::failed(name, sentence, fix);
     }
     let roots = settings
         .config
@@ -214,7 +219,7 @@ pub(super) async fn file_roots(settings: &Settings) -> Check {
         let noun = if count == 1 { "folder" } else { "folders" };
         return Check::ok(name, format!("{count} {noun}, readable and writable"));
     }
-    Check::failed(name, troubles.join("; "), mend)
+    Check::failed(name, troubles.join("; "), fix)
 }
 
 fn trouble(root: &Path) -> Option<String> {

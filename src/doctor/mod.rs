@@ -1,4 +1,4 @@
-//! Is everything in place, and how to mend what is not. It changes nothing, and prints no secret.
+//! Is everything in place, and how to fix what is not. It changes nothing, and prints no secret.
 
 mod catalog;
 mod clock;
@@ -116,7 +116,7 @@ async fn address(config: &Config) -> Result<Url, String> {
 
 /// There is no address to ask at.
 async fn nowhere(config: &Config, key: &key::Found, why: &str) -> Vec<Check> {
-    let unknown = |name| Check::skipped(name, "there is no address to ask", "Mend base-url first.");
+    let unknown = |name| Check::skipped(name, "there is no address to ask", "Fix base-url first.");
     let mut checks = vec![
         key.check(None),
         unknown("proxy"),

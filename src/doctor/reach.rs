@@ -78,12 +78,12 @@ fn unreached(name: &'static str, place: &Place, silence: &Silence) -> Check {
     } else {
         network
     };
-    let (found, mend) = match silence.trouble {
+    let (found, fix) = match silence.trouble {
         _ if place.proxy.is_some() && silence.is_of_proxy() => {
             return Check::skipped(
                 name,
                 format!("{url} was not reached: the proxy stands in the way"),
-                "Mend the proxy first.",
+                "Fix the proxy first.",
             );
         }
         Trouble::Unresolved => (
@@ -136,7 +136,7 @@ fn unreached(name: &'static str, place: &Place, silence: &Silence) -> Check {
             network,
         ),
     };
-    Check::failed(name, found, mend)
+    Check::failed(name, found, fix)
 }
 
 impl Silence {
@@ -171,7 +171,7 @@ pub(super) fn proxy(place: &Place, result: &Result<Answer, Silence>) -> Check {
     };
     let setting = place.proxy_setting;
     let address = format!("{} ({setting})", proxy.address);
-    let (found, mend) = match result.as_ref().map_err(|silence| silence.trouble) {
+    let (found, fix) = match result.as_ref().map_err(|silence| silence.trouble) {
         _ if proxy.scheme.starts_with("socks") => (
             format!("{address} is a SOCKS proxy, which is not supported"),
             format!("Name an HTTP proxy in {setting}."),
@@ -202,5 +202,5 @@ pub(super) fn proxy(place: &Place, result: &Result<Answer, Silence>) -> Check {
         ),
         _ => return Check::ok(name, address),
     };
-    Check::failed(name, found, mend)
+    Check::failed(name, found, fix)
 }

@@ -41,8 +41,8 @@ pub struct Check {
     pub status: Status,
     /// What was found, in one line.
     pub found: String,
-    /// How to mend it, in one sentence.
-    pub mend: Option<String>,
+    /// How to fix it, in one sentence.
+    pub fix: Option<String>,
 }
 
 impl Check {
@@ -51,52 +51,52 @@ impl Check {
             name,
             status: Status::Ok,
             found: found.into(),
-            mend: None,
+            fix: None,
         }
     }
 
     pub(super) fn warning(
         name: &'static str,
         found: impl Into<String>,
-        mend: impl Into<String>,
+        fix: impl Into<String>,
     ) -> Check {
-        Check::of(name, Status::Warning, found, mend)
+        Check::of(name, Status::Warning, found, fix)
     }
 
     pub(super) fn failed(
         name: &'static str,
         found: impl Into<String>,
-        mend: impl Into<String>,
+        fix: impl Into<String>,
     ) -> Check {
-        Check::of(name, Status::Failed, found, mend)
+        Check::of(name, Status::Failed, found, fix)
     }
 
     pub(super) fn skipped(
         name: &'static str,
         found: impl Into<String>,
-        mend: impl Into<String>,
+        fix: impl Into<String>,
     ) -> Check {
-        Check::of(name, Status::Skipped, found, mend)
+        Check::of(name, Status::Skipped, found, fix)
     }
 
     fn of(
         name: &'static str,
         status: Status,
         found: impl Into<String>,
-        mend: impl Into<String>,
+        fix: impl Into<String>,
     ) -> Check {
         Check {
             name,
             status,
             found: found.into(),
-            mend: Some(mend.into()),
+            fix: Some(fix.into()),
         }
     }
 
     fn without(self, secrets: &Secrets) -> Check {
         Check {
             found: secrets.hide(&self.found),
-            mend: self.mend.map(|mend| secrets.hide(&mend)),
+            fix: self.fix.map(|fix| secrets.hide(&fix)),
             ..self
         }
     }
@@ -132,8 +132,8 @@ impl Report {
         for check in &self.checks {
             let (state, name) = (check.status.word(), check.name);
             text.push_str(&format!("{state:states$}{name:names$}{}\n", check.found));
-            if let Some(mend) = &check.mend {
-                text.push_str(&format!("{:1$}-> {mend}\n", "", states + names));
+            if let Some(fix) = &check.fix {
+                text.push_str(&format!("{:1$}-> {fix}\n", "", states + names));
             }
         }
         format!("{text}\n{}\n", self.verdict())
@@ -146,7 +146,7 @@ impl Report {
                 "name": check.name,
                 "status": check.status.word(),
                 "found": check.found,
-                "mend": check.mend,
+                "fix": check.fix,
             })
         };
         let checks: Vec<Value> = self.checks.iter().map(check).collect();

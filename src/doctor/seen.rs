@@ -84,14 +84,14 @@ pub(super) fn beta(seen: Option<&Seen>, beta: &str, version: &str, is_default: b
     match seen {
         Some(Seen::List) => Check::ok(name, format!("{beta}, version {version}")),
         Some(Seen::NoBeta) => {
-            let mend = if is_default {
+            let fix = if is_default {
                 "Ask for access to Managed Agents for the workspace of this key, or use a key of a workspace that has it."
             } else {
                 "Unset MANAGED_AGENTS_BETA; if it stays, ask for access to Managed Agents for this key's workspace."
             };
             let found =
                 format!("the address and the key are right, but {beta} is not open to it (404)");
-            Check::failed(name, found, mend)
+            Check::failed(name, found, fix)
         }
         Some(Seen::Version(words)) => Check::failed(
             name,
@@ -105,8 +105,8 @@ pub(super) fn beta(seen: Option<&Seen>, beta: &str, version: &str, is_default: b
         ),
         _ => Check::skipped(
             name,
-            "known only once the API accepts the key",
-            "Mend what failed above first.",
+            "not checked: that takes an accepted key",
+            "Fix the failures above first.",
         ),
     }
 }

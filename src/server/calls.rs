@@ -10,7 +10,7 @@ use rmcp::{ErrorData, RoleServer};
 
 use super::audit::Entry;
 use super::present::ToolError;
-use super::tools::parameters;
+use super::tools::{self, parameters};
 use super::{Server, limits};
 use crate::api::tally;
 use crate::secrets;
@@ -51,8 +51,10 @@ impl Server {
     fn no_tool(&self, name: &str) -> ErrorData {
         let mut names: Vec<&str> = self.tools().map.keys().map(|name| name.as_ref()).collect();
         names.sort_unstable();
+        let left_out = tools::left_out(self.bridge.config(), name);
+        let left_out = left_out.map(|why| format!(": {why}")).unwrap_or_default();
         let why = format!(
-            "tool not found: `{}`; there are {}",
+            "tool not found: `{}`{left_out}; there are {}",
             cut(&clean_line(name), 60),
             names.join(", ")
         );
@@ -103,7 +105,7 @@ fn secret_refused(name: &str) -> ToolError {
              session's record."
         ),
         "make the call again without it. Repositories on github.com get their token from this server's configuration; what \
-         else an agent needs belongs into a vault, which create_session takes by id. A placeholder in an example can be \
+         else an agent needs belongs in a vault, which create_session takes by id. A placeholder in an example can be \
          shortened.",
     )
 }

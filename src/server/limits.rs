@@ -75,7 +75,7 @@ fn advice(name: &str) -> &'static str {
     if longest(name) < TEXT_CHARS {
         "correct it and make the call again."
     } else {
-        "correct it and make the call again; long material belongs into a repository or a mounted file."
+        "correct it and make the call again; long material belongs in a repository or a mounted file."
     }
 }
 

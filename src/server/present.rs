@@ -87,11 +87,11 @@ impl Shown {
                 shown.len(),
                 listed.items.len()
             ),
-            (false, Some(page)) => format!("the next rows: the same call with page {page}."),
+            (false, Some(page)) => format!("more rows: repeat this call with page {page}."),
             (false, None) => "this is all.".to_owned(),
         };
         let next = match &prev_page {
-            Some(page) => format!("{next} The rows before: page {page}."),
+            Some(page) => format!("{next} Earlier rows: page {page}."),
             None => next,
         };
         let lines: Vec<String> = shown.iter().map(|row| line(row)).collect();

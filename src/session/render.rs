@@ -367,9 +367,8 @@ pub fn text(report: &Report) -> String {
 
 fn graded(verdict: &Verdict) -> String {
     let word = format!(
-        "Graded: {} (round {})",
-        verdict.result,
-        verdict.iteration + 1
+        "Graded: {} (iteration {})",
+        verdict.result, verdict.iteration
     );
     match &verdict.explanation {
         Some(explanation) => format!(
@@ -494,7 +493,7 @@ mod tests {
             untrusted: true,
             threads: Vec::new(),
             omitted: None,
-            next: "send_message with session_id sesn_1 goes on.".to_owned(),
+            next: "send_message with session_id sesn_1 continues.".to_owned(),
             notes: Vec::new(),
             simulated: false,
             newest: None,

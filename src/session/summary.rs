@@ -101,9 +101,10 @@ fn words(event: &Event) -> String {
             let part = |pointer| text(pointer).unwrap_or_default();
             let retry = text("/error/retry_status/type")
                 .or_else(|| text("/error/retry_status"))
+                .map(|retry| format!(" ({retry})"))
                 .unwrap_or_default();
             clean_line(&format!(
-                "error {}: {} {retry}",
+                "error {}{retry}: {}",
                 part("/error/type"),
                 part("/error/message")
             ))

@@ -1,7 +1,8 @@
 //! What a person reads about scripts and faults.
 
 pub(super) const TEXT: &str = r#"The simulator: a Managed Agents API on loopback with a scripted agent.
-Nothing leaves this machine, nothing costs anything, everything it writes says that it is simulated.
+Nothing leaves this machine, nothing costs anything, and each message of its agent says that it is simulated. Reports are
+marked as simulated only by a server that runs with --simulate, not by one that is given this address as ANTHROPIC_BASE_URL.
 
 SCRIPTS. Words in brackets, anywhere in a message, choose what the agent does; they combine.
 Without one it quotes the message and the turn is over. Unknown words are left alone.

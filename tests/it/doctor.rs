@@ -60,13 +60,13 @@ impl Examined {
         found.unwrap_or_else(|| panic!("no {name}: {self:?}"))
     }
 
-    /// Checks how a check came out and a part of what was found; returns how to mend it.
+    /// Checks how a check came out and a part of what was found; returns how to fix it.
     pub(crate) fn expect(&self, name: &str, status: &str, found: &str) -> &str {
         let check = self.check(name);
         assert_eq!(check["status"], status, "{check}");
         let said = check["found"].as_str().unwrap();
         assert!(said.contains(found), "`{found}` is not in: {check}");
-        check["mend"].as_str().unwrap_or_default()
+        check["fix"].as_str().unwrap_or_default()
     }
 
     /// What failed, in order.
@@ -114,12 +114,12 @@ pub(crate) async fn examine(rig: &Rig, folder: &Folder) -> Examined {
     assert_eq!(report["version"], env!("CARGO_PKG_VERSION"));
     let checks = report["checks"].as_array().unwrap().clone();
     for check in &checks {
-        let (status, mend) = (check["status"].as_str().unwrap(), &check["mend"]);
+        let (status, fix) = (check["status"].as_str().unwrap(), &check["fix"]);
         assert!(
             ["ok", "warning", "failed", "skipped"].contains(&status),
             "{check}"
         );
-        assert_eq!(status == "ok", mend.is_null(), "{check}");
+        assert_eq!(status == "ok", fix.is_null(), "{check}");
     }
     let names: Vec<&str> = checks
         .iter()
@@ -237,8 +237,8 @@ async fn a_missing_and_a_wrong_key_are_told_apart() {
         .set("ANTHROPIC_AUTH_TOKEN", "");
     let examined = examine(&rig, &folder).await;
     assert_eq!(examined.failed(), ["key"]);
-    let mend = examined.expect("key", "failed", "none is set");
-    assert!(mend.contains("ANTHROPIC_API_KEY"), "{mend}");
+    let fix = examined.expect("key", "failed", "none is set");
+    assert!(fix.contains("ANTHROPIC_API_KEY"), "{fix}");
     // Even without a key it is seen that this is the API.
     examined.expect("base-url", "ok", "answers as the API");
     let missing = page("no key", &rig, &folder).await;
@@ -257,7 +257,7 @@ async fn a_missing_and_a_wrong_key_are_told_apart() {
 #[tokio::test]
 async fn a_value_that_can_be_no_key_is_explained() {
     let folder = Folder::new();
-    for (value, mend) in [
+    for (value, fix) in [
         (format!("\"{KEY}\""), "quotation marks"),
         ("sk-ant-canary…".to_owned(), "placeholder"),
         (format!("{KEY} {KEY}"), "copy it again"),
@@ -267,14 +267,18 @@ async fn a_value_that_can_be_no_key_is_explained() {
         let rig = Rig::start().await.set("ANTHROPIC_API_KEY", value.clone());
         let examined = examine(&rig, &folder).await;
         let said = examined.expect("key", "failed", "from ANTHROPIC_API_KEY");
-        assert!(said.contains(mend), "{value}: {said}");
+        assert!(said.contains(fix), "{value}: {said}");
     }
     let rig = Rig::start()
         .await
         .set("ANTHROPIC_API_KEY", "${ANTHROPIC_API_KEY}");
     let examined = examine(&rig, &folder).await;
-    assert_eq!(examined.failed(), ["settings", "key"]);
-    examined.expect("key", "failed", "did not replace");
+    assert_eq!(examined.failed(), ["key"]);
+    examined.expect(
+        "key",
+        "failed",
+        "which holds a `${…}` that the client did not replace",
+    );
 }
 
 #[cfg(unix)]
@@ -293,12 +297,12 @@ async fn a_key_file_and_a_key_command_are_named_but_not_what_they_hold() {
     mode(0o644);
     let examined = examine(&rig, &folder).await;
     assert_eq!(examined.failed(), ["key"]);
-    let mend = examined.expect(
+    let fix = examined.expect(
         "key",
         "failed",
         "(mode 0644), which goes before ANTHROPIC_API_KEY",
     );
-    assert!(mend.contains("chmod 600"), "{mend}");
+    assert!(fix.contains("chmod 600"), "{fix}");
     examined.expect("exposure", "warning", "others can read the key file");
 
     mode(0o600);
@@ -370,12 +374,12 @@ async fn a_misspelled_setting_is_warned_of() {
     let rig = Rig::start().await.set("MANAGED_AGENTS_READONLY", "1");
     let examined = examine(&rig, &folder).await;
     assert!(examined.ok);
-    let mend = examined.expect(
+    let fix = examined.expect(
         "settings",
         "warning",
         "MANAGED_AGENTS_READONLY is not a setting and is ignored",
     );
-    assert!(mend.contains("MANAGED_AGENTS_READ_ONLY for"), "{mend}");
+    assert!(fix.contains("MANAGED_AGENTS_READ_ONLY for"), "{fix}");
 }
 
 #[tokio::test]
@@ -394,8 +398,8 @@ async fn no_access_to_the_beta_is_told_apart_from_a_wrong_address_and_a_wrong_ve
     let examined = examine(&rig, &folder).await;
     assert_eq!(examined.failed(), ["beta"]);
     examined.expect("key", "ok", "the API accepts it");
-    let mend = examined.expect("beta", "failed", "is not open to it (404)");
-    assert!(mend.contains("access to Managed Agents"), "{mend}");
+    let fix = examined.expect("beta", "failed", "is not open to it (404)");
+    assert!(fix.contains("access to Managed Agents"), "{fix}");
     let no_beta = page("no access to the beta", &rig, &folder).await;
 
     let rig = Rig::start().await;
@@ -408,18 +412,18 @@ async fn no_access_to_the_beta_is_told_apart_from_a_wrong_address_and_a_wrong_ve
     let rig = Rig::start()
         .await
         .set("MANAGED_AGENTS_BETA", "other-2026-01-01");
-    let mend = examine(&rig, &folder)
+    let fix = examine(&rig, &folder)
         .await
         .expect("beta", "failed", "other-2026-01-01")
         .to_owned();
-    assert!(mend.contains("Unset MANAGED_AGENTS_BETA"), "{mend}");
+    assert!(fix.contains("Unset MANAGED_AGENTS_BETA"), "{fix}");
 
     let rig = Rig::start().await.set("ANTHROPIC_VERSION", "1999-01-01");
-    let mend = examine(&rig, &folder)
+    let fix = examine(&rig, &folder)
         .await
         .expect("beta", "failed", "1999-01-01")
         .to_owned();
-    assert_eq!(mend, "Unset ANTHROPIC_VERSION.");
+    assert_eq!(fix, "Unset ANTHROPIC_VERSION.");
     insta::assert_snapshot!(no_beta);
 }
 
@@ -503,8 +507,8 @@ async fn folders_that_file_tools_could_not_use_are_found() {
         .unset("MANAGED_AGENTS_FILE_ROOTS")
         .set("GITHUB_TOKEN", "");
     let examined = examine(&rig, &folder).await;
-    let mend = examined.expect("file-roots", "skipped", "none is set");
-    assert!(mend.contains("MANAGED_AGENTS_FILE_ROOTS"), "{mend}");
+    let fix = examined.expect("file-roots", "skipped", "none is set");
+    assert!(fix.contains("MANAGED_AGENTS_FILE_ROOTS"), "{fix}");
     examined.expect("github-token", "skipped", "public repositories only");
 }
 

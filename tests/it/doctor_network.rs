@@ -162,16 +162,16 @@ async fn a_clock_that_is_an_hour_off_is_a_warning() {
         let port = server(empty_list(&format!("date: {date}\r\n")), None).await;
         let examined = examine_at(format!("http://127.0.0.1:{port}")).await;
         assert!(examined.ok, "{examined:?}");
-        let mend = examined.expect(
+        let fix = examined.expect(
             "clock",
             "warning",
             &format!("1 h 0 min {side} the server's"),
         );
-        assert!(mend.contains("set its clock"), "{mend}");
+        assert!(fix.contains("set its clock"), "{fix}");
     }
     let port = server(empty_list(""), None).await;
     let examined = examine_at(format!("http://127.0.0.1:{port}")).await;
-    examined.expect("clock", "skipped", "no server told its time");
+    examined.expect("clock", "skipped", "no answer told the time");
 }
 
 /// A rig whose API is on no loopback, so that the proxy counts.
@@ -289,10 +289,10 @@ async fn a_certificate_that_nobody_trusts_is_explained_and_then_trusted() {
     let rig = at(format!("https://localhost:{port}")).await;
     let examined = examine(&rig, &folder).await;
     assert_eq!(examined.failed(), ["base-url"]);
-    let mend = examined.expect("base-url", "failed", "is not trusted");
+    let fix = examined.expect("base-url", "failed", "is not trusted");
     assert!(
-        mend.contains("MANAGED_AGENTS_CA_FILE") && mend.contains("SSL_CERT_FILE"),
-        "{mend}"
+        fix.contains("MANAGED_AGENTS_CA_FILE") && fix.contains("SSL_CERT_FILE"),
+        "{fix}"
     );
     let untrusted = page("a certificate that nobody trusts", &rig, &folder).await;
 
@@ -321,8 +321,8 @@ async fn certificates_out_of_date_or_for_another_host_and_ports_without_tls_are_
     let port = server(empty_list(""), Some(authority.acceptor("localhost", -1))).await;
     let examined = examine(&at(port).await, &folder).await;
     assert_eq!(examined.failed(), ["base-url"]);
-    let mend = examined.expect("base-url", "failed", "does not fit this machine's date");
-    assert!(mend.contains("Set the clock"), "{mend}");
+    let fix = examined.expect("base-url", "failed", "does not fit this machine's date");
+    assert!(fix.contains("Set the clock"), "{fix}");
     examined.expect("clock", "warning", "which the certificate denies");
 
     let port = server(
@@ -341,7 +341,7 @@ async fn certificates_out_of_date_or_for_another_host_and_ports_without_tls_are_
     {
         let rig = at(port).await.unset("MANAGED_AGENTS_CA_FILE");
         let examined = examine(&rig.set("SSL_CERT_FILE", "/nowhere.pem"), &folder).await;
-        let mend = examined.expect("base-url", "failed", "could not be loaded");
-        assert!(mend.contains("ca-certificates"), "{mend}");
+        let fix = examined.expect("base-url", "failed", "could not be loaded");
+        assert!(fix.contains("ca-certificates"), "{fix}");
     }
 }

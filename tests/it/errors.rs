@@ -120,6 +120,49 @@ async fn each_failure_is_told_in_words_that_help() {
         arguments,
     )
     .await;
+    for (title, tool, arguments) in [
+        (
+            "several wrong session ids",
+            "get_status",
+            json!({"session_ids": ["sesn_01doesnotexist", "sesn_02doesnotexist"]}),
+        ),
+        (
+            "word that is none of the choices",
+            "resolve_action",
+            json!({"session_id": "sesn_1", "decisions": [{"event_id": "sevt_1", "decision": "maybe"}]}),
+        ),
+        (
+            "no decision",
+            "resolve_action",
+            json!({"session_id": "sesn_1", "decisions": []}),
+        ),
+        (
+            "two decisions on one call",
+            "resolve_action",
+            json!({"session_id": "sesn_1", "decisions": [
+                {"event_id": "sevt_1", "decision": "allow"}, {"event_id": "sevt_1", "decision": "deny"},
+            ]}),
+        ),
+        (
+            "allow with a condition",
+            "resolve_action",
+            json!({"session_id": "sesn_1", "decisions": [{"event_id": "sevt_1", "decision": "allow", "reason": "once"}]}),
+        ),
+        ("limit out of range", "list_agents", json!({"limit": 0})),
+        (
+            "wrong file id",
+            "download_file",
+            json!({"file_id": "file_nope", "offset": 0}),
+        ),
+        (
+            "version that an agent does not have",
+            "create_session",
+            json!({"message": "go", "agent": "code reviewer", "agent_version": 9}),
+        ),
+        ("wrong page", "list_agents", json!({"page": "nonsense"})),
+    ] {
+        note(&mut page, title, &client, tool, arguments).await;
+    }
     let arguments = json!({"message": "go", "outcome": {"description": "x", "rubric": "y"}});
     note(
         &mut page,

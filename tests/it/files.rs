@@ -603,10 +603,10 @@ async fn arguments_that_do_not_fit_together_are_refused() {
         .await
         .ok();
     for (arguments, word) in [
-        (json!({}), "`file_id` or `session_id`"),
+        (json!({}), "exactly one: `file_id`, or `session_id`"),
         (
             json!({"file_id": "file_1", "session_id": "sesn_1"}),
-            "not both",
+            "exactly one",
         ),
         (json!({"session_id": "sesn_1", "offset": 0}), "`file_id`"),
         (json!({"file_id": "../x"}), "is not an id"),

@@ -185,6 +185,31 @@ async fn a_closed_stdout_ends_the_process() {
 }
 
 #[tokio::test]
+async fn a_tool_that_the_settings_leave_out_is_refused_with_the_setting() {
+    for (name, value, tool, why) in [
+        (
+            "MANAGED_AGENTS_TOOLSETS",
+            "core",
+            "update_agent",
+            "it is in the toolset admin",
+        ),
+        (
+            "MANAGED_AGENTS_READ_ONLY",
+            "1",
+            "create_agent",
+            "this server is read-only",
+        ),
+    ] {
+        let mut pipe = Rig::start().await.set(name, value).pipe();
+        pipe.initialize().await;
+        let id = pipe.tool(tool, json!({})).await;
+        let reply = pipe.reply(id).await;
+        let message = reply["error"]["message"].as_str().unwrap();
+        assert!(message.contains(why) && message.contains(name), "{reply}");
+    }
+}
+
+#[tokio::test]
 async fn an_unknown_tool_is_refused_by_name() {
     let rig = Rig::start().await;
     let mut pipe = rig.pipe();
@@ -347,7 +372,9 @@ async fn a_setting_that_makes_no_sense_ends_the_process_with_one_line_that_names
     for (name, value) in [
         ("ANTHROPIC_BASE_URL", "http://example.com"),
         ("ANTHROPIC_BASE_URL", "not a url"),
-        ("ANTHROPIC_VERSION", "a\tb"),
+        ("ANTHROPIC_VERSION", "yesterday"),
+        ("ANTHROPIC_MANAGED_AGENTS_TOKEN", "tok\ntok"),
+        ("MANAGED_AGENTS_BETA", "foo bar,"),
         ("MANAGED_AGENTS_BUDGET_USD", "a lot"),
         ("MANAGED_AGENTS_WAIT_SECONDS", "soon"),
         ("MANAGED_AGENTS_MAX_WAIT_SECONDS", "-1"),
@@ -376,6 +403,54 @@ async fn a_misspelled_setting_is_ignored_but_not_in_silence() {
         "{stderr}"
     );
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
+}
+
+#[tokio::test]
+async fn what_is_set_without_effect_is_said_and_the_server_starts() {
+    for (name, value, why) in [
+        (
+            "MANAGED_AGENTS_WAIT_SECONDS",
+            "100",
+            "the longest wait is 45",
+        ),
+        (
+            "MANAGED_AGENTS_FILE_ROOTS",
+            "/no/such/folder",
+            "no folder now",
+        ),
+    ] {
+        let mut command = Rig::start().await.set(name, value).command();
+        command.stdin(std::process::Stdio::piped());
+        command.stderr(std::process::Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut said = String::new();
+        let lines = child.stderr.take().unwrap();
+        let mut lines = tokio::io::BufReader::new(lines);
+        let line = tokio::io::AsyncBufReadExt::read_line(&mut lines, &mut said);
+        tokio::time::timeout(5 * SECOND, line)
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(said.contains(name) && said.contains(why), "{said}");
+        drop(child.stdin.take());
+        assert!(child.wait().await.unwrap().success(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_the_client_did_not_put_in_lists_the_tools_all_the_same() {
+    let rig = Rig::start()
+        .await
+        .set("ANTHROPIC_API_KEY", "${ANTHROPIC_API_KEY}");
+    let client = rig.client().await;
+    assert!(!client.peer().list_all_tools().await.unwrap().is_empty());
+    let said = client.call("list_agents", json!({})).await.err();
+    for part in [
+        "ANTHROPIC_API_KEY holds a `${…}` that the client did not replace",
+        "MANAGED_AGENTS_KEY_FILE",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
 }
 
 #[tokio::test]

@@ -309,7 +309,7 @@ pub(super) fn explain(report: &mut Report, config: &Config, is_unanswered: impl 
         }),
         (!results.is_empty()).then(|| {
             format!(
-                "the user was asked for {} of the pending results and gave none: the assistant may, with resolve_action",
+                "the user was asked for {} of the pending results and gave none: you may return it with resolve_action",
                 results.len()
             )
         }),
@@ -326,6 +326,10 @@ pub(super) fn explain(report: &mut Report, config: &Config, is_unanswered: impl 
             report.session_id
         );
         report.next = match (approvals, was_asked) {
+            (Approvals::Human, false) if report.simulated => format!("{again}."),
+            (Approvals::Human, true) if report.simulated => {
+                format!("ask the user in your own words. Once the user is ready, {again}.")
+            }
             (Approvals::Human, false) => format!(
                 "{again}. Or the user decides on the session's page, {}.",
                 report.url

@@ -5,6 +5,9 @@ use crate::api::{Delivery, Error, Fault, Refusal};
 pub(super) fn why(error: &Error) -> String {
     let words = match error {
         Error::Refused(refusal) => refusal.message.clone(),
+        Error::Unreachable { reason, .. } if reason.contains("dns error") => {
+            "the host of ANTHROPIC_BASE_URL, or of the proxy, has no address (DNS)".to_owned()
+        }
         other => other.to_string(),
     };
     let ends = words.ends_with(['.', '!', '?']);
@@ -35,7 +38,11 @@ pub(super) fn reference(error: &Error) -> Option<String> {
 pub(super) fn advice(error: &Error) -> String {
     let text = match error {
         Error::Keyless(why) if why.starts_with("MANAGED_AGENTS_KEY") => {
-            "this goes before every other way to give a key: ask the user to mend or to unset it, and to restart this server."
+            "this setting overrides every other source of a key: ask the user to fix or unset it, and to restart this server."
+        }
+        Error::Keyless(why) if why.contains("did not replace") => {
+            "ask the user to set that variable where the client is started, or to replace it in this server's configuration by \
+             MANAGED_AGENTS_KEY_FILE, the path of a file that only they can read, and to restart it. Never ask for the key itself."
         }
         Error::Keyless(_) => {
             "ask the user to set ANTHROPIC_API_KEY (or MANAGED_AGENTS_KEY_FILE, MANAGED_AGENTS_KEY_COMMAND) in this \
@@ -78,6 +85,10 @@ fn refused(refusal: &Refusal) -> String {
         400 | 409 if says("budget_create_only") => {
             "a session that was created without a budget cannot get one: go on without, or start a new one with create_session."
         }
+        400 | 409 if says("budget_not_raised") => {
+            "the API counts in cents; get_status shows in dollars what is spent. If the user agrees, update_session with a \
+             budget_usd above that."
+        }
         400 | 409 if says("budget") || says("max_list_cost") => {
             "get_status shows the budget and what is spent; if the user agrees, update_session with a budget_usd above that."
         }
@@ -92,12 +103,22 @@ fn refused(refusal: &Refusal) -> String {
         300..=303 | 307 | 308 => {
             "set ANTHROPIC_BASE_URL to the address that serves the API itself; the key is never sent along a redirect."
         }
+        400 | 422 if says("page") && !says("page_") => {
+            "pass the `page` that the list before returned, to the same call with the same filter; without `page` it begins anew."
+        }
         400 | 422 => "correct the argument that the API names and call again.",
         401 => {
             "ask the user to check the key in this server's configuration (ANTHROPIC_API_KEY or what replaces it) and to restart it."
         }
         403 => {
             "ask the user whether this key's workspace may use it; ANTHROPIC_WORKSPACE_ID chooses the workspace."
+        }
+        404 if says("has no version") => {
+            "leave the version out for the newest, or use one from 1 to that; get_agent shows it."
+        }
+        // Files are listed only of a session.
+        404 if about(&refusal.message).is_some_and(|(list, _)| list == "list_files") => {
+            "check the id: list_files shows the files of a session, and upload_file returns the id of what it uploads."
         }
         404 => {
             let lists = "list_sessions, list_agents, list_environments and list_files show";

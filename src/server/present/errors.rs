@@ -119,12 +119,19 @@ impl IntoCallToolResult for ToolError {
     }
 }
 
+/// What was being done, without the ids that the reason names again.
+fn without_what_is_in(why: &str, doing: &str) -> String {
+    let is_named = |word: &&str| word.contains('_') && why.contains(word);
+    let words: Vec<&str> = doing.split(' ').filter(|word| !is_named(word)).collect();
+    words.join(" ")
+}
+
 impl From<Failure> for ToolError {
     fn from(failure: Failure) -> ToolError {
         match failure {
             Failure::Argument { what, next } => ToolError::argument(what, next),
             Failure::Api { doing, error } => ToolError::Failed {
-                what: format!("Could not {doing}:"),
+                what: format!("Could not {}:", without_what_is_in(&why(&error), &doing)),
                 next: advice(&error),
                 reference: reference(&error),
                 why: Some(why(&error)),

@@ -22,6 +22,7 @@ impl Shown {
     /// The files of a session.
     pub(in crate::server) fn files(found: SessionFiles, config: &Config) -> Shown {
         let all = found.files.len();
+        let is_kept = found.files.iter().any(|file| file.downloadable);
         let listed = Listed {
             items: found.files,
             ..Listed::default()
@@ -46,7 +47,10 @@ impl Shown {
             hints.push(GROWING.to_owned());
         }
         if hints.is_empty() && all > 0 && !config.read_only {
-            hints.push("download_file saves them, or reads one with offset.".to_owned());
+            hints.push(match is_kept {
+                true => "download_file saves them, or reads one with offset.".to_owned(),
+                false => "what was mounted cannot be downloaded; an agent's files are what it writes to /mnt/session/outputs/.".to_owned(),
+            });
         }
         if !hints.is_empty() {
             shown.set_next(&hints.join(" "));
@@ -172,8 +176,8 @@ fn line(file: &FileRow) -> String {
 fn after(download: &Download) -> String {
     let mut next = match (download.saved.is_empty(), download.failed.is_empty()) {
         (true, true) => "the session has no files that can be had: an agent's files are what it writes to /mnt/session/outputs/.",
-        (_, false) => "see why for each that failed.",
-        (false, true) => "the files are on the user's disk.",
+        (_, false) => "see why each failed.",
+        (false, true) => "tell the user the paths.",
     }
     .to_owned();
     let mut advice: Vec<&str> = download
@@ -183,8 +187,9 @@ fn after(download: &Download) -> String {
         .collect();
     advice.sort_unstable();
     advice.dedup();
-    for advice in advice.into_iter().take(2) {
-        next.push_str(&format!(" Or {advice}"));
+    let advice: Vec<&str> = advice.into_iter().take(2).collect();
+    if !advice.is_empty() {
+        next = advice.join(" Or ");
     }
     if download.is_cut {
         next.push_str(" These were the first; no more are read.");

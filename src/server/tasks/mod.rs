@@ -57,7 +57,10 @@ pub(super) fn unfit(method: &str) -> ErrorData {
     let takes = match method {
         "tasks/get" | "tasks/cancel" => "`taskId`, a text",
         "tasks/update" => "`taskId`, a text, and `inputResponses`, an object",
-        _ => return ErrorData::new(ErrorCode::METHOD_NOT_FOUND, method.to_owned(), None),
+        _ => {
+            let why = format!("method not found: {}", cut(&clean_line(method), 60));
+            return ErrorData::new(ErrorCode::METHOD_NOT_FOUND, why, None);
+        }
     };
     ErrorData::invalid_params(format!("{method} takes {takes}"), None)
 }

@@ -59,8 +59,8 @@ impl Given {
         };
         if self.metadata.as_ref().is_some_and(marks) {
             return Err(ToolError::argument(
-                "`metadata` must not set the marks of this product.",
-                "leave out the keys that begin with managed-agents-mcp.",
+                "`metadata` keys must not start with managed-agents-mcp.",
+                "leave those keys out.",
             ));
         }
         let secret = |server: &McpServer| {

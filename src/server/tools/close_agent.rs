@@ -22,7 +22,7 @@ pub(super) struct CloseAgent {
 
 #[tool_router(router = close_agent_router, vis = "pub(super)")]
 impl Server {
-    /// Close an agent that no new session shall use. This cannot be undone; delete only if the user asked for it, and if
+    /// Retire an agent: no new session can use it. This cannot be undone; delete only if the user asked for it, and if
     /// the API does not delete it, it is archived.
     #[tool(
         title = "Close an agent",

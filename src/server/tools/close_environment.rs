@@ -22,7 +22,7 @@ pub(super) struct CloseEnvironment {
 
 #[tool_router(router = close_environment_router, vis = "pub(super)")]
 impl Server {
-    /// Close an environment that no new session shall use. This cannot be undone; delete only if the user asked for it.
+    /// Retire an environment: no new session can use it. This cannot be undone; delete only if the user asked for it.
     #[tool(
         title = "Close an environment",
         annotations(read_only_hint = false, destructive_hint = true, idempotent_hint = true, open_world_hint = false),

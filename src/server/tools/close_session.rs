@@ -61,10 +61,8 @@ impl Server {
             .await?;
         let word = word(closed.ending);
         let next = match closed.ending {
-            Ending::Archive => {
-                "nothing more to do: get_events still reads the record, and archiving cannot be undone."
-            }
-            Ending::Delete => "nothing more to do: the record is gone, which cannot be undone.",
+            Ending::Archive => "get_events still reads the record; archiving cannot be undone.",
+            Ending::Delete => "nothing more to do: the record is gone, and this cannot be undone.",
         };
         let cost = closed.last.usage.cost_usd;
         let spent = cost

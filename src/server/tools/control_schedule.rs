@@ -82,7 +82,7 @@ fn shown(row: &ScheduleRow, run: Option<&RunRow>) -> Shown {
             "list_sessions shows the session that was started.".to_owned()
         }
         (Some(_), None) => {
-            "no session was started: mend what the error names, then run it again.".to_owned()
+            "no session was started: fix what the error names, then run it again.".to_owned()
         }
         (None, None) if !Id::is_id(&row.schedule_id) => {
             "list_schedules shows how it stands.".to_owned()

@@ -60,7 +60,7 @@ struct Packages {
 
 #[tool_router(router = create_environment_router, vis = "pub(super)")]
 impl Server {
-    /// Create a container for sessions. A name that exists returns that environment unchanged.
+    /// Create a container template. A name that exists returns that environment unchanged.
     #[tool(
         title = "Create an environment",
         annotations(read_only_hint = false, destructive_hint = false, idempotent_hint = true, open_world_hint = false),

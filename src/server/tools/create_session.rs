@@ -52,7 +52,7 @@ pub(super) struct CreateSession {
     #[serde(default)]
     #[schemars(with = "Vec<Map<String, Value>>")]
     memory_stores: Vec<MemoryStore>,
-    /// It pauses there. Default: as configured.
+    /// Pauses if spent. Default: as configured.
     budget_usd: Option<f64>,
     /// Up to 14 pairs of text.
     #[serde(default)]
@@ -245,7 +245,7 @@ fn metadata(metadata: Map<String, Value>) -> Result<Map<String, Value>, ToolErro
         return Ok(metadata);
     }
     Err(ToolError::argument(
-        "`metadata` takes up to 14 pairs of text, keys of at most 64 and values of at most 512 characters, no key of this product's.",
+        "`metadata` takes up to 14 pairs of text, keys of at most 64 and values of at most 512 characters; keys must not start with managed-agents-mcp.",
         "pass fewer and shorter pairs; every value must be text, such as \"1\".",
     ))
 }

@@ -63,8 +63,8 @@ impl Server {
             }
             (Some(_), Some(_), _) | (None, None, _) => {
                 return Err(ToolError::argument(
-                    "Either `file_id` or `session_id` is needed, and not both.",
-                    "pass the one: `session_id` saves all files of a session.",
+                    "Pass exactly one: `file_id`, or `session_id` for all its files.",
+                    "list_files shows the ids of a session's files.",
                 ));
             }
         };

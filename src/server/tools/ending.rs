@@ -51,7 +51,7 @@ pub(super) fn retired_schema() -> Value {
 pub(super) fn retired(noun: &str, retired: &Retired) -> Shown {
     let word = word(retired.ending);
     let next = format!(
-        "nothing more to do: no new session can use it, and this cannot be undone. Sessions that use the {noun} go on."
+        "no new session can use it, and this cannot be undone. Sessions that use the {noun} continue."
     );
     let note = retired
         .note

@@ -20,7 +20,7 @@ pub(super) struct GetAgent {
 
 #[tool_router(router = get_agent_router, vis = "pub(super)")]
 impl Server {
-    /// One agent whole: model, system prompt, tools and permissions, MCP servers.
+    /// Show one agent: model, system prompt, tools and permissions, MCP servers.
     #[tool(
         title = "Show an agent",
         annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = false),

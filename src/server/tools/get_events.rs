@@ -94,7 +94,7 @@ impl Server {
         if !(1..=1000).contains(&limit) {
             return Err(ToolError::argument(
                 "`limit` must be 1 to 1000.",
-                "pass a smaller number and read page by page.",
+                "pass a number from 1 to 1000; `after` reads on.",
             ));
         }
         let reading = Reading {

@@ -140,7 +140,13 @@ impl Server {
             .flat_map(|(id, _)| user.notes_of(id).map(move |note| format!("{id}: {note}")))
             .collect();
         let budget = self.bridge.config().result_chars;
-        Ok(Reply::Shown(shown(sessions, answers, budget)))
+        let nothing_succeeded = sessions.reports.is_empty();
+        let shown = shown(sessions, answers, budget);
+        Ok(Reply::Shown(if nothing_succeeded {
+            shown.into_error()
+        } else {
+            shown
+        }))
     }
 }
 

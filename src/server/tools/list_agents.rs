@@ -27,7 +27,7 @@ pub(super) struct ListAgents {
 
 #[tool_router(router = list_agents_router, vis = "pub(super)")]
 impl Server {
-    /// Agents that sessions can run. get_agent shows one whole.
+    /// Agents that sessions can run. get_agent shows details.
     #[tool(
         title = "List agents",
         annotations(read_only_hint = true, destructive_hint = false, idempotent_hint = true, open_world_hint = false),

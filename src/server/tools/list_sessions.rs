@@ -107,7 +107,7 @@ fn query(args: ListSessions) -> Result<SessionQuery, ToolError> {
     if args.limit.is_some_and(|limit| !(1..=100).contains(&limit)) {
         return Err(ToolError::argument(
             "`limit` must be 1 to 100.",
-            "pass a smaller number and read page by page.",
+            "pass a number from 1 to 100; `page` reads on.",
         ));
     }
     let word = |status: &Status| match status {

@@ -68,6 +68,21 @@ pub(super) fn offered(config: &Config) -> ToolRouter<Server> {
     portable(router)
 }
 
+/// Why a tool that there is does not stand in the list.
+pub(super) fn left_out(config: &Config, name: &str) -> Option<String> {
+    let toolsets = [
+        (Toolset::Core, "core", core as fn() -> ToolRouter<Server>),
+        (Toolset::Admin, "admin", admin),
+        (Toolset::Schedules, "schedules", schedules),
+    ];
+    let mut toolsets = toolsets.into_iter();
+    let (toolset, word, _) = toolsets.find(|(_, _, tools)| tools().has_route(name))?;
+    Some(match config.toolsets.contains(&toolset) {
+        true => "this server is read-only (MANAGED_AGENTS_READ_ONLY)".to_owned(),
+        false => format!("it is in the toolset {word}, which MANAGED_AGENTS_TOOLSETS leaves out"),
+    })
+}
+
 /// To delegate: sessions, and what they are made of.
 fn core() -> ToolRouter<Server> {
     Server::create_session_router()
@@ -225,7 +240,7 @@ fn catalog_query(
     if limit.is_some_and(|limit| !(1..=100).contains(&limit)) {
         return Err(ToolError::argument(
             "`limit` must be 1 to 100.",
-            "pass a smaller number and read page by page.",
+            "pass a number from 1 to 100; `page` reads on.",
         ));
     }
     Ok(Query {

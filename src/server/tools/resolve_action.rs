@@ -13,6 +13,9 @@ use crate::server::approvals::Round;
 use crate::server::present::{report_schema, schema};
 use crate::server::reply::Waited;
 
+/// Longest reason, in characters, as the API has it.
+const REASON_CHARS: usize = 10_000;
+
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ResolveAction {
@@ -75,9 +78,15 @@ impl Server {
             .collect();
         ids.sort_unstable();
         ids.dedup();
-        if ids.len() != decisions.len() || ids.is_empty() {
+        if ids.is_empty() {
             return Err(ToolError::argument(
-                "`decisions` needs exactly one entry for each event_id.",
+                "`decisions` is empty.",
+                "pass an entry for each call that the user decided; what is left out stays pending.",
+            ));
+        }
+        if ids.len() != decisions.len() {
+            return Err(ToolError::argument(
+                "`decisions` names an event_id twice.",
                 "decide each pending entry once.",
             ));
         }
@@ -99,6 +108,15 @@ impl Server {
 impl Given {
     fn decision(self) -> Result<Decision, ToolError> {
         let event_id = id("event_id", &self.event_id)?.to_string();
+        let length = self.reason.iter().flat_map(|reason| reason.chars()).count();
+        if length > REASON_CHARS {
+            return Err(ToolError::argument(
+                format!(
+                    "`reason` on {event_id} has {length} characters; at most {REASON_CHARS} are taken."
+                ),
+                "shorten it; send_message says more once nothing is pending.",
+            ));
+        }
         let verdict = match (self.decision, self.result) {
             (Some(Choice::Allow), None) if self.reason.is_none() && self.is_error.is_none() => {
                 Verdict::Allow
@@ -108,6 +126,12 @@ impl Given {
                 text,
                 is_error: self.is_error.unwrap_or(false),
             },
+            (Some(Choice::Allow), None) if self.reason.is_some() => {
+                return Err(ToolError::argument(
+                    format!("`reason` goes only with deny, so nothing was sent about {event_id}."),
+                    "an allow takes no conditions: leave `reason` out, or deny and say what to do instead.",
+                ));
+            }
             _ => {
                 return Err(ToolError::argument(
                     format!("The decision on {event_id} is not clear, so nothing was sent."),

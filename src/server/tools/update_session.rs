@@ -55,7 +55,7 @@ impl Server {
             .any(|key| key.starts_with(crate::bridge::MARK))
         {
             return Err(ToolError::argument(
-                "`metadata` must not change the marks of this product.",
+                "`metadata` keys must not start with managed-agents-mcp.",
                 "leave out the keys that begin with managed-agents-mcp.",
             ));
         }

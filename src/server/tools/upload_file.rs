@@ -48,7 +48,7 @@ impl Server {
         let file = call.run(sending).await?;
         let next = if Id::is_id(&file.file_id) {
             format!(
-                "create_session with files [{{\"file_id\":\"{}\"}}] mounts it, at /mnt/session/uploads/ and its id unless `mount_path` says otherwise.",
+                "create_session with files [{{\"file_id\":\"{0}\"}}] mounts it at /mnt/session/uploads/{0}, or at `mount_path`.",
                 file.file_id
             )
         } else {
