@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use tokio::time::Instant;
 
 use super::follow::{Follow, LAST_LOOK};
+use super::read::Order;
 use super::scan::{Circle, Seen, in_a_circle, unseen};
 use crate::api::events::{Event, EventFilter, Taken};
 use crate::api::{Error, Fault};
@@ -309,7 +310,7 @@ impl Back {
 
     /// Takes in what is new on a page. Whether there was anything.
     fn add(&mut self, page: Vec<Event>, follow: &mut Follow) -> bool {
-        let page = unseen(page, &mut self.seen);
+        let page = unseen(page, &mut self.seen, Order::Newest);
         let is_new = page.iter().any(|event| !event.id.is_empty());
         self.pages += usize::from(is_new);
         for event in page {

@@ -7,6 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use futures_util::future::{BoxFuture, FutureExt};
 use serde_json::{Value, json};
 
+use super::read::Order;
 use super::scan::{Circle, Seen, unseen};
 use crate::api::events::{Event, EventFilter, Taken, content_text};
 use crate::api::{Client, Error, Fault, Id, Page};
@@ -134,7 +135,7 @@ impl<'a> List<'a> {
                 }
                 found => found?,
             };
-            let new = unseen(found.data, &mut seen);
+            let new = unseen(found.data, &mut seen, Order::Newest);
             let goes_on = |next: &String| circle.goes_on(next, !new.is_empty());
             filter.page = found.next_page.filter(goes_on);
             for event in new {

@@ -185,23 +185,26 @@ impl Circle {
 
 /// The events of a page that were not seen before. A list that turns in a circle begins anew with its first event, and with
 /// what came meanwhile ahead of that, which does not belong where the page stands.
-pub(super) fn unseen(mut page: Vec<Event>, seen: &mut Seen) -> Vec<Event> {
-    if page.iter().any(|event| seen.is_first(&key(event))) {
-        let last = page.iter().rposition(|event| seen.contains(&key(event)));
+pub(super) fn unseen(mut page: Vec<Event>, seen: &mut Seen, order: Order) -> Vec<Event> {
+    if page.iter().any(|event| seen.is_first(&key(event, order))) {
+        let last = page
+            .iter()
+            .rposition(|event| seen.contains(&key(event, order)));
         page.drain(..last.map_or(0, |at| at + 1));
     }
     page.retain(|event| {
         let is_old_copy = event.taken == Taken::NotYet && seen.contains(&event.id);
-        event.id.is_empty() || (!is_old_copy && seen.insert(&key(event)))
+        event.id.is_empty() || (!is_old_copy && seen.insert(&key(event, order)))
     });
     page
 }
 
-/// What tells an event from others. A queued message may be listed where it was sent, and once more where it was taken in.
-fn key(event: &Event) -> Cow<'_, str> {
-    match event.taken {
-        Taken::NotYet => format!("{} queued", event.id).into(),
-        Taken::In | Taken::Unstated => (&event.id).into(),
+/// What tells an event from others. A queued message may be listed where it was sent, and later in the record once more, where
+/// it was taken in.
+fn key(event: &Event, order: Order) -> Cow<'_, str> {
+    match (event.taken, order) {
+        (Taken::NotYet, Order::Oldest) => format!("{} queued", event.id).into(),
+        _ => (&event.id).into(),
     }
 }
 
@@ -296,7 +299,11 @@ impl<'a> Scan<'a> {
                 token: self.filter.page.take(),
                 limit: self.filter.limit.unwrap_or(PAGE),
             };
-            let new = unseen(page.data, &mut self.seen);
+            let order = match self.filter.newest_first {
+                true => Order::Newest,
+                false => Order::Oldest,
+            };
+            let new = unseen(page.data, &mut self.seen, order);
             self.fruitful += usize::from(!new.is_empty());
             let next = page.next_page;
             self.filter.page = next.clone().filter(|token| {
@@ -402,17 +409,18 @@ mod tests {
             serde_json::from_str(&event).unwrap()
         };
         let (queued, taken) = (copy("null"), copy("\"2026-11-01T10:00:00Z\""));
-        let kept = |pages: [&Event; 3]| {
+        let kept = |pages: [&Event; 3], order| {
             let mut seen = Seen::default();
-            let pages = pages.map(|event| unseen(vec![event.clone()], &mut seen).pop());
+            let pages = pages.map(|event| unseen(vec![event.clone()], &mut seen, order).pop());
             pages.map(|event| event.map(|event| event.taken))
         };
-        let both = [Some(Taken::NotYet), Some(Taken::In), None];
-        assert_eq!(kept([&queued, &taken, &queued]), both);
-        assert_eq!(
-            kept([&taken, &queued, &taken]),
-            [Some(Taken::In), None, None]
-        );
+        let (queued_once, taken_once) = (Some(Taken::NotYet), Some(Taken::In));
+        let both = kept([&queued, &taken, &queued], Order::Oldest);
+        assert_eq!(both, [queued_once, taken_once, None]);
+        for order in [Order::Oldest, Order::Newest] {
+            let taken_first = kept([&taken, &queued, &taken], order);
+            assert_eq!(taken_first, [taken_once, None, None]);
+        }
     }
 
     #[test]
@@ -427,8 +435,8 @@ mod tests {
             ("abc", "nmloabc", ""),
         ] {
             let mut seen = Seen::default();
-            unseen(page(first), &mut seen);
-            let shown = unseen(page(next), &mut seen).into_iter();
+            unseen(page(first), &mut seen, Order::Oldest);
+            let shown = unseen(page(next), &mut seen, Order::Oldest).into_iter();
             let shown: String = shown.map(|event| event.id).collect();
             assert_eq!(shown, new, "{first} {next}");
         }

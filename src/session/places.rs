@@ -41,10 +41,8 @@ fn walk(history: &History, fresh: &dyn Fn(usize, &Event) -> bool) -> (Option<usi
                 return (missing, after_speech);
             }
             "agent.message" => (began, spoke, missing) = (place + 1, true, None),
-            "span.model_request_start" => {
-                (began, spoke, is_open, shows_requests) = (place + 1, false, true, true);
-            }
-            "span.model_request_end" => is_open = false,
+            "span.model_request_start" => (began, spoke, is_open) = (place + 1, false, true),
+            "span.model_request_end" => (is_open, shows_requests) = (false, true),
             // Results of tools may come before the end of the request that called them.
             _ if kind.starts_with("user.") || (is_result(kind) && !is_open) => {
                 (began, spoke) = (place + 1, false);
