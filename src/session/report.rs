@@ -377,10 +377,16 @@ pub fn escaped(value: &Value) -> Value {
         Value::String(text) => Value::String(escape(text)),
         Value::Array(items) => items.iter().map(escaped).collect(),
         Value::Object(fields) => {
-            let fields = fields
-                .iter()
-                .map(|(name, value)| (escape(name), escaped(value)));
-            Value::Object(fields.collect::<Map<_, _>>())
+            let mut shown = Map::new();
+            for (name, value) in fields {
+                let mut name = escape(name);
+                // A character and its escape look the same; neither field may hide the other.
+                while shown.contains_key(&name) {
+                    name.push_str(" (again)");
+                }
+                shown.insert(name, escaped(value));
+            }
+            Value::Object(shown)
         }
         other => other.clone(),
     }
@@ -394,4 +400,19 @@ pub fn cut(text: &str, width: usize) -> String {
     let mut kept: String = text.chars().take(width.saturating_sub(1)).collect();
     kept.push('…');
     kept
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn no_field_hides_another_that_looks_the_same() {
+        let input = json!({"a\u{202e}": "ls", "a\\u{202e}": "rm", "b": {"\u{202e}": 1}});
+        let shown = escaped(&input).to_string();
+        assert!(shown.contains("ls") && shown.contains("rm"), "{shown}");
+        assert!(!shown.contains('\u{202e}'), "{shown}");
+    }
 }
