@@ -199,7 +199,7 @@ impl Follow {
 
     /// Whether a stream shows again what was before the part of the record that is known, as some servers do. What is new but
     /// has such a time is found in the list.
-    fn is_replayed(&self, event: &Event) -> bool {
+    pub(super) fn is_replayed(&self, event: &Event) -> bool {
         let is_known_whole = self.complete && !self.has_holes;
         if is_known_whole || self.history.get(&event.id).is_some() {
             return false;

@@ -206,7 +206,9 @@ impl Follow {
                     News::Opened => self.list_again().await?,
                     News::Event(event) => {
                         audit = FIRST_AUDIT;
-                        look_at = Instant::now() + self.pause(true, audit);
+                        // What seems old may be new all the same: the list tells.
+                        let is_news = !self.is_replayed(&event);
+                        look_at = Instant::now() + self.pause(is_news, audit);
                         if !self.take(event, turn.is_over()) {
                             continue;
                         }
@@ -265,7 +267,7 @@ impl Follow {
         }
     }
 
-    /// How long to wait before the next look at the list.
+    /// How long to wait before the next look at the list, where a line tells of what is new or where none does.
     fn pause(&self, has_line: bool, audit: Duration) -> Duration {
         let streams = self.api.streams();
         let count = |streams: usize| u32::try_from(streams).unwrap_or(u32::MAX);
