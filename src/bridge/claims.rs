@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
 use super::answer::{Decision, Verdict};
 use super::follow::Follow;
+use super::newest::Mark;
 use super::{Bridge, Failure, Patience};
 use crate::api::Id;
 use crate::api::events::Event;
@@ -14,6 +16,9 @@ use crate::session::turn::Asked;
 
 /// Decisions that are remembered; the record holds all.
 const MOST: usize = 1000;
+
+/// The times of a call and of its answer may be of clocks that differ by so much.
+const CLOCKS_APART: TimeDelta = TimeDelta::minutes(5);
 
 /// What the calls of this process decided, by session and event.
 #[derive(Default)]
@@ -143,6 +148,15 @@ impl Claims {
     }
 }
 
+/// No answer to one of these calls is older.
+fn asked_at(answers: &[Value], follow: &Follow) -> Option<DateTime<Utc>> {
+    let calls = answers.iter().map(|answer| {
+        let call = follow.history.get(&answered_id(answer))?;
+        call.at.map(|at| at - CLOCKS_APART)
+    });
+    calls.collect::<Option<Vec<_>>>()?.into_iter().min()
+}
+
 /// Events that this call answers and no other; given back unless they are kept.
 struct Claim<'a> {
     bridge: &'a Bridge,
@@ -184,7 +198,11 @@ impl Bridge {
             return Ok(answered);
         }
         // Another process may have been faster than our last look.
-        let is_known = |id: &str| follow.history.is_settled(id);
+        let asked_at = asked_at(&answers, follow);
+        let is_known = |mark: &Mark| {
+            let is_older = |asked| mark.at.is_some_and(|at| at < asked);
+            follow.history.is_settled(&mark.id) || asked_at.is_some_and(is_older)
+        };
         let parcel = self.parcel(session, answers, doing, is_known, patience.deadline);
         let mut parcel = parcel.await?;
         let (before, mut late, mut lost) = (&parcel.before, Vec::new(), Vec::new());

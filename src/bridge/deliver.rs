@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::defaults::in_time;
 use super::memory::Memory;
-use super::newest::{Before, INTERRUPT, List, kind, matched};
+use super::newest::{Before, INTERRUPT, List, Mark, kind, matched};
 use super::once::{Second, Write};
 use super::{Bridge, Failure};
 use crate::api::events::{Event, content_text};
@@ -79,7 +79,7 @@ impl Bridge {
         session: &'a Id,
         events: Vec<Value>,
         doing: &str,
-        is_known: impl Fn(&str) -> bool,
+        is_known: impl Fn(&Mark) -> bool,
         deadline: Instant,
     ) -> Result<Parcel<'a>, Failure> {
         let list = List::of(session, &events);
@@ -112,6 +112,7 @@ impl Bridge {
         let next = format!(
             "get_status with session_ids [\"{session}\"]: where it still works, make the same call again."
         );
+        let _turn = in_time(deadline, self.sending.lock(session.as_str())).await?;
         let parcel = self.parcel(session, vec![event], doing, any, deadline);
         let parcel = Parcel {
             write: Write::new(doing, Second::Repeats, next),
@@ -123,7 +124,7 @@ impl Bridge {
 }
 
 /// The newest event will do.
-fn any(_: &str) -> bool {
+fn any(_: &Mark) -> bool {
     true
 }
 

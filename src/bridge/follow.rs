@@ -205,10 +205,14 @@ impl Follow {
                 news = line.next() => match news {
                     News::Opened => self.list_again().await?,
                     News::Event(event) => {
-                        audit = FIRST_AUDIT;
-                        // What seems old may be new all the same: the list tells.
                         let is_news = !self.is_replayed(&event);
-                        look_at = Instant::now() + self.pause(is_news, audit);
+                        let look = Instant::now() + self.pause(is_news, FIRST_AUDIT);
+                        if is_news {
+                            (audit, look_at) = (FIRST_AUDIT, look);
+                        } else {
+                            // What seems old may be new all the same: the list tells.
+                            look_at = look_at.min(look);
+                        }
                         if !self.take(event, turn.is_over()) {
                             continue;
                         }

@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use chrono::{DateTime, Utc};
 use futures_util::future::{BoxFuture, FutureExt};
 use serde_json::{Value, json};
 
@@ -40,6 +41,7 @@ pub(super) struct Before {
 pub(super) struct Mark {
     /// Empty on some interrupts.
     pub(super) id: String,
+    pub(super) at: Option<DateTime<Utc>>,
     is_settled: bool,
     /// `None`: it is of another kind than what is sent, on a server that lists all kinds.
     said: Option<Said>,
@@ -52,6 +54,7 @@ pub(super) struct Said {
     /// The same for an event without an id that is listed again.
     json: u64,
     answers: Option<String>,
+    thread: Option<String>,
     pub(super) result: Option<String>,
 }
 
@@ -82,7 +85,7 @@ impl<'a> List<'a> {
     pub(super) async fn before(
         &self,
         api: &Client,
-        is_known: impl Fn(&str) -> bool,
+        is_known: impl Fn(&Mark) -> bool,
     ) -> Result<Before, Error> {
         self.read(self.pages(api), is_known).await.map(Before::of)
     }
@@ -95,7 +98,7 @@ impl<'a> List<'a> {
         known: &HashSet<String>,
     ) -> Result<Vec<Mark>, Error> {
         let anchors = before.anchors();
-        let is_known = |id: &str| anchors.contains(id);
+        let is_known = |mark: &Mark| anchors.contains(mark.id.as_str());
         let run = self.read(self.pages(api), is_known).await?;
         before.new_in(run, known)
     }
@@ -114,7 +117,7 @@ impl<'a> List<'a> {
     async fn read<F: Future<Output = Result<Page<Event>, Error>>>(
         &self,
         page: impl Fn(EventFilter) -> F,
-        is_known: impl Fn(&str) -> bool,
+        is_known: impl Fn(&Mark) -> bool,
     ) -> Result<Run, Error> {
         let mut filter = EventFilter {
             newest_first: true,
@@ -141,8 +144,11 @@ impl<'a> List<'a> {
             for event in new {
                 let mark = self.mark(&event);
                 bytes += mark.weight();
-                run.meets |= mark.is_settled && is_known(&mark.id);
+                run.meets |= mark.is_settled && is_known(&mark);
                 run.marks.push(mark);
+            }
+            if filter.limit == Some(self.limit as u32) {
+                filter.limit = Some(LARGEST_PAGE as u32);
             }
             run.ended = filter.page.is_none();
             if run.meets || run.ended || bytes > MOST_BYTES {
@@ -162,6 +168,7 @@ impl<'a> List<'a> {
                     _ => 0,
                 },
                 answers: event.answers(),
+                thread: thread(&value).map(str::to_owned),
                 result: value
                     .get("result")
                     .and_then(Value::as_str)
@@ -170,6 +177,7 @@ impl<'a> List<'a> {
         });
         Mark {
             id: event.id.clone(),
+            at: event.at,
             is_settled: !event.id.is_empty() && event.taken != Taken::NotYet,
             said,
         }
@@ -249,11 +257,17 @@ impl Mark {
 
     fn weight(&self) -> usize {
         let said = self.said.as_ref().map_or(0, |said| {
-            let words = [&said.answers, &said.result];
+            let words = [&said.answers, &said.thread, &said.result];
             words.into_iter().flatten().map(String::len).sum()
         });
         size_of::<Mark>() + self.id.len() + said
     }
+}
+
+/// The thread that an interrupt stops.
+fn thread(event: &Value) -> Option<&str> {
+    let thread = event.get("session_thread_id").and_then(Value::as_str);
+    thread.filter(|_| kind(event) == Some(INTERRUPT))
 }
 
 pub(super) fn kind(event: &Value) -> Option<&str> {
@@ -261,13 +275,23 @@ pub(super) fn kind(event: &Value) -> Option<&str> {
 }
 
 /// The new events, newest first, that are the sent ones: same type and content.
+///
+/// The ids are empty where one of them has none.
 pub(super) fn matched(sent: &[Value], mut new: Vec<Mark>) -> Option<Vec<String>> {
     let mut ids = Vec::new();
     for sent in expected(sent) {
         let content = content(kind(sent)?, sent);
-        let is_it = |mark: &Mark| mark.said.as_ref().map(|said| said.content) == Some(content);
+        let thread = thread(sent);
+        let says_it = |said: &Said| {
+            // One that names no thread may be recorded with that of the session.
+            said.content == content && (thread.is_none() || said.thread.as_deref() == thread)
+        };
+        let is_it = |mark: &Mark| mark.said.as_ref().is_some_and(says_it);
         // The oldest match first, since identical events keep the order in which they were sent.
         ids.push(new.remove(new.iter().rposition(is_it)?).id);
+    }
+    if ids.iter().any(String::is_empty) {
+        ids.clear();
     }
     Some(ids)
 }
@@ -326,6 +350,8 @@ mod tests {
     struct Record {
         events: Vec<Event>,
         knows_types: bool,
+        /// Most events on a page.
+        most: usize,
         asked: RefCell<Vec<u32>>,
     }
 
@@ -334,6 +360,7 @@ mod tests {
             let mut record = Record {
                 events: Vec::new(),
                 knows_types: true,
+                most: usize::MAX,
                 asked: RefCell::default(),
             };
             record.add(events);
@@ -359,7 +386,7 @@ mod tests {
             let is_listed =
                 |event: &&Event| !self.knows_types || filter.types.contains(&event.kind);
             let from: usize = filter.page.as_ref().map_or(0, |page| page.parse().unwrap());
-            let until = from + limit as usize;
+            let until = from + (limit as usize).min(self.most);
             let rows: Vec<&Event> = self.events.iter().rev().filter(is_listed).collect();
             let page = &rows[from..until.min(rows.len())];
             let bytes: usize = page.iter().map(|event| event.raw().len()).sum();
@@ -390,7 +417,9 @@ mod tests {
         async fn since(&self, before: &Before, sent: &[Value]) -> Result<Vec<Mark>, Error> {
             let session = Id::parse("sesn_1").unwrap();
             let (list, anchors) = (List::of(&session, sent), before.anchors());
-            let run = list.read(self.pages(), |id| anchors.contains(id)).await?;
+            let run = list
+                .read(self.pages(), |mark| anchors.contains(mark.id.as_str()))
+                .await?;
             before.new_in(run, &before.ids().map(str::to_owned).collect())
         }
 
@@ -536,11 +565,23 @@ mod tests {
             .add((0..130).map(|at| listed(&format!("d{at}"), decision(&format!("t{at}"), "deny"))));
         let (session, sent) = (Id::parse("sesn_1").unwrap(), [decision("t0", "allow")]);
         let list = List::of(&session, &sent);
-        let run = list.read(record.pages(), |id| id == "known").await;
+        let run = list.read(record.pages(), |mark| mark.id == "known").await;
         let before = Before::of(run.unwrap());
         let answer = before.answer_to("t0").unwrap();
         assert_eq!(answer.result.as_deref(), Some("deny"));
         assert!(before.answer_to("t130").is_none());
+    }
+
+    #[tokio::test]
+    async fn the_interrupt_of_one_thread_is_not_that_of_another() {
+        let of = |thread: &str| json!({"type": INTERRUPT, "session_thread_id": thread});
+        let mut record = Record::of(work(1)).without_types();
+        let before = record.before(&[of("a")]).await;
+        record.add([listed("i1", of("b"))]);
+        assert_eq!(record.arrived(&before, &[of("a")]).await, None);
+        assert_eq!(record.arrived(&before, &[of("b")]).await, ids(&["i1"]));
+        let of_all = json!({"type": INTERRUPT});
+        assert_eq!(record.arrived(&before, &[of_all]).await, ids(&["i1"]));
     }
 
     #[tokio::test]
@@ -553,7 +594,8 @@ mod tests {
             record.add([listed("b", message("more"))]);
             assert_eq!(record.arrived(&before, &[interrupt()]).await, None);
             record.add([listed(id, interrupt())]);
-            assert_eq!(record.arrived(&before, &[interrupt()]).await, ids(&[id]));
+            let named: Vec<&str> = [id].into_iter().filter(|id| !id.is_empty()).collect();
+            assert_eq!(record.arrived(&before, &[interrupt()]).await, ids(&named));
         }
         // Ahead of a message it need not be recorded.
         let mut record = Record::of([]);
@@ -572,7 +614,10 @@ mod tests {
         let other = Record::of((0..70).map(|at| listed(&format!("m{at}"), message("new"))));
         assert!(other.since(&before, &sent).await.is_err());
         assert!(Record::of([]).since(&before, &sent).await.is_err());
-        let endless = Record::of(work(MOST_PAGES * PAGE + 1)).without_types();
+        let endless = Record {
+            most: PAGE,
+            ..Record::of(work(MOST_PAGES * PAGE + 1)).without_types()
+        };
         let nothing = Record::of([]).before(&sent).await;
         assert!(endless.since(&nothing, &sent).await.is_err());
     }

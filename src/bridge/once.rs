@@ -164,12 +164,18 @@ async fn searched<T, L: Future<Output = Result<Option<T>, Error>>>(
     look: impl Fn(Client) -> L,
 ) -> Result<Option<T>, Error> {
     for pause in pauses {
-        if let Some(done) = look(api.clone()).await? {
-            return Ok(Some(done));
+        let seen = look(api.clone()).await;
+        // The last look decides: a list may lag behind at first.
+        let decides = match &seen {
+            Ok(done) => done.is_some(),
+            Err(error) => error.is_final(),
+        };
+        if decides {
+            return seen;
         }
         sleep_until((Instant::now() + *pause).min(api.deadline())).await;
         if Instant::now() >= api.deadline() {
-            return Ok(None);
+            return seen;
         }
     }
     look(api.clone()).await

@@ -87,6 +87,14 @@ impl Run {
                 }
             }
         }
+        if reading.order == Order::Newest {
+            // What was shown where it was taken in is not shown again.
+            let unclear = |event: &Event| !is_taken_in(event) && doubtful.contains(&event.id);
+            if let Some(at) = self.events.iter().position(unclear) {
+                self.events.truncate(at);
+                self.ended = false;
+            }
+        }
         let is_copy = |event: &Event| !is_taken_in(event) && copied.contains(&event.id);
         while let Some(at) = self.events.iter().position(is_copy) {
             self.events.remove(at);
@@ -383,7 +391,8 @@ impl<'a> Scan<'a> {
             {
                 run.pages.push((run.events.len(), self.place.clone()));
             }
-            shown += usize::from(reading.shows(&event));
+            // What is queued may turn out to stand somewhere else.
+            shown += usize::from(event.taken != Taken::NotYet && reading.shows(&event));
             run.events.push(event);
         }
         Ok(run)

@@ -19,9 +19,9 @@ pub fn final_events(history: &History, fresh: &dyn Fn(&Event) -> bool) -> usize 
 
 /// Whether a model request of the turn has no words, nor any after it.
 pub(super) fn lacks_words(history: &History, turn: &Range<usize>) -> bool {
-    // Where the turn ends without words at all is told by that.
-    let before_its_end = |place: usize, _: &Event| turn.contains(&place) && place + 1 < turn.end;
-    walk(history, &before_its_end).0.is_some()
+    // A rest decides nothing about what comes after it: threads of the turn rest before it ends.
+    let is_request = |place: usize, event: &Event| turn.contains(&place) && !is_rest(&event.kind);
+    walk(history, &is_request).0.is_some()
 }
 
 /// The first place at which words may be missing, and where what is final ends otherwise.
@@ -59,6 +59,10 @@ fn walk(history: &History, fresh: &dyn Fn(usize, &Event) -> bool) -> (Option<usi
         }
     }
     (missing, history.events().len())
+}
+
+fn is_rest(kind: &str) -> bool {
+    matches!(kind, "session.status_idle" | "session.thread_status_idle")
 }
 
 fn is_result(kind: &str) -> bool {
@@ -111,6 +115,11 @@ mod tests {
             ),
             ("run u1 start stop end u2 start say stop end", false),
             ("run u1 end", false),
+            ("run u1 start stop rest start say stop rest end", false),
+            (
+                "run u1 start say stop rest start say stop start stop end",
+                true,
+            ),
         ] {
             let history = history(line);
             let turn = judge(&history, &Asked::default(), Lifecycle::default()).events;

@@ -499,7 +499,7 @@ pub(super) mod tests {
     use serde_json::{Value, json};
 
     /// Events from a line of words: `u1` a question, `q1` a queued one, `run`, `say`, `tool:a`, `ask:a,b` idle with
-    /// pending calls, `yes:a` an answer, `end` the end of a turn, `budget`, `err` an exhausted error, `over`.
+    /// pending calls, `yes:a` an answer, `end` the end of a turn, `rest` that of a thread, `budget`, `err` an exhausted error, `over`.
     pub(in crate::session) fn history(line: &str) -> History {
         let mut history = History::default();
         history.listed(
@@ -532,6 +532,7 @@ pub(super) mod tests {
                 json!({"type": "user.tool_confirmation", "tool_use_id": rest, "result": "allow"})
             }
             "end" => idle(json!({"type": "end_turn"})),
+            "rest" => json!({"type": "session.thread_status_idle"}),
             "budget" => idle(json!({"type": "budget_reached"})),
             "odd" => idle(json!({"type": "waiting_for_rain"})),
             "bare" => json!({"type": "session.status_idle"}),

@@ -490,3 +490,37 @@ async fn a_turn_too_large_to_be_kept_whole_is_reported_and_read_as_any_other() {
     let shown: Vec<Value> = record.iter().filter(is_shown).cloned().collect();
     assert_eq!(seen, ids(&shown)[..seen.len()]);
 }
+
+/// Copies of queued messages, more than a page holds, stand where these were sent; each is shown where it was taken in.
+#[tokio::test]
+async fn a_page_of_nothing_but_old_copies_holds_up_no_reader() {
+    let mut events = record();
+    let taken_in = |place: usize| json!({"id": format!("sevt_q{place}"), "type": "user.message", "content": [], "processed_at": "2026-11-01T10:00:30Z"});
+    let queued = |place: usize| {
+        let mut event = taken_in(place);
+        event["processed_at"] = Value::Null;
+        event
+    };
+    events.extend((0..4).map(taken_in));
+    let shown = ids(&events);
+    let middle = events.len() / 2;
+    events.splice(middle..middle, (0..4).map(queued));
+    // Far enough from the newest events.
+    let later = (0..210).map(|place| {
+        json!({"id": format!("sevt_later{place}"), "type": "agent.thinking", "processed_at": "2026-11-01T10:00:40Z"})
+    });
+    let later: Vec<Value> = later.collect();
+    let shown: Vec<String> = shown.into_iter().chain(ids(&later)).collect();
+    events.extend(later);
+    let server = Server::start(events, 100, Tokens::Number, Types::Obeyed).await;
+    for limit in [3, 50] {
+        let read = read_on(
+            &server,
+            reading(None, limit, Order::Oldest),
+            false,
+            State::Working,
+        )
+        .await;
+        assert_eq!(read, shown, "{limit}");
+    }
+}
