@@ -234,7 +234,7 @@ impl Bridge {
         self.memory.tell(session, told);
         report.notes.extend(notes);
         if follow.asked.behind {
-            report.notes.extend(behind(session, &follow, &turn));
+            report.notes.extend(behind(session, follow, &turn));
         }
         report
     }

@@ -34,12 +34,11 @@ fn walk(history: &History, fresh: &dyn Fn(usize, &Event) -> bool) -> (Option<usi
             return (missing, place);
         }
         let kind = event.kind.as_str();
+        let is_over = is_rest(kind) && !pauses(event) && fresh(place, event);
+        if is_over && !(ends_in_words && shows_requests) {
+            return (missing, after_speech);
+        }
         match kind {
-            "session.status_idle" | "session.thread_status_idle"
-                if !(ends_in_words && shows_requests) && !pauses(event) && fresh(place, event) =>
-            {
-                return (missing, after_speech);
-            }
             "agent.message" => (began, spoke, missing) = (place + 1, true, None),
             "span.model_request_start" => (began, spoke, is_open) = (place + 1, false, true),
             "span.model_request_end" => (is_open, shows_requests) = (false, true),
