@@ -157,7 +157,7 @@ impl Config {
             origin: Origin::At(env.base_url()?),
             api_version: env.version("ANTHROPIC_VERSION", "2023-06-01")?,
             beta: env.betas("MANAGED_AGENTS_BETA", "managed-agents-2026-04-01")?,
-            workspace: env.optional_word("ANTHROPIC_WORKSPACE_ID")?,
+            workspace: env.id("ANTHROPIC_WORKSPACE_ID")?,
             agent: env.get("MANAGED_AGENTS_AGENT"),
             environment: env.get("MANAGED_AGENTS_ENVIRONMENT"),
             model: env.word("MANAGED_AGENTS_MODEL", "claude-sonnet-5-5")?,
@@ -388,6 +388,20 @@ mod tests {
                 error.starts_with(&format!("SSL_CERT_FILE: {path} ")),
                 "{error}"
             );
+        }
+    }
+
+    #[test]
+    fn what_may_be_a_key_by_mistake_is_not_said_when_it_is_refused() {
+        for name in ["ANTHROPIC_WORKSPACE_ID", "MANAGED_AGENTS_BETA"] {
+            for value in ["canary key", "x canary", "canary\u{e9},", "canary,,"] {
+                if let Err(error) = read(&[(name, value)]) {
+                    let error = error.to_string();
+                    assert!(error.starts_with(&format!("{name} must be ")), "{error}");
+                    assert!(!error.contains("canary"), "{error}");
+                }
+            }
+            assert!(read(&[(name, "canary key")]).is_err());
         }
     }
 

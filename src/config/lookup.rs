@@ -161,17 +161,15 @@ impl Lookup<'_> {
         }
     }
 
-    /// Names of betas, as one header carries them.
+    /// Names of betas, as one header carries them. A key may stand here by mistake, so the value is not said.
     pub(super) fn betas(&self, name: &str, default: &str) -> Result<String, SettingError> {
         let betas = self.get(name).unwrap_or_else(|| default.to_owned());
         let is_name = |beta: &str| !beta.is_empty() && is_one_word(beta);
         match betas.split(',').map(str::trim).all(is_name) {
             true => Ok(betas),
-            false => Err(refused(
-                name,
-                "a comma list of names without spaces",
-                &betas,
-            )),
+            false => Err(SettingError(format!(
+                "{name} must be a comma list of names without spaces, and is not"
+            ))),
         }
     }
 
@@ -183,10 +181,13 @@ impl Lookup<'_> {
         }
     }
 
-    pub(super) fn optional_word(&self, name: &str) -> Result<Option<String>, SettingError> {
+    /// An id, of which the value is not said: a key may stand here by mistake.
+    pub(super) fn id(&self, name: &str) -> Result<Option<String>, SettingError> {
         match self.get(name) {
-            Some(_) => self.word(name, "").map(Some),
-            None => Ok(None),
+            Some(text) if !text.chars().all(|c| c.is_ascii_graphic()) => Err(SettingError(
+                format!("{name} must be one word of plain characters without spaces, and is not"),
+            )),
+            id => Ok(id),
         }
     }
 
