@@ -151,10 +151,11 @@ impl Config {
         env.learn_proxy_passwords();
         let max_wait = env.seconds("MANAGED_AGENTS_MAX_WAIT_SECONDS", 45, 1..=3600)?;
         let wait = env.seconds("MANAGED_AGENTS_WAIT_SECONDS", 25, 0..=3600)?;
-        env.system_certificates("SSL_CERT_FILE")?;
+        let url = env.base_url()?;
+        env.system_certificates(&url)?;
         Ok(Config {
             key: env.key()?,
-            origin: Origin::At(env.base_url()?),
+            origin: Origin::At(url),
             api_version: env.version("ANTHROPIC_VERSION", "2023-06-01")?,
             beta: env.betas("MANAGED_AGENTS_BETA", "managed-agents-2026-04-01")?,
             workspace: env.id("ANTHROPIC_WORKSPACE_ID")?,
@@ -389,6 +390,19 @@ mod tests {
                 "{error}"
             );
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn certificates_that_are_not_there_do_not_matter_without_https_or_beside_a_folder_of_them() {
+        let missing = ("SSL_CERT_FILE", "/no/such/file");
+        for other in [
+            ("ANTHROPIC_BASE_URL", "http://127.0.0.1:8080"),
+            ("SSL_CERT_DIR", "/etc/ssl/certs"),
+        ] {
+            assert!(read(&[missing, other]).is_ok(), "{other:?}");
+        }
+        assert!(read(&[missing, ("ANTHROPIC_BASE_URL", "https://host")]).is_err());
     }
 
     #[test]

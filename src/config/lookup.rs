@@ -295,9 +295,13 @@ impl Lookup<'_> {
         }
     }
 
-    /// The HTTP client reads it itself, on systems that keep their certificates in files; without them no call comes through.
-    pub(super) fn system_certificates(&self, name: &str) -> Result<(), SettingError> {
-        let path = self.get(name).filter(|_| cfg!(target_os = "linux"));
+    /// The HTTP client reads it itself, on systems that keep their certificates in files; without them no https comes through.
+    pub(super) fn system_certificates(&self, url: &Url) -> Result<(), SettingError> {
+        let name = "SSL_CERT_FILE";
+        // The folders of the other variable may hold enough.
+        let matters = url.scheme() == "https" && self.get("SSL_CERT_DIR").is_none();
+        let path = self.get(name);
+        let path = path.filter(|_| cfg!(target_os = "linux") && matters);
         let unreadable = |path: &str| match std::fs::File::open(path).and_then(|f| f.metadata()) {
             Ok(facts) => facts.is_dir().then(|| "is a folder".to_owned()),
             Err(error) => Some(format!("cannot be read: {error}")),
