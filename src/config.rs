@@ -151,13 +151,14 @@ impl Config {
         env.learn_proxy_passwords();
         let max_wait = env.seconds("MANAGED_AGENTS_MAX_WAIT_SECONDS", 45, 1..=3600)?;
         let wait = env.seconds("MANAGED_AGENTS_WAIT_SECONDS", 25, 0..=3600)?;
-        env.system_certificates("SSL_CERT_FILE")?;
+        let url = env.base_url()?;
+        env.system_certificates(&url)?;
         Ok(Config {
             key: env.key()?,
-            origin: Origin::At(env.base_url()?),
+            origin: Origin::At(url),
             api_version: env.version("ANTHROPIC_VERSION", "2023-06-01")?,
             beta: env.betas("MANAGED_AGENTS_BETA", "managed-agents-2026-04-01")?,
-            workspace: env.optional_word("ANTHROPIC_WORKSPACE_ID")?,
+            workspace: env.id("ANTHROPIC_WORKSPACE_ID")?,
             agent: env.get("MANAGED_AGENTS_AGENT"),
             environment: env.get("MANAGED_AGENTS_ENVIRONMENT"),
             model: env.word("MANAGED_AGENTS_MODEL", "claude-sonnet-5-5")?,
@@ -388,6 +389,33 @@ mod tests {
                 error.starts_with(&format!("SSL_CERT_FILE: {path} ")),
                 "{error}"
             );
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn certificates_that_are_not_there_do_not_matter_without_https_or_beside_a_folder_of_them() {
+        let missing = ("SSL_CERT_FILE", "/no/such/file");
+        for other in [
+            ("ANTHROPIC_BASE_URL", "http://127.0.0.1:8080"),
+            ("SSL_CERT_DIR", "/etc/ssl/certs"),
+        ] {
+            assert!(read(&[missing, other]).is_ok(), "{other:?}");
+        }
+        assert!(read(&[missing, ("ANTHROPIC_BASE_URL", "https://host")]).is_err());
+    }
+
+    #[test]
+    fn what_may_be_a_key_by_mistake_is_not_said_when_it_is_refused() {
+        for name in ["ANTHROPIC_WORKSPACE_ID", "MANAGED_AGENTS_BETA"] {
+            for value in ["canary key", "x canary", "canary\u{e9},", "canary,,"] {
+                if let Err(error) = read(&[(name, value)]) {
+                    let error = error.to_string();
+                    assert!(error.starts_with(&format!("{name} must be ")), "{error}");
+                    assert!(!error.contains("canary"), "{error}");
+                }
+            }
+            assert!(read(&[(name, "canary key")]).is_err());
         }
     }
 

@@ -68,7 +68,10 @@ fn run() -> anyhow::Result<ExitCode> {
         None => {
             logging?;
             warn_of_what_is_no_setting();
-            let config = Config::read(&lookup)?;
+            let config = match cli.simulate {
+                true => Config::read(&lookup_without_tls)?,
+                false => Config::read(&lookup)?,
+            };
             warn_of_what_has_no_effect(&config);
             let config = if cli.simulate {
                 config.simulated(starter())
@@ -132,6 +135,11 @@ fn lookup(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// The built-in simulator is spoken to without TLS, so it does not matter whether certificates are there.
+fn lookup_without_tls(name: &str) -> Option<String> {
+    lookup(name).filter(|_| name != "SSL_CERT_FILE")
+}
+
 fn variables() -> Vec<String> {
     let names = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
     names.collect()
@@ -180,7 +188,10 @@ async fn examine(
     simulator: Option<Starter>,
 ) -> anyhow::Result<ExitCode> {
     let surroundings = Surroundings {
-        lookup: &lookup,
+        lookup: match simulator {
+            Some(_) => &lookup_without_tls,
+            None => &lookup,
+        },
         variables: variables(),
         folder: std::env::current_dir().unwrap_or_default(),
         log_error: log_error.map(|error| error.to_string()),

@@ -161,17 +161,15 @@ impl Lookup<'_> {
         }
     }
 
-    /// Names of betas, as one header carries them.
+    /// Names of betas, as one header carries them. A key may stand here by mistake, so the value is not said.
     pub(super) fn betas(&self, name: &str, default: &str) -> Result<String, SettingError> {
         let betas = self.get(name).unwrap_or_else(|| default.to_owned());
         let is_name = |beta: &str| !beta.is_empty() && is_one_word(beta);
         match betas.split(',').map(str::trim).all(is_name) {
             true => Ok(betas),
-            false => Err(refused(
-                name,
-                "a comma list of names without spaces",
-                &betas,
-            )),
+            false => Err(SettingError(format!(
+                "{name} must be a comma list of names without spaces, and is not"
+            ))),
         }
     }
 
@@ -183,10 +181,13 @@ impl Lookup<'_> {
         }
     }
 
-    pub(super) fn optional_word(&self, name: &str) -> Result<Option<String>, SettingError> {
+    /// An id, of which the value is not said: a key may stand here by mistake.
+    pub(super) fn id(&self, name: &str) -> Result<Option<String>, SettingError> {
         match self.get(name) {
-            Some(_) => self.word(name, "").map(Some),
-            None => Ok(None),
+            Some(text) if !text.chars().all(|c| c.is_ascii_graphic()) => Err(SettingError(
+                format!("{name} must be one word of plain characters without spaces, and is not"),
+            )),
+            id => Ok(id),
         }
     }
 
@@ -294,9 +295,13 @@ impl Lookup<'_> {
         }
     }
 
-    /// The HTTP client reads it itself, on systems that keep their certificates in files; without them no call comes through.
-    pub(super) fn system_certificates(&self, name: &str) -> Result<(), SettingError> {
-        let path = self.get(name).filter(|_| cfg!(target_os = "linux"));
+    /// The HTTP client reads it itself, on systems that keep their certificates in files; without them no https comes through.
+    pub(super) fn system_certificates(&self, url: &Url) -> Result<(), SettingError> {
+        let name = "SSL_CERT_FILE";
+        // The folders of the other variable may hold enough.
+        let matters = url.scheme() == "https" && self.get("SSL_CERT_DIR").is_none();
+        let path = self.get(name);
+        let path = path.filter(|_| cfg!(target_os = "linux") && matters);
         let unreadable = |path: &str| match std::fs::File::open(path).and_then(|f| f.metadata()) {
             Ok(facts) => facts.is_dir().then(|| "is a folder".to_owned()),
             Err(error) => Some(format!("cannot be read: {error}")),

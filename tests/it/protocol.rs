@@ -393,6 +393,19 @@ async fn a_setting_that_makes_no_sense_ends_the_process_with_one_line_that_names
     }
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_missing_file_of_certificates_does_not_matter_to_the_simulator() {
+    let rig = Rig::start().await.unset("ANTHROPIC_BASE_URL");
+    let rig = rig.set("SSL_CERT_FILE", "/no/such/file.pem");
+    let (code, _, stderr) = output(&rig, &["--simulate"]).await;
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    let (code, stdout, stderr) = output(&rig, &["--simulate", "doctor"]).await;
+    assert_eq!(code, Some(0), "{stdout}{stderr}");
+    let (code, _, stderr) = output(&rig, &[]).await;
+    assert_eq!(code, Some(2), "{stderr}");
+}
+
 #[tokio::test]
 async fn a_misspelled_setting_is_ignored_but_not_in_silence() {
     let rig = Rig::start().await.set("MANAGED_AGENTS_READONLY", "1");

@@ -16,6 +16,9 @@ use crate::settings::edits;
 /// What begins so rmcp shows to the model, instead of failing the request.
 pub(in crate::server) const MISFIT: &str = "failed to deserialize parameters:";
 
+/// Bytes of the longest name that may be a misspelled one, and characters that are shown of a name or word.
+const LONGEST_NAME: usize = 64;
+
 /// The arguments of one call. `#[tool]` knows the type by its name and takes the input schema from it.
 pub(super) struct Parameters<P>(pub(super) P);
 
@@ -31,20 +34,22 @@ impl<P: JsonSchema> JsonSchema for Parameters<P> {
 
 impl<S, P: DeserializeOwned> FromContextPart<ToolCallContext<'_, S>> for Parameters<P> {
     fn from_context_part(context: &mut ToolCallContext<S>) -> Result<Self, ErrorData> {
-        let mut arguments = Value::Object(context.arguments.take().unwrap_or_default());
-        make_whole(&mut arguments);
-        serde_path_to_error::deserialize(arguments)
-            .map(Parameters)
-            .map_err(|error| {
-                let path = error.path().to_string();
-                let wrong = in_words(&path, &error.inner().to_string());
-                let next = "correct this argument and make the call again; nothing was sent.";
-                ErrorData::invalid_params(
-                    format!("{MISFIT} {}\nNext: {next}", cut(&clean_line(&wrong), 2000)),
-                    None,
-                )
-            })
+        let arguments = Value::Object(context.arguments.take().unwrap_or_default());
+        fitted(arguments).map(Parameters).map_err(|wrong| {
+            let next = "correct this argument and make the call again; nothing was sent.";
+            ErrorData::invalid_params(
+                format!("{MISFIT} {}\nNext: {next}", cut(&clean_line(&wrong), 2000)),
+                None,
+            )
+        })
     }
+}
+
+/// The arguments as their type, or what is wrong with them.
+fn fitted<P: DeserializeOwned>(mut arguments: Value) -> Result<P, String> {
+    make_whole(&mut arguments);
+    serde_path_to_error::deserialize(arguments)
+        .map_err(|error| in_words(&error.path().to_string(), &error.inner().to_string()))
 }
 
 /// Writes numbers like 5.0 as integers, which they are for JSON Schema and not for serde.
@@ -78,10 +83,16 @@ fn in_words(path: &str, wrong: &str) -> String {
         unknown(path, field, known)
     } else if let Some((word, known)) = quoted(wrong, "unknown variant ") {
         let known = known.trim_start_matches(", expected ");
+        let word = cut(word, LONGEST_NAME);
         format!("`{path}` must be {known}, not `{word}`")
-    } else if let Some((field, _)) = quoted(wrong, "missing field ") {
-        format!("`{}` is required", inside(field))
+    } else if let Some(field) = wrong.strip_prefix("missing field ") {
+        format!("`{}` is required", inside(field.trim_matches('`')))
     } else if let Some((given, wanted)) = misfit(wrong) {
+        // What is wrong is not what stands in the object, but that it is one.
+        let (path, given) = match (wanted, path.rsplit_once('.')) {
+            ("unit", Some((word, _))) => (word, "map"),
+            _ => (path, given),
+        };
         format!("`{path}` must be {}, not {}", expected(wanted), said(given))
     } else if path == "." {
         wrong.to_owned()
@@ -91,25 +102,40 @@ fn in_words(path: &str, wrong: &str) -> String {
     format!("{sentence}.")
 }
 
-/// What stands in backquotes after a beginning, and what follows it.
+/// What stands in backquotes after a beginning, and what follows it. It may hold backquotes of its own.
 fn quoted<'a>(text: &'a str, beginning: &str) -> Option<(&'a str, &'a str)> {
     let rest = text.strip_prefix(beginning)?.strip_prefix('`')?;
-    rest.split_once('`')
+    let ends = ["`, expected ", "`, there are no "];
+    let end = ends.iter().filter_map(|end| rest.rfind(end)).max()?;
+    let (word, known) = rest.split_at_checked(end)?;
+    Some((word, known.strip_prefix('`')?))
 }
 
+/// What was given, and what is wanted.
 fn misfit(wrong: &str) -> Option<(&str, &str)> {
-    let rest = wrong
-        .strip_prefix("invalid type: ")
-        .or_else(|| wrong.strip_prefix("invalid value: "))?;
+    // Only a list has a length that can be wrong: one that was given for an object.
+    let (given, rest) = match wrong.strip_prefix("invalid length ") {
+        Some(rest) => (Some("sequence"), rest),
+        None => {
+            let rest = wrong.strip_prefix("invalid type: ");
+            (
+                None,
+                rest.or_else(|| wrong.strip_prefix("invalid value: "))?,
+            )
+        }
+    };
     // A text that was given may hold the same words.
-    rest.rsplit_once(", expected ")
+    let (found, wanted) = rest.rsplit_once(", expected ")?;
+    Some((given.unwrap_or(found), wanted))
 }
 
 /// An argument that there is not, with those that there are.
 fn unknown(path: &str, field: &str, known: &str) -> String {
     let known: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
-    let near = known.iter().map(|known| (edits(field, known), known));
-    let near = near
+    // The time it takes grows with both names.
+    let names = known.iter().filter(|_| field.len() <= LONGEST_NAME);
+    let near = names
+        .map(|known| (edits(field, known), known))
         .filter(|(edits, _)| *edits <= (field.len() / 3).max(1))
         .min();
     let meant = near.map(|(_, known)| format!("; did you mean `{known}`?"));
@@ -117,9 +143,11 @@ fn unknown(path: &str, field: &str, known: &str) -> String {
         [] => "None is taken".to_owned(),
         known => format!("There are `{}`", known.join("`, `")),
     };
-    let parent = path.rsplit_once('.').map(|(parent, _)| parent);
+    let parent = path.strip_suffix(field);
+    let parent = parent.and_then(|parent| parent.strip_suffix('.'));
     let place = parent.filter(|parent| !parent.is_empty());
     let place = place.map(|parent| format!(" in `{parent}`"));
+    let field = cut(field, LONGEST_NAME);
     let (place, meant) = (place.unwrap_or_default(), meant.unwrap_or(".".to_owned()));
     format!("Unknown argument `{field}`{place}{meant} {known}")
 }
@@ -130,9 +158,10 @@ fn expected(wanted: &str) -> &str {
         "u64" | "u32" | "usize" => "a whole number, 0 or more",
         "f64" => "a number",
         "a sequence" => "a list",
-        "a string" | "string or map" => "a text",
+        "a string" => "a text",
+        "string or map" | "map with a single key" | "unit" => "one of the words it takes",
         "a boolean" => "true or false",
-        "a map" => "an object",
+        "a map" | "fewer elements in array" => "an object",
         // "struct Repository with 4 elements"
         wanted if wanted.starts_with("struct ") => "an object",
         wanted => wanted,
@@ -213,5 +242,86 @@ mod tests {
         ] {
             assert_eq!(in_words(path, wrong), said);
         }
+    }
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Direction {
+        Asc,
+        Desc,
+    }
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code)]
+    struct Outcome {
+        description: String,
+        rubric: Option<String>,
+    }
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code)]
+    struct Call {
+        order: Option<Direction>,
+        outcome: Option<Outcome>,
+    }
+
+    #[test]
+    fn any_name_and_any_shape_is_told_in_plain_words() {
+        for (arguments, said) in [
+            (
+                json!({"or`der": 1}),
+                "Unknown argument `or`der`; did you mean `order`? There are `order`, `outcome`.",
+            ),
+            (
+                json!({"a`, expected `b": 1}),
+                "Unknown argument `a`, expected `b`. There are `order`, `outcome`.",
+            ),
+            (
+                json!({"a.b": 1}),
+                "Unknown argument `a.b`. There are `order`, `outcome`.",
+            ),
+            (
+                json!({"outcome": {"a.b": 1}}),
+                "Unknown argument `a.b` in `outcome`. There are `description`, `rubric`.",
+            ),
+            (
+                json!({"order": "a`b"}),
+                "`order` must be `asc` or `desc`, not `a`b`.",
+            ),
+            (
+                json!({"order": {"asc": 1}}),
+                "`order` must be one of the words it takes, not an object.",
+            ),
+            (
+                json!({"order": {"asc": null, "desc": null}}),
+                "`order` must be one of the words it takes, not an object.",
+            ),
+            (
+                json!({"order": 5}),
+                "`order` must be one of the words it takes, not 5.",
+            ),
+            (
+                json!({"outcome": ["d"]}),
+                "`outcome` must be an object, not a list.",
+            ),
+            (
+                json!({"outcome": ["d", null, 1]}),
+                "`outcome` must be an object, not a list.",
+            ),
+        ] {
+            assert_eq!(fitted::<Call>(arguments).unwrap_err(), said);
+        }
+    }
+
+    #[test]
+    fn a_name_of_any_length_is_refused_at_once_and_shortened() {
+        let name = "order".repeat(600_000);
+        let began = std::time::Instant::now();
+        let said = fitted::<Call>(json!({ name.as_str(): 1 })).unwrap_err();
+        assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
+        assert!(said.len() < 200, "{}", said.len());
+        assert!(said.ends_with("There are `order`, `outcome`."), "{said}");
     }
 }
