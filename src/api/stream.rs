@@ -341,10 +341,10 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!(next().await.id, "a");
-        assert!(
-            futures_util::FutureExt::now_or_never(next()).is_none(),
-            "decoded aside"
-        );
+        let (go_on, busy) = std::sync::mpsc::channel::<()>();
+        assert!(aside(move || busy.recv()).now_or_never().is_none());
+        assert!(next().now_or_never().is_none(), "decoded aside");
+        drop(go_on);
         let event = next().await;
         assert_eq!((event.id.as_str(), event.is_whole()), ("b", false));
         assert!(event.text().starts_with("xxx") && event.raw().len() < LARGE + 1000);

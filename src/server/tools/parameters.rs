@@ -253,7 +253,7 @@ mod tests {
 
     #[derive(Debug, serde::Deserialize)]
     #[serde(deny_unknown_fields)]
-    #[allow(dead_code)]
+    #[allow(dead_code, reason = "only read by serde")]
     struct Outcome {
         description: String,
         rubric: Option<String>,
@@ -261,7 +261,7 @@ mod tests {
 
     #[derive(Debug, serde::Deserialize)]
     #[serde(deny_unknown_fields)]
-    #[allow(dead_code)]
+    #[allow(dead_code, reason = "only read by serde")]
     struct Call {
         order: Option<Direction>,
         outcome: Option<Outcome>,
