@@ -208,7 +208,8 @@ impl Event {
         Event::brief_of(&self.raw)
     }
 
-    fn brief_of(raw: &RawValue) -> Event {
+    /// The brief event of a text, read once.
+    pub(super) fn brief_of(raw: &RawValue) -> Event {
         if raw.get().len() <= LONGEST_BRIEF {
             return Event::new(raw.to_owned());
         }

@@ -216,13 +216,13 @@ fn decode(name: Option<&str>, data: Option<&str>) -> Result<Frame, Error> {
     if name == Some("ping") {
         return Ok(Frame::Alive);
     }
-    let raw: Box<RawValue> =
+    let raw: &RawValue =
         serde_json::from_str(data).map_err(|error| malformed(&error.to_string()))?;
-    let event = Event::new(raw);
+    let event = Event::brief_of(raw);
     match (name, event.kind.as_str()) {
         (Some("error"), _) | (_, "error") => Err(reported(&event.value())),
         (_, "ping" | "event_start" | "event_delta") => Ok(Frame::Alive),
-        _ => Ok(Frame::Event(event.brief())),
+        _ => Ok(Frame::Event(event)),
     }
 }
 
