@@ -286,6 +286,11 @@ impl Event {
         Id::is_id(&self.id)
     }
 
+    /// Whether reading on after it loses nothing: what is queued still moves.
+    pub fn can_be_cursor(&self) -> bool {
+        self.is_named() && self.taken != Taken::NotYet
+    }
+
     /// What the permission policy made of a tool call: `allow`, `ask` or `deny`.
     pub fn permission(&self) -> Option<String> {
         let permission = self.tail().evaluated_permission?;

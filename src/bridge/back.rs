@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::follow::{Follow, LAST_LOOK};
 use super::read::Order;
-use super::scan::{Circle, Seen, in_a_circle, unseen};
+use super::scan::{Circle, Seen, are_news, in_a_circle, unseen};
 use crate::api::events::{Event, EventFilter, Taken};
 use crate::api::{Error, Fault};
 use crate::session::history::{OVERLAP, is_call, is_question};
@@ -198,7 +198,7 @@ impl Follow {
     }
 
     /// Whether a stream shows again what was before the part of the record that is known, as some servers do. What is new but
-    /// has such a time is found in the list.
+    /// has such a time, or none where no event has one, is found in the list.
     pub(super) fn is_replayed(&self, event: &Event) -> bool {
         let is_known_whole = self.complete && !self.has_holes;
         if is_known_whole || self.history.get(&event.id).is_some() {
@@ -206,8 +206,7 @@ impl Follow {
         }
         let newest_first = self.history.events().rev();
         let listed = newest_first.filter(|event| self.history.is_listed(&event.id));
-        let newest_begin = listed.take(OVERLAP).filter_map(|event| event.at).min();
-        newest_begin.is_some_and(|begin| event.at.is_some_and(|at| at <= begin))
+        may_be_older(event, listed.take(OVERLAP))
     }
 
     /// How much of the record may be kept before it is sifted.
@@ -252,6 +251,18 @@ impl Follow {
             Some(_) => run.known >= OVERLAP && run.shows_what_waits(),
             None => run.beginning.is_found(&self.asked),
         }
+    }
+}
+
+/// Whether an event may be one from before the newest of a record.
+fn may_be_older<'a>(event: &Event, newest: impl Iterator<Item = &'a Event>) -> bool {
+    let mut newest = newest.peekable();
+    let is_known = newest.peek().is_some();
+    match (newest.filter_map(|event| event.at).min(), event.at) {
+        (Some(begin), Some(at)) => at <= begin,
+        // Nothing tells.
+        (None, None) => is_known,
+        _ => false,
     }
 }
 
@@ -311,7 +322,7 @@ impl Back {
     /// Takes in what is new on a page. Whether there was anything.
     fn add(&mut self, page: Vec<Event>, follow: &mut Follow) -> bool {
         let page = unseen(page, &mut self.seen, Order::Newest);
-        let is_new = page.iter().any(|event| !event.id.is_empty());
+        let is_new = are_news(&page);
         self.pages += usize::from(is_new);
         for event in page {
             self.known += usize::from(follow.history.is_settled(&event.id));
@@ -379,6 +390,37 @@ impl Back {
             )),
             false if self.pages > 1 => Some(in_a_circle(count)),
             false => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_time_tells_from_older_events_may_be_one() {
+        let event = |time: &str| -> Event {
+            serde_json::from_str(&format!(r#"{{"id":"a","type":"x"{time}}}"#)).unwrap()
+        };
+        let (early, late, bare) = (
+            event(r#","processed_at":"2026-11-01T10:00:00Z""#),
+            event(r#","processed_at":"2026-11-01T10:00:09Z""#),
+            event(""),
+        );
+        for (event, newest, is_older) in [
+            (&early, vec![&late], true),
+            (&late, vec![&late, &early], false),
+            (&bare, vec![&bare], true),
+            (&bare, vec![&bare, &late], false),
+            (&late, vec![&bare], false),
+            (&bare, vec![], false),
+        ] {
+            assert_eq!(
+                may_be_older(event, newest.iter().copied()),
+                is_older,
+                "{newest:?}"
+            );
         }
     }
 }

@@ -9,7 +9,7 @@ use futures_util::future::{BoxFuture, FutureExt};
 use serde_json::{Value, json};
 
 use super::read::Order;
-use super::scan::{Circle, Seen, unseen};
+use super::scan::{Circle, Seen, are_news, unseen};
 use crate::api::events::{Event, EventFilter, Taken, content_text};
 use crate::api::{Client, Error, Fault, Id, Page};
 
@@ -139,7 +139,8 @@ impl<'a> List<'a> {
                 found => found?,
             };
             let new = unseen(found.data, &mut seen, Order::Newest);
-            let goes_on = |next: &String| circle.goes_on(next, !new.is_empty());
+            let is_new = are_news(&new);
+            let goes_on = |next: &String| circle.goes_on(next, is_new);
             filter.page = found.next_page.filter(goes_on);
             for event in new {
                 let mark = self.mark(&event);
@@ -603,6 +604,25 @@ mod tests {
         let before = record.before(&sent).await;
         record.add([listed("a", message("go"))]);
         assert_eq!(record.arrived(&before, &sent).await, ids(&["a"]));
+    }
+
+    #[tokio::test]
+    async fn interrupts_without_an_id_make_no_circle_a_list_that_goes_on() {
+        let (session, asked) = (Id::parse("sesn_1").unwrap(), RefCell::new(0));
+        let list = List::of(&session, &[message("go")]);
+        let interrupt = listed("", json!({"type": INTERRUPT}));
+        let circle = |_: EventFilter| {
+            *asked.borrow_mut() += 1;
+            let data = vec![serde_json::from_value(interrupt.clone()).unwrap()];
+            let next_page = Some("again".to_owned());
+            ready(Ok(Page {
+                data,
+                next_page,
+                prev_page: None,
+            }))
+        };
+        list.read(circle, |_| false).await.unwrap();
+        assert!(*asked.borrow() <= 4, "{asked:?}");
     }
 
     #[tokio::test]

@@ -6,12 +6,13 @@ use tokio::time::{Duration, Instant, sleep, sleep_until};
 use super::follow::Follow;
 use super::line::{Line, News};
 use super::scan::{Run, fetch, find, go_on};
-use super::window::{Read, from_window};
+use super::window::{Read, ends, from_window};
 use super::{Attention, Bridge, Failure, Patience};
 use crate::api::events::{Event, Taken};
 use crate::api::{Client, Error, Id};
 use crate::session::clean::clean_line;
 use crate::session::digest::{Detail, Page, fill, slice};
+use crate::session::history::History;
 use crate::session::render::call;
 use crate::session::report::cut;
 use crate::session::summary::is_noise;
@@ -66,6 +67,47 @@ const HELD_LOOK: Duration = Duration::from_millis(500);
 const MOST_KINDS: usize = 15;
 const KIND_CHARS: usize = 60;
 
+/// What is left for a later page, since its place in the record may still change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Held {
+    Nothing,
+    /// Events that follow within seconds.
+    Settling,
+    /// A queued event, which may wait for hours, and what comes after it.
+    Queued,
+}
+
+impl Held {
+    fn of(events: &[&Event], history: &History) -> Held {
+        let is_queued = |event: &Event| match history.position(&event.id) {
+            Some(place) => history.is_queued(place),
+            None => event.taken == Taken::NotYet,
+        };
+        // What has no id waits with what follows it.
+        match events.iter().find(|event| event.is_named()) {
+            Some(event) if is_queued(event) => Held::Queued,
+            Some(_) => Held::Settling,
+            None if events.is_empty() => Held::Nothing,
+            None => Held::Settling,
+        }
+    }
+
+    fn note(self, count: usize) -> Option<String> {
+        match self {
+            Held::Nothing => None,
+            Held::Settling => Some(format!(
+                "{count} newest events follow once their place in the record is final"
+            )),
+            Held::Queued if count == 1 => {
+                Some("1 queued event follows once it is taken in".to_owned())
+            }
+            Held::Queued => Some(format!(
+                "{count} newest events, the first of them queued, follow once that is taken in"
+            )),
+        }
+    }
+}
+
 impl Bridge {
     /// One page of the record; waits for something to show if it is asked to and the session is working.
     pub async fn read(
@@ -79,6 +121,7 @@ impl Bridge {
         let mut line = Line::new(&api, session);
         let mut last: Option<Page> = None;
         let started = Instant::now();
+        let mut look = HELD_LOOK;
         loop {
             let (page, held) = match (self.page(&api, session, reading, patience).await, last) {
                 (Ok(Some(read)), _) => read,
@@ -96,9 +139,9 @@ impl Bridge {
                 }
                 (Ok(None), None) => return Err(lost(session, reading)),
             };
-            let complete = held == 0 && (page.more || page.state != State::Working);
+            let complete = held != Held::Settling && (page.more || page.state != State::Working);
             // What is held back is worth the rest of the call's time, also for a caller who does not wait.
-            let end = if held > 0 {
+            let end = if held == Held::Settling {
                 patience.deadline - 2 * HELD_LOOK
             } else {
                 patience.until
@@ -109,13 +152,15 @@ impl Bridge {
             }
             last = Some(page);
             attention.tell("waiting for new events".to_owned());
-            let look = match line.is_open() {
-                _ if held > 0 => HELD_LOOK,
-                true => AUDIT,
-                false => LINELESS_LOOK,
+            let audit = if line.is_open() { AUDIT } else { LINELESS_LOOK };
+            look = match held {
+                Held::Nothing => audit,
+                Held::Settling => HELD_LOOK,
+                // The list may show late that it was taken in.
+                Held::Queued => audit.min(look * 2),
             };
             tokio::select! {
-                () = something_new(&mut line) => {}
+                () = something_new(&mut line) => look = HELD_LOOK,
                 () = sleep(look) => {}
                 () = sleep_until(end) => {}
                 () = attention.stop.cancelled() => {}
@@ -123,14 +168,14 @@ impl Bridge {
         }
     }
 
-    /// One page, and how many events wait for their final place.
+    /// One page, and what waits behind it for its final place.
     async fn page(
         &self,
         api: &Client,
         session: &Id,
         reading: &Reading,
         patience: &Patience,
-    ) -> Result<Option<(Page, usize)>, Failure> {
+    ) -> Result<Option<(Page, Held)>, Failure> {
         let doing = || Failure::while_trying(format!("read the events of session {session}"));
         let mut follow = Follow::new(api, patience.deadline, session, self.memory.recall(session));
         let state = follow.glance().await.map_err(doing())?;
@@ -160,6 +205,7 @@ impl Bridge {
         let fitted = fill(
             available,
             &shown,
+            ends(reading.order),
             reading.detail,
             reading.limit,
             self.config.result_chars,
@@ -170,20 +216,14 @@ impl Bridge {
             self.bookmarks.put(session, reading, cursor, place);
         }
         let rest = available.get(fitted.used..).unwrap_or_default();
-        let held = events.len() - stable;
-        // What waits for its turn may do so for hours; the rest follows within seconds.
-        let follows = state != State::Working
-            && events.get(stable).is_some_and(|event| {
-                let place = follow.history.position(&event.id);
-                let is_queued = |place| follow.history.is_queued(place);
-                event.taken != Taken::NotYet && !place.is_some_and(is_queued)
-            });
-        let more = follows
+        let rest_of_record = events.get(stable..).unwrap_or_default();
+        let held = Held::of(rest_of_record, &follow.history);
+        let more = (held == Held::Settling && state != State::Working)
             || rest.iter().any(|event| shown(event))
             || (!read.ended && fitted.used == available.len());
         // What is held back may have them.
-        let absent = absent(reading, &fitted.entries, events).filter(|_| held == 0);
-        let notes = [held_back(held), absent];
+        let absent = absent(reading, &fitted.entries, events).filter(|_| held == Held::Nothing);
+        let notes = [held.note(rest_of_record.len()), absent];
         let notes = notes.into_iter().flatten();
         let notes = notes.chain(read.run.and_then(|run| run.note.clone()));
         let page = Page {
@@ -285,8 +325,8 @@ pub(super) fn cut_events(session: &Id, cut: &[String]) -> Option<String> {
     ))
 }
 
-fn next(page: &Page, reading: &Reading, held: usize) -> String {
-    if held > 0 {
+fn next(page: &Page, reading: &Reading, held: Held) -> String {
+    if held == Held::Settling {
         let after = page
             .cursor
             .as_ref()
@@ -319,11 +359,6 @@ pub(super) async fn something_new(line: &mut Line) {
             News::Alive | News::Cut => {}
         }
     }
-}
-
-fn held_back(held: usize) -> Option<String> {
-    (held > 0)
-        .then(|| format!("{held} newest events follow once their place in the record is final"))
 }
 
 /// What there is instead of the types that were asked for.

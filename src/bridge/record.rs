@@ -68,7 +68,14 @@ fn document(
 ) -> Page {
     let events = &read.events;
     let shown = |event: &Event| reading.shows(event);
-    let fitted = fill(events, &shown, reading.detail, reading.limit, chars);
+    let fitted = fill(
+        events,
+        &shown,
+        Event::is_named,
+        reading.detail,
+        reading.limit,
+        chars,
+    );
     let rest = events.get(fitted.used..).unwrap_or_default();
     let more = rest.iter().any(|event| shown(event)) || !read.ended;
     let cursor = cursor(follow, events.get(..fitted.used).unwrap_or_default());
@@ -100,7 +107,7 @@ fn cursor(follow: &Follow, events: &[&Event]) -> Option<String> {
         .rposition(|event| follow.history.get(&event.id).is_some());
     let looked_at = known.map_or(events.len(), |newest| newest + 1);
     let last = events.iter().take(looked_at).take_while(is_final);
-    let last = last.filter(|event| event.is_named()).last();
+    let last = last.filter(|event| event.can_be_cursor()).last();
     last.map(|event| event.id.clone())
 }
 

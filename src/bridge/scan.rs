@@ -207,6 +207,11 @@ pub(super) fn unseen(mut page: Vec<Event>, seen: &mut Seen, order: Order) -> Vec
     page
 }
 
+/// Whether any of what is left of a page was surely not seen before: what has no id can be told from nothing.
+pub(super) fn are_news(page: &[Event]) -> bool {
+    page.iter().any(|event| !event.id.is_empty())
+}
+
 /// What tells an event from others. A queued message may be listed where it was sent, and later in the record once more, where
 /// it was taken in.
 fn key(event: &Event, order: Order) -> Cow<'_, str> {
@@ -312,14 +317,15 @@ impl<'a> Scan<'a> {
                 false => Order::Oldest,
             };
             let new = unseen(page.data, &mut self.seen, order);
-            self.fruitful += usize::from(!new.is_empty());
+            let is_new = are_news(&new);
+            self.fruitful += usize::from(is_new);
             let next = page.next_page;
-            self.filter.page = next.clone().filter(|token| {
-                self.pages < MOST_PAGES && self.circle.goes_on(token, !new.is_empty())
-            });
+            self.filter.page = next
+                .clone()
+                .filter(|token| self.pages < MOST_PAGES && self.circle.goes_on(token, is_new));
             // A single page that names itself as the next one is a list of one page.
             if next.is_some() && self.filter.page.is_none() && self.fruitful > 1 {
-                self.note = Some(self.left(new.is_empty()));
+                self.note = Some(self.left(!is_new));
             }
             self.page = new.into_iter();
         }

@@ -15,6 +15,14 @@ pub(super) fn moving(follow: &Follow) -> HashSet<&str> {
     events.map(|event| event.id.as_str()).collect()
 }
 
+/// Which events a page can end on, as its cursor.
+pub(super) fn ends(order: Order) -> fn(&Event) -> bool {
+    match order {
+        Order::Oldest => Event::can_be_cursor,
+        Order::Newest => Event::is_named,
+    }
+}
+
 /// Events to make a page of, in the order asked for.
 pub(super) struct Read<'a> {
     pub(super) events: Vec<&'a Event>,
@@ -108,10 +116,11 @@ impl<'a> Read<'a> {
             }
             (Order::Oldest, Some(_)) => self.final_places(follow),
         };
-        // What has no id cannot be a cursor: it waits for what follows it.
+        let may_end = ends(reading.order);
+        // What cannot be a cursor waits for what follows it.
         let mut stable = self.events.iter().take(final_places);
         stable
-            .rposition(|event| event.is_named())
+            .rposition(|event| may_end(event))
             .map_or(0, |at| at + 1)
     }
 }

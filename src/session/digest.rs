@@ -67,10 +67,12 @@ pub struct Fitted {
     ends_on_id: bool,
 }
 
-/// Fills a page with at most `limit` entries of the events to be `shown`, and `budget` characters in either half.
+/// Fills a page with at most `limit` entries of the events to be `shown`, and `budget` characters in either half; it ends on one
+/// that `may_end` it.
 pub fn fill(
     events: &[&Event],
     shown: &dyn Fn(&Event) -> bool,
+    may_end: fn(&Event) -> bool,
     detail: Detail,
     limit: usize,
     budget: usize,
@@ -85,7 +87,7 @@ pub fn fill(
     };
     for event in events {
         if !shown(event) {
-            fitted.take(event);
+            fitted.take(event, may_end);
             continue;
         }
         // A page ends on an event that can be its cursor.
@@ -102,7 +104,7 @@ pub fn fill(
             // No page ends among events without ids: those that do not fit are only named.
             if left == 0 {
                 fitted.cut.push(shown_id(event));
-                fitted.take(event);
+                fitted.take(event, may_end);
                 continue;
             }
         }
@@ -111,16 +113,16 @@ pub fn fill(
             fitted.cut.push(shown_id(event));
         }
         fitted.entries.push(entry);
-        fitted.take(event);
+        fitted.take(event, may_end);
     }
     fitted
 }
 
 impl Fitted {
-    fn take(&mut self, event: &Event) {
+    fn take(&mut self, event: &Event, may_end: fn(&Event) -> bool) {
         self.used += 1;
-        self.ends_on_id = !event.id.is_empty();
-        if event.is_named() {
+        self.ends_on_id = !event.id.is_empty() && (may_end(event) || !event.is_named());
+        if may_end(event) {
             self.cursor = Some(event.id.clone());
         }
     }
@@ -281,7 +283,14 @@ mod tests {
                 json!({"id": id, "type": kind, "content": long, "processed_at": null}).to_string();
             let event: Event = serde_json::from_str(&event).unwrap();
             for detail in [Detail::Digest, Detail::Full] {
-                let fitted = fill(&[&event, &event], &|_| true, detail, 10, 2000);
+                let fitted = fill(
+                    &[&event, &event],
+                    &|_| true,
+                    Event::is_named,
+                    detail,
+                    10,
+                    2000,
+                );
                 assert!(json(&fitted.entries).len() < 2000, "{detail:?}");
                 assert!(fitted.cut.iter().all(|id| id.len() < 200), "{detail:?}");
             }
@@ -297,7 +306,14 @@ mod tests {
         let (none, named) = (event(""), event("e"));
         let mut events = vec![&none; 1000];
         events.push(&named);
-        let fitted = fill(&events, &|_| true, Detail::Digest, 50, 3000);
+        let fitted = fill(
+            &events,
+            &|_| true,
+            Event::is_named,
+            Detail::Digest,
+            50,
+            3000,
+        );
         assert!(json(&fitted.entries).len() < 3000);
         assert_eq!((fitted.used, fitted.cursor.as_deref()), (1001, Some("e")));
         assert_eq!(fitted.entries.len() + fitted.cut.len(), 1001);

@@ -9,6 +9,7 @@ use std::hash::{Hash, Hasher};
 
 use indexmap::IndexSet;
 
+use super::turn::ends_turn;
 use crate::api::events::{Event, Taken};
 
 /// So many known events tell that a run meets what is known.
@@ -22,6 +23,9 @@ pub struct History {
     times_questions: bool,
     /// Place of the last sign of work.
     last_work: Option<usize>,
+    /// Places of the last question that was taken in, and of the last end of a turn.
+    last_question: Option<usize>,
+    last_end: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -155,8 +159,20 @@ impl History {
         self.note_all();
     }
 
-    /// Whether the event at this place was sent but not taken in yet.
+    /// Whether the event at this place was sent and may still be taken in.
+    ///
+    /// One that never got a time does not wait for ever: questions are taken in one after the other, and what else is sent
+    /// belongs to a turn.
     pub fn is_queued(&self, place: usize) -> bool {
+        let is_passed = |entry: &Entry| {
+            let end = self.last_end.filter(|_| !is_question(&entry.event.kind));
+            self.last_question.max(end) > Some(place)
+        };
+        self.is_untaken(place) && !self.entries.get_index(place).is_some_and(is_passed)
+    }
+
+    /// Whether nothing shows that the event at this place was taken in.
+    pub fn is_untaken(&self, place: usize) -> bool {
         let Some(event) = self.entries.get_index(place).map(|entry| &entry.event) else {
             return false;
         };
@@ -226,7 +242,7 @@ impl History {
         let settled = places.take_while(|(place, entry)| entry.listed && !self.is_queued(*place));
         settled
             .map(|(_, entry)| &entry.event)
-            .filter(|event| event.is_named())
+            .filter(|event| event.can_be_cursor())
             .last()
             .map(|event| event.id.as_str())
     }
@@ -236,14 +252,20 @@ impl History {
         let Some(event) = self.entries.get_index(place).map(|entry| &entry.event) else {
             return;
         };
-        self.times_questions |= is_question(&event.kind) && event.taken == Taken::In;
+        if is_question(&event.kind) && event.taken == Taken::In {
+            self.times_questions = true;
+            self.last_question = Some(place);
+        }
+        if ends_turn(event) {
+            self.last_end = Some(place);
+        }
         if event.kind.starts_with("agent.") || event.kind == "session.status_running" {
             self.last_work = Some(place);
         }
     }
 
     fn note_all(&mut self) {
-        self.last_work = None;
+        (self.last_work, self.last_question, self.last_end) = (None, None, None);
         (0..self.entries.len()).for_each(|place| self.note(place));
     }
 }

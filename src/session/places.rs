@@ -3,17 +3,33 @@
 use std::ops::Range;
 
 use super::history::{History, is_call, is_question};
-use super::turn::{pauses, speaks};
-use crate::api::events::Event;
+use super::turn::{ends_turn, pauses, speaks};
+use crate::api::events::{Event, Taken};
 
 /// How many events, from the oldest on, have their final place: what comes later in the record stands after them.
 ///
-/// A queued event moves when it is taken in. And the words of a model request may be listed after what follows them, for
+/// A queued event moves when it is taken in; that it was passed over is believed once what passed it is no longer fresh. And the words of a model request may be listed after what follows them, for
 /// as long as `fresh` says; until then everything from where they may come is left out. Those of one turn are listed in
 /// their order: words that are there tell that all before them are. Whether more come after them its requests tell; of a
 /// server that shows none nobody knows.
 pub fn final_events(history: &History, fresh: &dyn Fn(&Event) -> bool) -> usize {
-    let (missing, end) = walk(history, &|_, event| fresh(event));
+    let newest = |is_it: &dyn Fn(&Event) -> bool| {
+        let mut events = history.events();
+        events.rposition(|event| is_it(event) && !fresh(event))
+    };
+    let question = newest(&|event| is_question(&event.kind) && event.taken == Taken::In);
+    let end = newest(&ends_turn);
+    let may_move = |place: usize, event: &Event| {
+        let passed = match is_question(&event.kind) {
+            true => question,
+            false => question.max(end),
+        };
+        match event.taken {
+            Taken::NotYet => passed <= Some(place),
+            Taken::In | Taken::Unstated => history.is_queued(place),
+        }
+    };
+    let (missing, end) = walk(history, &may_move, &|_, event| fresh(event));
     missing.unwrap_or(end)
 }
 
@@ -21,16 +37,21 @@ pub fn final_events(history: &History, fresh: &dyn Fn(&Event) -> bool) -> usize 
 pub(super) fn lacks_words(history: &History, turn: &Range<usize>) -> bool {
     // A rest decides nothing about what comes after it: threads of the turn rest before it ends.
     let is_request = |place: usize, event: &Event| turn.contains(&place) && !is_rest(&event.kind);
-    walk(history, &is_request).0.is_some()
+    let is_queued = |place: usize, _: &Event| history.is_queued(place);
+    walk(history, &is_queued, &is_request).0.is_some()
 }
 
 /// The first place at which words may be missing, and where what is final ends otherwise.
-fn walk(history: &History, fresh: &dyn Fn(usize, &Event) -> bool) -> (Option<usize>, usize) {
+fn walk(
+    history: &History,
+    may_move: &dyn Fn(usize, &Event) -> bool,
+    fresh: &dyn Fn(usize, &Event) -> bool,
+) -> (Option<usize>, usize) {
     // Where the newest request began, whether its words are there, and where the first may be that the turn lacks.
     let (mut began, mut spoke, mut is_open, mut missing) = (0, false, false, None);
     let (mut after_speech, mut ends_in_words, mut shows_requests) = (0, false, false);
     for (place, event) in history.events().enumerate() {
-        if history.is_queued(place) {
+        if may_move(place, event) {
             return (missing, place);
         }
         let kind = event.kind.as_str();
@@ -86,6 +107,9 @@ mod tests {
         assert_eq!(stable("run u1 end", true), 2);
         assert_eq!(stable("run u1 end", false), 3);
         assert_eq!(stable("run u1 q2 say end", false), 2);
+        // What never got a time was passed over once a later question was taken in.
+        assert_eq!(stable("run u1 q2 say end u3 say end", true), 2);
+        assert_eq!(stable("run u1 q2 say end u3 say end", false), 8);
         for (line, places) in [
             ("run u1 start say tool:a stop result:a", 7),
             ("run u1 start tool:a result:a stop", 3),

@@ -1,5 +1,7 @@
 //! History → facts: what every tool that acts on a session returns.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -378,11 +380,15 @@ pub fn escaped(value: &Value) -> Value {
         Value::Array(items) => items.iter().map(escaped).collect(),
         Value::Object(fields) => {
             let mut shown = Map::new();
+            let mut alike: HashMap<String, usize> = HashMap::new();
             for (name, value) in fields {
-                let mut name = escape(name);
+                let plain = escape(name);
+                let count = alike.entry(plain.clone()).or_default();
+                let mut name = plain.clone();
                 // A character and its escape look the same; neither field may hide the other.
                 while shown.contains_key(&name) {
-                    name.push_str(" (again)");
+                    *count += 1;
+                    name = format!("{plain} (again {count})");
                 }
                 shown.insert(name, escaped(value));
             }
@@ -414,5 +420,24 @@ mod tests {
         let shown = escaped(&input).to_string();
         assert!(shown.contains("ls") && shown.contains("rm"), "{shown}");
         assert!(!shown.contains('\u{202e}'), "{shown}");
+    }
+
+    #[test]
+    fn many_fields_that_look_the_same_cost_no_more_than_others() {
+        // Each of 2^12 names is written with another choice of characters and their escapes.
+        let name = |number: u32| -> String {
+            let sign = |bit: u32| match number >> bit & 1 {
+                0 => "\u{200b}",
+                _ => "\\u{200b}",
+            };
+            (0..12).map(sign).collect()
+        };
+        let input: Map<String, Value> = (0..1 << 12).map(|n| (name(n), json!(n))).collect();
+        let shown = escaped(&Value::Object(input));
+        let shown = shown.as_object().unwrap();
+        assert_eq!(shown.len(), 1 << 12);
+        // Without a count the names would grow to half of the number of fields, six bytes each.
+        let longest = shown.keys().map(String::len).max().unwrap();
+        assert!(longest < 12 * 8 + " (again 4096)".len() + 1, "{longest}");
     }
 }

@@ -244,7 +244,7 @@ fn is_waiting(history: &History, events: &[&Event], asked: &Asked) -> bool {
     let unseen = |id: &String| {
         history
             .position(id)
-            .is_none_or(|place| history.is_queued(place))
+            .is_none_or(|place| history.is_untaken(place))
     };
     let queued = |place: usize| {
         history.is_queued(place) && events.get(place).is_some_and(|event| asks(event))
@@ -264,7 +264,7 @@ fn unnamed_question(history: &History, events: &[&Event], asked: &Asked) -> Opti
         .enumerate()
         .filter(|(_, event)| unnamed.may_be(event));
     found
-        .find(|(place, _)| !history.is_queued(*place))
+        .find(|(place, _)| !history.is_untaken(*place))
         .map(|(place, _)| place)
 }
 
@@ -397,11 +397,11 @@ fn turn_events(
         events
             .get(*at)
             .is_some_and(|event| is_question(&event.kind))
-            && !history.is_queued(*at)
+            && !history.is_untaken(*at)
     };
     let named = asked.question.as_ref().map(|id| history.position(id));
     let unseen = match named {
-        Some(place) => place.is_none_or(|place| history.is_queued(place)),
+        Some(place) => place.is_none_or(|place| history.is_untaken(place)),
         None => asked.unnamed.is_some() && unnamed_question(history, events, asked).is_none(),
     };
     if unseen {
@@ -452,9 +452,8 @@ fn answers(events: &[&Event], question: usize, end: usize) -> bool {
 /// Whether a question came to a session at rest, which began to work with it before this end.
 fn begins_turn(events: &[&Event], question: usize, end: usize) -> bool {
     let before = events.get(..question).unwrap_or_default();
-    let Some(rest) = before.iter().rposition(|event| ends_turn(event)) else {
-        return false;
-    };
+    let rest = before.iter().rposition(|event| ends_turn(event));
+    let rest = rest.unwrap_or_default();
     let mut since = before.iter().skip(rest);
     let is_first = !since.any(|event| is_work(&event.kind) || is_question(&event.kind));
     let turn = events.get(rest..end).unwrap_or_default();
@@ -592,6 +591,9 @@ pub(super) mod tests {
             ("run u1 say end over", State::Terminated),
             ("run u1 say end q2", State::Working),
             ("run u1 say end u2", State::Working),
+            // A message that never got a time was passed over.
+            ("run u1 q2 say end u3 say end", State::Done),
+            ("run u1 q2 say end u3 say", State::Working),
         ] {
             assert_eq!(state(line, &Asked::default()), expected, "{line}");
         }
@@ -613,6 +615,8 @@ pub(super) mod tests {
     fn an_idle_from_before_our_message_ends_nothing() {
         assert_eq!(state("run u1 say end", &asked("u2")), State::Working);
         assert_eq!(state("run u1 say end q2", &asked("q2")), State::Working);
+        let passed = "run u1 q2 say end u3 say end";
+        assert_eq!(state(passed, &asked("q2")), State::Working);
         assert_eq!(
             state("run u1 say end run u2 say end", &asked("u2")),
             State::Done
@@ -722,6 +726,16 @@ pub(super) mod tests {
                 (State::Done, settled),
                 "{line} {seconds}"
             );
+        }
+    }
+
+    #[test]
+    fn the_first_question_of_a_session_need_not_be_older_than_the_end_of_its_turn() {
+        for line in ["u0 run say end", "run u1 say end"] {
+            let place = usize::from(line.starts_with("run"));
+            let record = with_time(&history(line), place, 9);
+            let turn = judge(&record, &Asked::default(), Lifecycle::default());
+            assert_eq!((turn.state, turn.settled), (State::Done, true), "{line}");
         }
     }
 

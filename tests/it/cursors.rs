@@ -2,6 +2,7 @@
 //! asks, on pages of any size, from servers with pages and tokens of any kind.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -50,6 +51,7 @@ struct Server {
 struct Shelf {
     record: Mutex<Vec<Value>>,
     used: Mutex<HashSet<String>>,
+    requests: AtomicUsize,
     /// Events on a page, whatever is asked for.
     most: usize,
     tokens: Tokens,
@@ -63,6 +65,7 @@ impl Server {
         let shelf = Arc::new(Shelf {
             record: Mutex::new(record),
             used: Mutex::default(),
+            requests: AtomicUsize::new(0),
             most,
             tokens,
             types,
@@ -102,6 +105,7 @@ impl Shelf {
             let Some(path) = text.split(' ').nth(1) else {
                 return Ok(());
             };
+            self.requests.fetch_add(1, Ordering::Relaxed);
             let (status, body) = self.answer(path);
             let body = body.to_string();
             let head = format!(
@@ -405,6 +409,68 @@ async fn what_is_queued_waits_for_its_place_and_is_not_lost() {
     }
     let server = Server::start(events, 12, Tokens::Event, Types::Obeyed).await;
     assert_each_is_a_cursor(&server, State::Working, None).await;
+}
+
+/// What waits for hours is not asked for twice a second.
+#[tokio::test]
+async fn who_waits_behind_a_queued_message_asks_no_more_often_than_others() {
+    let mut asked = Vec::new();
+    for queued in [false, true] {
+        let mut events = record();
+        let cursor = events.last().unwrap()["id"].clone();
+        events.push(
+            json!({"id": "sevt_q", "type": "user.message", "content": [], "processed_at": null}),
+        );
+        if !queued {
+            events.last_mut().unwrap()["processed_at"] = json!("2026-11-01T10:01:00Z");
+        }
+        let server = Server::start(events, 100, Tokens::Number, Types::Obeyed).await;
+        let mut reading = reading(cursor.as_str(), 50, Order::Oldest);
+        if !queued {
+            reading.after = Some("sevt_q".to_owned());
+        }
+        let (bridge, session) = (server.bridge(), Id::parse(SESSION).unwrap());
+        let patience = bridge.patience(Some(6));
+        let nobody = Attention::none();
+        let read = bridge.read(&session, &reading, &patience, &nobody);
+        let page = read
+            .await
+            .map_err(|failure| format!("{failure:?}"))
+            .unwrap();
+        assert_eq!((page.events.len(), page.state), (0, State::Working));
+        asked.push(server.shelf.requests.load(Ordering::Relaxed));
+    }
+    assert!(asked[1] <= asked[0] + 4, "{asked:?}");
+}
+
+/// An interrupt, an answer or a message that never gets a time, as of a turn that failed, holds up nobody who reads on later.
+#[tokio::test]
+async fn what_never_got_a_time_is_passed_over() {
+    for sent in [
+        json!({"type": "user.interrupt"}),
+        json!({"type": "user.tool_confirmation", "tool_use_id": "sevt_x", "result": "allow"}),
+        json!({"type": "user.message", "content": []}),
+    ] {
+        let mut events = record();
+        let place = events.len() / 2;
+        events.insert(place, sent);
+        events[place]["id"] = json!("sevt_untimed");
+        events[place]["processed_at"] = Value::Null;
+        let all = ids(&events);
+        for most in [12, 1000] {
+            let server = Server::start(events.clone(), most, Tokens::Event, Types::Obeyed).await;
+            for limit in [1, 50] {
+                for (order, back) in [(Order::Oldest, false), (Order::Newest, true)] {
+                    let reading = reading(None, limit, order);
+                    let mut seen = read_on(&server, reading, true, State::Done).await;
+                    if back {
+                        seen.reverse();
+                    }
+                    assert_eq!(seen, all, "{most} {limit} {order:?}");
+                }
+            }
+        }
+    }
 }
 
 /// While somebody reads, the record grows; tokens lead into the list as it was when they were handed out.
