@@ -13,7 +13,7 @@ use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 
 pub use crate::key::Key;
-use crate::key::KeySource;
+use crate::key::{KEY_SOURCES, KeySource, SECRET_VARIABLES};
 use crate::session::render::SMALLEST_BUDGET;
 use lookup::Lookup;
 
@@ -105,6 +105,8 @@ pub struct Config {
     pub wait: Duration,
     /// The wait that was set, where it is longer than the longest.
     cut_wait: Option<Duration>,
+    /// Sentences on secrets that are set without effect.
+    idle_secrets: Vec<String>,
     /// Longest wait.
     pub max_wait: Duration,
     /// Characters of one result.
@@ -168,6 +170,7 @@ impl Config {
             cut_wait: env
                 .get("MANAGED_AGENTS_WAIT_SECONDS")
                 .and(Some(wait).filter(|wait| *wait > max_wait)),
+            idle_secrets: env.idle_secrets(),
             wait: wait.min(max_wait),
             max_wait,
             result_chars: env.number(
@@ -202,6 +205,16 @@ impl Config {
         })
     }
 
+    /// Reads what counts for the built-in simulator: it is on no network and takes any key, but no secret is to be said all the same.
+    pub fn read_for_simulator(
+        lookup: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Config, SettingError> {
+        for name in SECRET_VARIABLES {
+            let _ = Lookup(lookup).secret(name);
+        }
+        Config::read(&|name| lookup(name).filter(|_| counts_for_simulator(name)))
+    }
+
     /// The same settings against the built-in simulator: any key will do, and no proxy is asked.
     pub fn simulated(self, starter: Starter) -> Config {
         let key = KeySource::Given(Key::Api(SecretString::from("simulated")));
@@ -222,6 +235,11 @@ impl Config {
             ));
         }
         doubts
+    }
+
+    /// Keys and tokens that are set and have no effect: a sentence that names each.
+    pub fn idle_secrets(&self) -> &[String] {
+        &self.idle_secrets
     }
 
     /// The token for private repositories, to be put into a request.
@@ -249,6 +267,17 @@ impl Config {
     pub fn is_simulated(&self) -> bool {
         matches!(self.origin, Origin::Started(_))
     }
+}
+
+/// Whether a setting matters where the built-in simulator answers.
+pub fn counts_for_simulator(name: &str) -> bool {
+    let network = [
+        "ANTHROPIC_BASE_URL",
+        "MANAGED_AGENTS_CA_FILE",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+    ];
+    !network.contains(&name) && !KEY_SOURCES.contains(&name)
 }
 
 fn is_loopback(url: &Url) -> bool {

@@ -23,7 +23,7 @@ pub(super) fn retry_delay(call: &Call, error: &Error, attempt: u32) -> Option<Du
         Error::Unreachable {
             delivery: Delivery::NotSent,
             ..
-        }
+        } | Error::Blocked(_)
     );
     // A conflict of a read is a race inside the API; of a write it is an answer.
     let forbidden = matches!(error, Error::Refused(refusal) if refusal.should_retry == Some(false));
