@@ -256,6 +256,53 @@ mod tests {
         fs::remove_dir_all(&folder).unwrap();
     }
 
+    #[test]
+    fn what_names_no_program_is_not_said_for_it_may_be_a_key() {
+        for text in ["gw-canary5d20b8", "ca/nary5d20b8+x="] {
+            let command = KeySource::Command(vec![text.to_owned()]);
+            let said = resolve(command).unwrap_err();
+            assert!(said.contains("could not be run"), "{said}");
+            assert!(!said.contains("nary"), "{said}");
+        }
+        let said = resolve(KeySource::Command(vec!["/no/such/program".to_owned()])).unwrap_err();
+        assert!(said.contains("`/no/such/program`"), "{said}");
+    }
+
+    #[test]
+    fn placeholders_are_told_from_keys() {
+        for text in [
+            "${X}",
+            "${input:key}",
+            "$MY_KEY",
+            "%MY_KEY%",
+            "{env:MY_KEY}",
+            "<YOUR_KEY>",
+            "YOUR_ANTHROPIC_API_KEY",
+            "{{ANTHROPIC_API_KEY}}",
+        ] {
+            assert!(is_unreplaced(text), "{text}");
+        }
+        for text in ["sk-ant-api03-Ab_c", "MY_KEY", "$2b$12$Ab", "x", "GW_9F8A7B"] {
+            assert!(!is_unreplaced(text), "{text}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn where_a_command_fails_that_is_written_for_a_shell_it_is_said_that_there_is_none() {
+        let command = |text: &str| KeySource::Command(text.split(' ').map(str::to_owned).collect());
+        for text in [
+            "false \"a b\"",
+            "cat ~/no-such-key",
+            "cat $HOME/no-such-key",
+            "echo a | cat",
+        ] {
+            let said = resolve(command(text)).unwrap_err();
+            assert!(said.contains("split at spaces"), "{text}: {said}");
+        }
+        assert!(!resolve(command("false")).unwrap_err().contains("shell"));
+    }
+
     #[cfg(unix)]
     #[test]
     fn a_key_command_is_run_without_a_shell() {

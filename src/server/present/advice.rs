@@ -246,15 +246,96 @@ fn limited(refusal: &Refusal) -> String {
 mod tests {
     use super::*;
 
-    fn advised(status: u16, request_id: Option<&str>) -> String {
+    fn advised_on(status: u16, kind: &str, message: &str, request_id: Option<&str>) -> String {
         advice(&Error::Refused(Box::new(Refusal {
             status,
-            kind: "http_error".to_owned(),
-            message: "no explanation was given".to_owned(),
+            kind: kind.to_owned(),
+            message: message.to_owned(),
             request_id: request_id.map(str::to_owned),
             retry_after: None,
             should_retry: None,
         })))
+    }
+
+    fn advised(status: u16, request_id: Option<&str>) -> String {
+        advised_on(status, "http_error", "no explanation was given", request_id)
+    }
+
+    #[test]
+    fn what_no_argument_mends_names_the_setting_and_is_not_to_be_repeated() {
+        for (status, message, named) in [
+            (400, "Your credit balance is too low.", "add credit"),
+            (402, "Too low.", "add credit"),
+            (
+                403,
+                "You have reached your API usage limits.",
+                "spend limit",
+            ),
+            (
+                400,
+                "Unexpected value(s) `x` for the `anthropic-beta` header.",
+                "MANAGED_AGENTS_BETA",
+            ),
+            (
+                400,
+                "anthropic-version: not a valid version",
+                "ANTHROPIC_VERSION",
+            ),
+            (
+                400,
+                "anthropic-workspace-id: no such workspace",
+                "ANTHROPIC_WORKSPACE_ID",
+            ),
+        ] {
+            let text = advised_on(status, "invalid_request_error", message, Some("req_1"));
+            assert!(text.contains(named), "{message}: {text}");
+            assert!(!text.contains("call again"), "{message}: {text}");
+        }
+        let text = advised_on(
+            400,
+            "invalid_request_error",
+            "mount_path: not in /workspace",
+            Some("req_1"),
+        );
+        assert!(text.contains("correct the argument"), "{text}");
+    }
+
+    #[test]
+    fn what_somebody_else_answers_is_not_taken_for_the_api() {
+        for status in [400, 401, 403, 404, 405, 407, 451, 502, 503] {
+            let text = advised(status, None);
+            assert!(text.contains(STRANGER), "{status}: {text}");
+            assert_eq!(
+                text.starts_with("make the same call"),
+                status > 500,
+                "{status}"
+            );
+            assert!(
+                !advised(status, Some("req_1")).contains(STRANGER),
+                "{status}"
+            );
+        }
+        let unreadable = |request_id: Option<&str>| Error::Unreadable {
+            reason: String::new(),
+            fault: Fault::Malformed,
+            request_id: request_id.map(str::to_owned),
+        };
+        assert!(is_foreign(&unreadable(None)) && !is_foreign(&unreadable(Some("req_1"))));
+    }
+
+    #[test]
+    fn what_stands_in_the_way_is_named_with_the_setting_that_removes_it() {
+        for (trouble, named) in [
+            (Trouble::Untrusted, "MANAGED_AGENTS_CA_FILE"),
+            (Trouble::NoAuthorities, "SSL_CERT_FILE"),
+            (Trouble::Socks, "HTTPS_PROXY"),
+            (Trouble::ProxyLogin, "HTTPS_PROXY"),
+            (Trouble::OtherHost, "ANTHROPIC_BASE_URL"),
+        ] {
+            let error = Error::Blocked(trouble);
+            assert!(advice(&error).contains(named), "{trouble:?}");
+            assert!(why(&error).len() > 20, "{trouble:?}");
+        }
     }
 
     #[test]
