@@ -114,7 +114,10 @@ pub(crate) fn is_unreplaced(text: &str) -> bool {
 
 /// The program of a key command as it may be named: what is neither a path nor there may be a key, put in the wrong place.
 pub(crate) fn named_program(program: &str) -> String {
-    let is_path = Path::new(program).is_absolute() || program.starts_with(['.', '~', '$']);
+    let is_relative = ["./", "../", "~/"]
+        .iter()
+        .any(|start| program.starts_with(start));
+    let is_path = is_relative || Path::new(program).is_absolute();
     let folders = std::env::var_os("PATH").unwrap_or_default();
     let is_there = |folder: PathBuf| {
         let file = folder.join(program);

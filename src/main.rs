@@ -162,7 +162,9 @@ fn warn_of_what_has_no_effect(config: &Config) {
                 tracing::warn!("{name} cannot be read as the URL of a proxy, and is ignored");
             }
         }
-        if probe::meets_socks(config) {
+        // The system is asked for a proxy only where it may matter: that takes time.
+        let is_socks = |name| value(name).is_some_and(|value| value.starts_with("socks"));
+        if names.into_iter().any(is_socks) && probe::meets_socks(config) {
             tracing::warn!(
                 "the proxy for ANTHROPIC_BASE_URL is a SOCKS proxy, which is not supported: name an HTTP proxy in HTTPS_PROXY"
             );

@@ -140,7 +140,10 @@ impl Error {
                 refusal.status,
                 408 | 429 | 500 | 502 | 503 | 504 | 529
             )),
-            Error::Unreachable { .. } | Error::Blocked(_) => true,
+            Error::Unreachable { .. } => true,
+            Error::Blocked(trouble) => {
+                matches!(trouble, Trouble::Unresolved | Trouble::ProxyDenied)
+            }
             Error::Unreadable { .. } | Error::Keyless(_) => false,
         }
     }

@@ -53,7 +53,7 @@ fn place(lookup: Lookup<'_>) -> String {
         "MANAGED_AGENTS_KEY_COMMAND" => {
             let program = value.split_whitespace().next().unwrap_or_default();
             match named_program(program) {
-                named if named.contains(program) => format!("from {first} {named}"),
+                named if named.starts_with('`') => format!("from {first} {named}"),
                 _ => format!("from {first}"),
             }
         }

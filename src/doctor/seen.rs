@@ -47,9 +47,15 @@ impl Seen {
         if status == 401 && json.is_some() {
             return Seen::KeyRefused;
         }
-        let words = json
-            .and_then(words)
-            .filter(|_| !(200..300).contains(&status));
+        let kind = json.and_then(|json| json.get("type")?.as_str());
+        let is_envelope = kind == Some("error");
+        // A path that is not there, and an overload, are told in other words as well.
+        let may_say = match status {
+            200..300 => false,
+            404 | 429 | 500.. => true,
+            _ => is_envelope,
+        };
+        let words = json.and_then(words).filter(|_| may_say);
         let Some(words) = words else {
             let kind = match &answer.media_type {
                 Some(kind) => kind.as_str(),
@@ -57,8 +63,6 @@ impl Seen {
             };
             return Seen::Foreign(format!("{status} with {kind}"));
         };
-        let kind = json.and_then(|json| json.get("type")?.as_str());
-        let is_envelope = kind == Some("error");
         match status {
             403 => Seen::Forbidden(words),
             404 if words == "not found" && is_envelope => Seen::NoBeta,

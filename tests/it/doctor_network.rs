@@ -143,6 +143,16 @@ async fn what_is_not_the_api_is_a_wrong_address() {
     let examined = examine_at(format!("http://127.0.0.1:{port}")).await;
     examined.expect("base-url", "failed", "200 with application/json");
 
+    let blocked = response(
+        "403 Forbidden",
+        "content-type: application/json\r\n",
+        r#"{"message": "blocked"}"#,
+    );
+    let port = server(blocked, None).await;
+    let examined = examine_at(format!("http://127.0.0.1:{port}")).await;
+    assert_eq!(examined.failed(), ["base-url"]);
+    examined.expect("base-url", "failed", "403 with application/json");
+
     let away = "location: https://user:canary@elsewhere.invalid/canary?canary\r\n";
     let port = server(response("307 Temporary Redirect", away, ""), None).await;
     let examined = examine_at(format!("http://127.0.0.1:{port}")).await;
@@ -245,6 +255,13 @@ async fn a_proxy_that_does_not_count_is_said_to_be_none() {
     assert!(
         said.contains("SOCKS") && said.contains("HTTPS_PROXY"),
         "{said}"
+    );
+    let output = rig.command().stdin(std::process::Stdio::null()).output();
+    let output = output.await.unwrap();
+    let warned = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        warned.contains("SOCKS") && output.status.success(),
+        "{warned}"
     );
 
     let rig = Rig::start()
