@@ -13,7 +13,7 @@ use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 
 pub use crate::key::Key;
-use crate::key::KeySource;
+use crate::key::{KEY_SOURCES, KeySource, SECRET_VARIABLES};
 use crate::session::render::SMALLEST_BUDGET;
 use lookup::Lookup;
 
@@ -105,6 +105,8 @@ pub struct Config {
     pub wait: Duration,
     /// The wait that was set, where it is longer than the longest.
     cut_wait: Option<Duration>,
+    /// Sentences on secrets that are set without effect.
+    idle_secrets: Vec<String>,
     /// Longest wait.
     pub max_wait: Duration,
     /// Characters of one result.
@@ -168,6 +170,7 @@ impl Config {
             cut_wait: env
                 .get("MANAGED_AGENTS_WAIT_SECONDS")
                 .and(Some(wait).filter(|wait| *wait > max_wait)),
+            idle_secrets: env.idle_secrets(),
             wait: wait.min(max_wait),
             max_wait,
             result_chars: env.number(
@@ -202,6 +205,16 @@ impl Config {
         })
     }
 
+    /// Reads what counts for the built-in simulator: it is on no network and takes any key, but no secret is to be said all the same.
+    pub fn read_for_simulator(
+        lookup: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Config, SettingError> {
+        for name in SECRET_VARIABLES {
+            let _ = Lookup(lookup).secret(name);
+        }
+        Config::read(&|name| lookup(name).filter(|_| counts_for_simulator(name)))
+    }
+
     /// The same settings against the built-in simulator: any key will do, and no proxy is asked.
     pub fn simulated(self, starter: Starter) -> Config {
         let key = KeySource::Given(Key::Api(SecretString::from("simulated")));
@@ -222,6 +235,11 @@ impl Config {
             ));
         }
         doubts
+    }
+
+    /// Keys and tokens that are set and have no effect: a sentence that names each.
+    pub fn idle_secrets(&self) -> &[String] {
+        &self.idle_secrets
     }
 
     /// The token for private repositories, to be put into a request.
@@ -249,6 +267,17 @@ impl Config {
     pub fn is_simulated(&self) -> bool {
         matches!(self.origin, Origin::Started(_))
     }
+}
+
+/// Whether a setting matters where the built-in simulator answers.
+pub fn counts_for_simulator(name: &str) -> bool {
+    let network = [
+        "ANTHROPIC_BASE_URL",
+        "MANAGED_AGENTS_CA_FILE",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+    ];
+    !network.contains(&name) && !KEY_SOURCES.contains(&name)
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -304,6 +333,9 @@ mod tests {
             ("ANTHROPIC_BASE_URL", "https://user:pw@host"),
             ("ANTHROPIC_BASE_URL", "https://host/?a=b"),
             ("ANTHROPIC_BASE_URL", "nonsense"),
+            ("ANTHROPIC_BASE_URL", "https://host/prefix/v1/"),
+            ("MANAGED_AGENTS_KEY_FILE", "~/key"),
+            ("MANAGED_AGENTS_KEY_FILE", "${HOME}/key"),
             ("ANTHROPIC_VERSION", "a\nb"),
             ("ANTHROPIC_VERSION", "2023 06 01"),
             ("ANTHROPIC_VERSION", "yesterday"),
@@ -343,6 +375,7 @@ mod tests {
             "http://localhost/prefix",
             "http://[::1]:1",
             "https://host/a/b",
+            "https://host/v1/b",
         ] {
             assert!(read(&[("ANTHROPIC_BASE_URL", good)]).is_ok(), "{good}");
         }
@@ -380,16 +413,54 @@ mod tests {
         assert!(matches!(config.key, KeySource::Given(_)));
     }
 
+    #[test]
+    fn all_alone_allows_all() {
+        let names = [
+            "MANAGED_AGENTS_ALLOW_AGENTS",
+            "MANAGED_AGENTS_ALLOW_ENVIRONMENTS",
+        ];
+        let config = read(&names.map(|name| (name, " all "))).unwrap();
+        assert!(config.allow_agents.is_empty() && config.allow_environments.is_empty());
+        let config = read(&names.map(|name| (name, "all,one"))).unwrap();
+        assert_eq!(config.allow_agents, ["all", "one"]);
+    }
+
+    #[test]
+    fn secrets_without_effect_are_named_and_not_said() {
+        let config = read(&[
+            ("ANTHROPIC_MANAGED_AGENTS_TOKEN", "canary-1"),
+            ("ANTHROPIC_API_KEY", "canary-2"),
+            ("GITHUB_TOKEN", "$GITHUB_TOKEN"),
+        ])
+        .unwrap();
+        let said = config.idle_secrets().join("\n");
+        for part in [
+            "ANTHROPIC_API_KEY has no effect: ANTHROPIC_MANAGED_AGENTS_TOKEN goes before it",
+            "GITHUB_TOKEN holds a placeholder",
+        ] {
+            assert!(said.contains(part), "{said}");
+        }
+        assert!(!said.contains("canary"), "{said}");
+        assert!(config.github_token().is_none());
+        let alone = read(&[("ANTHROPIC_API_KEY", "canary-2")]).unwrap();
+        assert!(alone.idle_secrets().is_empty());
+    }
+
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_file_of_certificates_that_is_not_there_is_named() {
-        for path in ["/no/such/file", "/tmp"] {
-            let error = read(&[("SSL_CERT_FILE", path)]).unwrap_err().to_string();
-            assert!(
-                error.starts_with(&format!("SSL_CERT_FILE: {path} ")),
-                "{error}"
-            );
+    fn certificates_that_are_not_there_are_named() {
+        for (name, path) in [
+            ("SSL_CERT_FILE", "/no/such/file"),
+            ("SSL_CERT_FILE", "/tmp"),
+            ("SSL_CERT_FILE", "/proc/self/cmdline"),
+            ("SSL_CERT_FILE", "/dev/null"),
+            ("SSL_CERT_DIR", "/no/such/folder"),
+        ] {
+            let error = read(&[(name, path)]).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("{name}: {path} ")), "{error}");
         }
+        let both = [("SSL_CERT_FILE", "/no"), ("SSL_CERT_DIR", "/no")];
+        assert!(read(&both).is_err());
     }
 
     #[cfg(target_os = "linux")]
@@ -407,6 +478,8 @@ mod tests {
 
     #[test]
     fn what_may_be_a_key_by_mistake_is_not_said_when_it_is_refused() {
+        let error = read(&[("MANAGED_AGENTS_KEY_FILE", "canary")]).unwrap_err();
+        assert!(!error.to_string().contains("canary"), "{error}");
         for name in ["ANTHROPIC_WORKSPACE_ID", "MANAGED_AGENTS_BETA"] {
             for value in ["canary key", "x canary", "canary\u{e9},", "canary,,"] {
                 if let Err(error) = read(&[(name, value)]) {

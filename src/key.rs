@@ -19,11 +19,21 @@ pub const SECRET_VARIABLES: [&str; 5] = [
     "MANAGED_AGENTS_GITHUB_TOKEN",
     "GITHUB_TOKEN",
 ];
+/// Where a key may be given: the first of these that is set counts.
+pub(crate) const KEY_SOURCES: [&str; 5] = [
+    "MANAGED_AGENTS_KEY_FILE",
+    "MANAGED_AGENTS_KEY_COMMAND",
+    "ANTHROPIC_MANAGED_AGENTS_TOKEN",
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_AUTH_TOKEN",
+];
 /// Most bytes of a key.
 const LONGEST_KEY: u64 = 16 * 1024;
 const COMMAND: &str = "MANAGED_AGENTS_KEY_COMMAND";
 /// What is said of something with spaces, line ends or foreign letters in it.
 pub(crate) const NO_KEY: &str = "it holds spaces, line ends or other characters that no key has";
+/// What is said of a placeholder, `${…}` or another, where a secret belongs.
+pub(crate) const UNREPLACED: &str = "holds a placeholder that was not replaced";
 /// How long a key command may take.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -58,22 +68,64 @@ impl KeySource {
             KeySource::Given(key) => return Ok(key.clone()),
             KeySource::Missing => return Err("no API key is configured".to_owned()),
             KeySource::Unreplaced(name) => {
-                return Err(format!(
-                    "{name} holds a `${{…}}` that the client did not replace"
-                ));
+                return Err(format!("{name} {UNREPLACED}"));
             }
             KeySource::File(path) => (read(path)?, named_file(path)),
-            KeySource::Command(words) => (run(words).await?, COMMAND.to_owned()),
+            KeySource::Command(words) => {
+                let text = run(words).await;
+                (text.map_err(|why| self.hinted(why))?, COMMAND.to_owned())
+            }
         };
         match text.trim() {
-            "" => Err(format!("{from}: it is empty")),
-            key if !is_one_word(key) => Err(format!("{from}: {NO_KEY}")),
+            "" => Err(self.hinted(format!("{from}: it is empty"))),
+            key if !is_one_word(key) => Err(self.hinted(format!("{from}: {NO_KEY}"))),
             key => {
                 let key = SecretString::from(key);
                 secrets::learn(&key);
                 Ok(Key::Api(key))
             }
         }
+    }
+}
+
+impl KeySource {
+    /// With a word on what a shell would have done.
+    fn hinted(&self, why: String) -> String {
+        let is_for_a_shell =
+            |word: &String| word.contains(['"', '\'', '~', '$', '|', '`', '>', '&']);
+        match self {
+            KeySource::Command(words) if words.iter().any(is_for_a_shell) => format!(
+                "{why}; there is no shell: words are split at spaces, and quotes, ~, $ and | mean nothing"
+            ),
+            _ => why,
+        }
+    }
+}
+
+/// Whether the client left its placeholder as it stands in its file, or the user that of an example.
+pub(crate) fn is_unreplaced(text: &str) -> bool {
+    let bare = text.trim_matches(['$', '%', '{', '}', '<', '>']);
+    let bare = bare.trim_start_matches("env:");
+    let is_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    text.starts_with("${")
+        || (bare.len() < text.len() && bare.contains('_') && bare.chars().all(is_name))
+        || SECRET_VARIABLES.iter().any(|name| text.contains(name))
+}
+
+/// The program of a key command as it may be named: what is neither a path nor there may be a key, put in the wrong place.
+pub(crate) fn named_program(program: &str) -> String {
+    let is_relative = ["./", "../", "~/"]
+        .iter()
+        .any(|start| program.starts_with(start));
+    let is_path = is_relative || Path::new(program).is_absolute();
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let is_there = |folder: PathBuf| {
+        let file = folder.join(program);
+        file.is_file() || file.with_extension("exe").is_file()
+    };
+    match is_path || std::env::split_paths(&folders).any(is_there) {
+        true => format!("`{program}`"),
+        false => "what it names".to_owned(),
     }
 }
 
@@ -128,7 +180,8 @@ async fn run(words: &[String]) -> Result<String, String> {
     let (program, arguments) = words
         .split_first()
         .ok_or_else(|| named("is empty".to_owned()))?;
-    let failed = |error: std::io::Error| named(format!("`{program}` could not be run: {error}"));
+    let shown = || named_program(program);
+    let failed = |error: std::io::Error| named(format!("{} could not be run: {error}", shown()));
     let mut command = tokio::process::Command::new(program);
     command
         .args(arguments)
@@ -151,12 +204,12 @@ async fn run(words: &[String]) -> Result<String, String> {
         if status.success() {
             Ok(text)
         } else {
-            Err(named(format!("`{program}` failed ({status})")))
+            Err(named(format!("{} failed ({status})", shown())))
         }
     };
     let text = tokio::time::timeout(COMMAND_TIMEOUT, output)
         .await
-        .map_err(|_| named(format!("`{program}` took longer than 10 s")))??;
+        .map_err(|_| named(format!("{} took longer than 10 s", shown())))??;
     String::from_utf8(text).map_err(|_| named("printed something that is not text".to_owned()))
 }
 
@@ -204,6 +257,53 @@ mod tests {
         }
         assert!(resolve(KeySource::File(link)).unwrap_err().contains("link"));
         fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn what_names_no_program_is_not_said_for_it_may_be_a_key() {
+        for text in ["gw-canary5d20b8", "ca/nary5d20b8+x="] {
+            let command = KeySource::Command(vec![text.to_owned()]);
+            let said = resolve(command).unwrap_err();
+            assert!(said.contains("could not be run"), "{said}");
+            assert!(!said.contains("nary"), "{said}");
+        }
+        let said = resolve(KeySource::Command(vec!["/no/such/program".to_owned()])).unwrap_err();
+        assert!(said.contains("`/no/such/program`"), "{said}");
+    }
+
+    #[test]
+    fn placeholders_are_told_from_keys() {
+        for text in [
+            "${X}",
+            "${input:key}",
+            "$MY_KEY",
+            "%MY_KEY%",
+            "{env:MY_KEY}",
+            "<YOUR_KEY>",
+            "YOUR_ANTHROPIC_API_KEY",
+            "{{ANTHROPIC_API_KEY}}",
+        ] {
+            assert!(is_unreplaced(text), "{text}");
+        }
+        for text in ["sk-ant-api03-Ab_c", "MY_KEY", "$2b$12$Ab", "x", "GW_9F8A7B"] {
+            assert!(!is_unreplaced(text), "{text}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn where_a_command_fails_that_is_written_for_a_shell_it_is_said_that_there_is_none() {
+        let command = |text: &str| KeySource::Command(text.split(' ').map(str::to_owned).collect());
+        for text in [
+            "false \"a b\"",
+            "cat ~/no-such-key",
+            "cat $HOME/no-such-key",
+            "echo a | cat",
+        ] {
+            let said = resolve(command(text)).unwrap_err();
+            assert!(said.contains("split at spaces"), "{text}: {said}");
+        }
+        assert!(!resolve(command("false")).unwrap_err().contains("shell"));
     }
 
     #[cfg(unix)]

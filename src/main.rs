@@ -69,7 +69,7 @@ fn run() -> anyhow::Result<ExitCode> {
             logging?;
             warn_of_what_is_no_setting();
             let config = match cli.simulate {
-                true => Config::read(&lookup_without_tls)?,
+                true => Config::read_for_simulator(&lookup)?,
                 false => Config::read(&lookup)?,
             };
             warn_of_what_has_no_effect(&config);
@@ -135,11 +135,6 @@ fn lookup(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// The built-in simulator is spoken to without TLS, so it does not matter whether certificates are there.
-fn lookup_without_tls(name: &str) -> Option<String> {
-    lookup(name).filter(|_| name != "SSL_CERT_FILE")
-}
-
 fn variables() -> Vec<String> {
     let names = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
     names.collect()
@@ -156,7 +151,7 @@ fn warn_of_what_is_no_setting() {
 
 /// A folder may be on a disk that comes later, so none of this ends the process. A dead network drive never answers: nothing waits.
 fn warn_of_what_has_no_effect(config: &Config) {
-    for doubt in config.doubts() {
+    for doubt in config.doubts().iter().chain(config.idle_secrets()) {
         tracing::warn!("{doubt}");
     }
     if !config.is_local() {
@@ -166,6 +161,13 @@ fn warn_of_what_has_no_effect(config: &Config) {
             if value(name).is_some_and(|value| !probe::is_proxy(&value)) {
                 tracing::warn!("{name} cannot be read as the URL of a proxy, and is ignored");
             }
+        }
+        // The system is asked for a proxy only where it may matter: that takes time.
+        let is_socks = |name| value(name).is_some_and(|value| value.starts_with("socks"));
+        if names.into_iter().any(is_socks) && probe::meets_socks(config) {
+            tracing::warn!(
+                "the proxy for ANTHROPIC_BASE_URL is a SOCKS proxy, which is not supported: name an HTTP proxy in HTTPS_PROXY"
+            );
         }
     }
     let roots = config.file_roots.clone();
@@ -188,10 +190,7 @@ async fn examine(
     simulator: Option<Starter>,
 ) -> anyhow::Result<ExitCode> {
     let surroundings = Surroundings {
-        lookup: match simulator {
-            Some(_) => &lookup_without_tls,
-            None => &lookup,
-        },
+        lookup: &lookup,
         variables: variables(),
         folder: std::env::current_dir().unwrap_or_default(),
         log_error: log_error.map(|error| error.to_string()),

@@ -35,17 +35,17 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "MANAGED_AGENTS_KEY_FILE",
         "",
-        "a file that only you can read (0600) and that holds the key; goes before all others; read again when the API refuses the key",
+        "absolute path of a file that only you can read (0600) and that holds the key; goes before all others; read again when the API refuses the key",
     ),
     setting(
         "MANAGED_AGENTS_KEY_COMMAND",
         "",
-        "a command whose output is the key (no shell, 10 s at most); goes before the variables; run again when the API refuses the key",
+        "a command whose output is the key (no shell: words are split at spaces; 10 s at most); goes before the variables; run again when the API refuses the key",
     ),
     setting(
         "ANTHROPIC_BASE_URL",
         "https://api.anthropic.com",
-        "https, or http on loopback; may carry a path prefix",
+        "https, or http on loopback; may carry a path prefix; without `/v1`",
     ),
     setting(
         "ANTHROPIC_VERSION",
@@ -80,7 +80,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "MANAGED_AGENTS_ALLOW_AGENTS",
         "all",
-        "comma list of ids or names that sessions may use",
+        "`all`, or a comma list of ids or names that sessions may use",
     ),
     setting(
         "MANAGED_AGENTS_ALLOW_ENVIRONMENTS",
@@ -141,7 +141,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "HTTPS_PROXY`, `NO_PROXY`, `SSL_CERT_FILE",
         "",
-        "as everywhere",
+        "as everywhere; the proxy must be an HTTP proxy",
     ),
     setting(
         "MANAGED_AGENTS_AUDIT",

@@ -3,6 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::probe::Trouble;
+
+/// The kind of a refusal that is not in the API's envelope.
+pub(super) const NO_ENVELOPE: &str = "http_error";
+
 /// Why a call has no result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Error {
@@ -15,6 +20,8 @@ pub enum Error {
         /// Whether the request may have been acted on.
         delivery: Delivery,
     },
+    /// Something stands in the way that is known by its kind; nothing was sent.
+    Blocked(Trouble),
     /// An answer came that is not what this endpoint returns.
     Unreadable {
         /// What was wrong with it, with a short excerpt.
@@ -33,7 +40,7 @@ pub enum Error {
 pub struct Refusal {
     /// HTTP status.
     pub status: u16,
-    /// The API's `error.type`, or `http_error` where the body had none.
+    /// The API's `error.type`, or `http_error` where the body is not the API's.
     pub kind: String,
     /// The API's `error.message`, or the start of the body.
     pub message: String,
@@ -43,6 +50,53 @@ pub struct Refusal {
     pub retry_after: Option<Duration>,
     /// The server's own word on whether to try again (`x-should-retry`).
     pub should_retry: Option<bool>,
+}
+
+/// What a refusal is about that no argument mends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    /// Credit or a spend limit.
+    Money,
+    /// The header `anthropic-beta`.
+    Beta,
+    /// The header `anthropic-version`.
+    Version,
+    /// The header `anthropic-workspace-id`.
+    Workspace,
+}
+
+impl Subject {
+    /// The subject of the API's words.
+    pub fn of(message: &str) -> Option<Subject> {
+        let message = message.to_ascii_lowercase();
+        let words = [
+            ("credit balance", Subject::Money),
+            ("api usage limit", Subject::Money),
+            ("anthropic-beta", Subject::Beta),
+            ("unsupported beta", Subject::Beta),
+            ("anthropic-version", Subject::Version),
+            ("anthropic-workspace-id", Subject::Workspace),
+            ("workspace id", Subject::Workspace),
+            ("workspace_id", Subject::Workspace),
+        ];
+        let found = words.iter().find(|(word, _)| message.contains(word));
+        found.map(|(_, subject)| *subject)
+    }
+}
+
+impl Refusal {
+    /// What it is about, if that is no argument.
+    pub fn subject(&self) -> Option<Subject> {
+        match self.status == 402 || self.kind == "billing_error" {
+            true => Some(Subject::Money),
+            false => Subject::of(&self.message),
+        }
+    }
+
+    /// Whether somebody else than the API gave this answer.
+    pub fn is_foreign(&self) -> bool {
+        self.kind == NO_ENVELOPE && self.request_id.is_none()
+    }
 }
 
 /// What was wrong with an answer that could not be read.
@@ -87,6 +141,9 @@ impl Error {
                 408 | 429 | 500 | 502 | 503 | 504 | 529
             )),
             Error::Unreachable { .. } => true,
+            Error::Blocked(trouble) => {
+                matches!(trouble, Trouble::Unresolved | Trouble::ProxyDenied)
+            }
             Error::Unreadable { .. } | Error::Keyless(_) => false,
         }
     }
@@ -98,7 +155,7 @@ impl Error {
             Error::Refused(refusal) => refusal.status == 408 || refusal.status >= 500,
             Error::Unreachable { delivery, .. } => *delivery != Delivery::NotSent,
             Error::Unreadable { .. } => true,
-            Error::Keyless(_) => false,
+            Error::Keyless(_) | Error::Blocked(_) => false,
         }
     }
 
@@ -129,6 +186,7 @@ impl fmt::Display for Error {
             Error::Unreachable { reason, .. } | Error::Unreadable { reason, .. } => {
                 f.write_str(reason)
             }
+            Error::Blocked(trouble) => f.write_str(trouble.words()),
             Error::Keyless(why) => f.write_str(why),
         }
     }

@@ -48,10 +48,11 @@ use crate::key::KeySource;
 use body::Bodies;
 use clock::Clock;
 use credentials::Credentials;
-pub use error::{Delivery, Error, Fault, Refusal};
+pub use error::{Delivery, Error, Fault, Refusal, Subject};
 pub use id::Id;
 use lines::{Keeper, Lines, Use, Wanted};
 use pace::Pace;
+pub use probe::Trouble;
 pub use rows::{Page, Row};
 
 /// Longest time a call without a tighter deadline may take, retries included.
@@ -180,12 +181,9 @@ async fn start(origin: &Origin) -> Result<Url, Error> {
 
 impl Http {
     fn build(config: &Config) -> Result<Http, Error> {
-        let broken = |error: reqwest::Error| Error::Unreachable {
-            reason: format!(
-                "the HTTP client could not be set up: {}",
-                send::reasons(&error.without_url())
-            ),
-            delivery: Delivery::NotSent,
+        let broken = |error: reqwest::Error| {
+            tracing::warn!(error = %send::reasons(&error), "the HTTP client could not be set up");
+            Error::Blocked(Trouble::NoAuthorities)
         };
         let streams = Http::builder(config)?
             .http1_only()

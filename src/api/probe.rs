@@ -15,7 +15,7 @@ use super::call::Call;
 use super::credentials::{add_key, keyless};
 use super::send::{header, reasons};
 use super::{Error, Http};
-use crate::config::{Config, Key};
+use crate::config::{Config, Key, Origin};
 
 /// More is no answer to a list of one.
 const LARGEST_BODY: usize = 256 * 1024;
@@ -69,10 +69,38 @@ pub enum Trouble {
     NoAuthorities,
     /// TLS failed in another way.
     Tls,
+    /// The proxy is of a kind that is not supported.
+    Socks,
     /// The key cannot be put into a header.
     BadKey,
     /// Anything else.
     Other,
+}
+
+impl Trouble {
+    /// What a failed call says of it; empty where the chain of causes says more.
+    pub fn words(self) -> &'static str {
+        match self {
+            Trouble::Unresolved => {
+                "the host of ANTHROPIC_BASE_URL, or of the proxy, has no address (DNS)"
+            }
+            Trouble::ProxyLogin => "the proxy wants a user name and password (407)",
+            Trouble::ProxyDenied => "the proxy does not let the host of ANTHROPIC_BASE_URL through",
+            Trouble::Socks => "the proxy is a SOCKS proxy, which is not supported",
+            Trouble::Untrusted => {
+                "the certificate that the host of ANTHROPIC_BASE_URL shows is not trusted here"
+            }
+            Trouble::Outdated => {
+                "the certificate of the host of ANTHROPIC_BASE_URL does not fit this machine's date"
+            }
+            Trouble::OtherHost => {
+                "the certificate that the host of ANTHROPIC_BASE_URL shows belongs to another host"
+            }
+            Trouble::NoAuthorities => "no certificates that this machine trusts could be loaded",
+            Trouble::Tls => "what answers at ANTHROPIC_BASE_URL does not speak https as it should",
+            Trouble::Refused | Trouble::TimedOut | Trouble::BadKey | Trouble::Other => "",
+        }
+    }
 }
 
 /// A proxy that requests go through. Its credentials stay behind.
@@ -140,6 +168,14 @@ pub fn proxy_of(config: &Config, url: &Url) -> Option<Proxy> {
     })
 }
 
+/// Whether every request would end at a proxy of a kind that is not supported.
+pub fn meets_socks(config: &Config) -> bool {
+    let Origin::At(url) = &config.origin else {
+        return false;
+    };
+    proxy_of(config, url).is_some_and(|proxy| proxy.scheme.starts_with("socks"))
+}
+
 /// Whether the HTTP client can read this as the URL of a proxy; what it cannot read it ignores.
 pub fn is_proxy(value: &str) -> bool {
     let matcher = Matcher::builder().all(value.to_owned()).build();
@@ -188,13 +224,14 @@ fn timed_out() -> Silence {
     }
 }
 
-fn explain(error: reqwest::Error) -> Silence {
+pub(super) fn explain(error: reqwest::Error) -> Silence {
     let error = error.without_url();
     let reason = reasons(&error);
     let trouble = match trouble(&error) {
         _ if reason.contains("proxy authorization required") => Trouble::ProxyLogin,
         Trouble::Other if reason.contains("tunnel error: unsuccessful") => Trouble::ProxyDenied,
         Trouble::Other if reason.contains("tunnel error: unexpected end") => Trouble::ProxyDenied,
+        Trouble::Other if reason.contains("unsupported scheme socks") => Trouble::Socks,
         Trouble::Other if reason.contains("dns error") => Trouble::Unresolved,
         Trouble::Other if error.is_timeout() => Trouble::TimedOut,
         found => found,

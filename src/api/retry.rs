@@ -24,7 +24,7 @@ pub(super) fn retry_delay(call: &Call, error: &Error, attempt: u32) -> Option<Du
             delivery: Delivery::NotSent,
             ..
         }
-    );
+    ) || (matches!(error, Error::Blocked(_)) && error.is_transient());
     // A conflict of a read is a race inside the API; of a write it is an answer.
     let forbidden = matches!(error, Error::Refused(refusal) if refusal.should_retry == Some(false));
     let raced = error.status() == Some(409) && !forbidden;

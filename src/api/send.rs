@@ -11,8 +11,10 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::body::{Answer, start};
 use super::call::Call;
+use super::error::NO_ENVELOPE;
 use super::escapes::parse;
 use super::pace::Group;
+use super::probe::{Silence, explain};
 use super::retry::{retry_after, retry_delay};
 use super::{Client, Delivery, Error, Refusal, tally};
 
@@ -257,13 +259,16 @@ impl Client {
         let message = text("/error/message")
             .map(|text| shorten(&text))
             .unwrap_or_else(fallback);
+        let request_id = header(&headers, "request-id").or_else(|| text("/request_id"));
+        let request_id = request_id.map(|id| word(&id));
+        // Other services have an `error` with a `type` as well.
+        let is_envelope = text("/type").as_deref() == Some("error") || request_id.is_some();
+        let kind = text("/error/type").filter(|_| is_envelope);
         Error::Refused(Box::new(Refusal {
             status,
-            kind: text("/error/type").map_or_else(|| "http_error".to_owned(), |kind| word(&kind)),
+            kind: kind.map_or_else(|| NO_ENVELOPE.to_owned(), |kind| word(&kind)),
             message,
-            request_id: header(&headers, "request-id")
-                .or_else(|| text("/request_id"))
-                .map(|id| word(&id)),
+            request_id,
             retry_after: retry_after(&headers),
             should_retry: header(&headers, "x-should-retry").and_then(|value| value.parse().ok()),
         }))
@@ -319,14 +324,18 @@ pub(super) fn timed_out() -> Error {
 }
 
 pub(super) fn unreachable(error: reqwest::Error) -> Error {
-    let delivery = if error.is_connect() || error.is_builder() {
-        Delivery::NotSent
-    } else {
-        Delivery::Unknown
-    };
-    Error::Unreachable {
-        reason: reasons(&error.without_url()),
-        delivery,
+    let is_unsent = error.is_connect() || error.is_builder();
+    let Silence { trouble, reason } = explain(error);
+    match is_unsent {
+        true if !trouble.words().is_empty() => Error::Blocked(trouble),
+        true => Error::Unreachable {
+            reason,
+            delivery: Delivery::NotSent,
+        },
+        false => Error::Unreachable {
+            reason,
+            delivery: Delivery::Unknown,
+        },
     }
 }
 

@@ -261,10 +261,11 @@ impl Follow {
     fn bear(&mut self, error: Error) {
         let held_back = matches!(
             error,
-            Error::Unreachable {
-                delivery: Delivery::NotSent,
-                ..
-            }
+            Error::Blocked(_)
+                | Error::Unreachable {
+                    delivery: Delivery::NotSent,
+                    ..
+                }
         );
         if !(held_back && self.has_line) {
             self.trouble = Some(error);

@@ -236,7 +236,8 @@ enum Said {
 
 fn said(error: &Error) -> Said {
     match error {
-        Error::Unreachable {
+        Error::Blocked(_)
+        | Error::Unreachable {
             delivery: Delivery::NotSent,
             ..
         } => Said::Unsent,
@@ -322,7 +323,7 @@ impl Tried {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::Refusal;
+    use crate::api::{Refusal, Trouble};
 
     fn refused(status: u16) -> Error {
         Error::Refused(Box::new(Refusal {
@@ -382,6 +383,9 @@ mod tests {
         assert_eq!(said(&lost(Delivery::Unknown)), Said::Open);
         assert_eq!(said(&lost(Delivery::Late)), Said::Open);
         assert_eq!(said(&lost(Delivery::NotSent)), Said::Unsent);
+        for trouble in [Trouble::Unresolved, Trouble::Untrusted] {
+            assert_eq!(said(&Error::Blocked(trouble)), Said::Unsent);
+        }
         assert_eq!(said(&garbled()), Said::Open);
         assert_eq!(said(&Error::Keyless(String::new())), Said::No);
         // The server's own word counts, but not against having looked.

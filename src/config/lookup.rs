@@ -7,8 +7,10 @@ use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{SettingError, Toolset, cents, is_loopback};
-use crate::key::{Key, KeySource, NO_KEY, is_one_word};
+use crate::key::{KEY_SOURCES, Key, KeySource, NO_KEY, UNREPLACED, is_one_word, is_unreplaced};
 use crate::secrets;
+
+const NO_PEM: &str = "holds no certificate in PEM form";
 
 /// The environment, by name.
 pub(super) struct Lookup<'a>(pub(super) &'a dyn Fn(&str) -> Option<String>);
@@ -20,7 +22,8 @@ impl Lookup<'_> {
             .filter(|value| !value.is_empty())
     }
 
-    fn secret(&self, name: &str) -> Option<SecretString> {
+    /// A secret, which nothing may say from now on.
+    pub(super) fn secret(&self, name: &str) -> Option<SecretString> {
         let text = self.get(name)?;
         let is_placeholder = is_unreplaced(&text);
         let secret = SecretString::from(text);
@@ -47,7 +50,7 @@ impl Lookup<'_> {
         }
     }
 
-    /// A secret, unless the client left its `${…}` unreplaced: then there is none.
+    /// A secret, unless it is a placeholder that was not replaced: then there is none.
     pub(super) fn filled(&self, name: &str) -> Result<Option<SecretString>, SettingError> {
         let secret = self.one_word(name)?;
         Ok(secret.filter(|secret| !is_unreplaced(secret.expose_secret())))
@@ -67,8 +70,10 @@ impl Lookup<'_> {
         let names = self.list(name);
         match self.get(name) {
             Some(text) if names.is_empty() => {
-                Err(refused(name, "a comma list of ids or names", &text))
+                let wanted = "`all`, or a comma list of ids or names";
+                Err(refused(name, wanted, &text))
             }
+            _ if names == ["all"] => Ok(Vec::new()),
             _ => Ok(names),
         }
     }
@@ -76,7 +81,14 @@ impl Lookup<'_> {
     /// A file or a command is there because the environment is not to be trusted with the key, so they go first.
     pub(super) fn key(&self) -> Result<KeySource, SettingError> {
         if let Some(file) = self.get("MANAGED_AGENTS_KEY_FILE") {
-            return Ok(KeySource::File(PathBuf::from(file)));
+            let file = PathBuf::from(file);
+            // A key may stand here by mistake, so the value is not said.
+            return match file.is_absolute() {
+                true => Ok(KeySource::File(file)),
+                false => Err(SettingError(
+                    "MANAGED_AGENTS_KEY_FILE must be an absolute path, and is not (`~` and variables are not expanded)".to_owned(),
+                )),
+            };
         }
         if let Some(command) = self.get("MANAGED_AGENTS_KEY_COMMAND") {
             let words: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
@@ -99,6 +111,19 @@ impl Lookup<'_> {
             });
         }
         Ok(KeySource::Missing)
+    }
+
+    /// Of these settings what is set and has no effect, a sentence for each: a key beside another, a token that is none.
+    pub(super) fn idle_secrets(&self) -> Vec<String> {
+        let mut set = KEY_SOURCES.iter().filter(|name| self.get(name).is_some());
+        let first = set.next().copied().unwrap_or_default();
+        let idle = set.map(|name| format!("{name} has no effect: {first} goes before it"));
+        let tokens = ["MANAGED_AGENTS_GITHUB_TOKEN", "GITHUB_TOKEN"];
+        let unfilled = tokens
+            .iter()
+            .filter(|name| self.get(name).is_some_and(|text| is_unreplaced(&text)));
+        let unfilled = unfilled.map(|name| format!("{name} {UNREPLACED}, and is ignored"));
+        idle.chain(unfilled).collect()
     }
 
     /// A secret that a header can carry.
@@ -136,6 +161,11 @@ impl Lookup<'_> {
         }
         if url.query().is_some() || url.fragment().is_some() {
             return Err(wrong("must not hold a query or a fragment"));
+        }
+        if url.path().trim_end_matches('/').ends_with("/v1") {
+            return Err(wrong(
+                "must be the address before /v1, which is added to it",
+            ));
         }
         Ok(url)
     }
@@ -295,21 +325,25 @@ impl Lookup<'_> {
         }
     }
 
-    /// The HTTP client reads it itself, on systems that keep their certificates in files; without them no https comes through.
+    /// The HTTP client reads them itself, on systems that keep their certificates in files; without any no https comes through.
     pub(super) fn system_certificates(&self, url: &Url) -> Result<(), SettingError> {
-        let name = "SSL_CERT_FILE";
-        // The folders of the other variable may hold enough.
-        let matters = url.scheme() == "https" && self.get("SSL_CERT_DIR").is_none();
-        let path = self.get(name);
-        let path = path.filter(|_| cfg!(target_os = "linux") && matters);
-        let unreadable = |path: &str| match std::fs::File::open(path).and_then(|f| f.metadata()) {
-            Ok(facts) => facts.is_dir().then(|| "is a folder".to_owned()),
-            Err(error) => Some(format!("cannot be read: {error}")),
-        };
-        match path.and_then(|path| Some((unreadable(&path)?, path))) {
-            Some((why, path)) => Err(SettingError(format!("{name}: {path} {why}"))),
-            None => Ok(()),
+        if url.scheme() != "https" || cfg!(not(target_os = "linux")) {
+            return Ok(());
         }
+        let (file, folders) = (self.get("SSL_CERT_FILE"), self.get("SSL_CERT_DIR"));
+        // The folders of the other variable may hold enough.
+        let is_folder = folders
+            .as_ref()
+            .is_some_and(|folders| std::env::split_paths(folders).any(|folder| folder.is_dir()));
+        let wrong = match (file, folders) {
+            _ if is_folder => None,
+            (Some(path), _) => {
+                without_certificates(&path).map(|why| format!("SSL_CERT_FILE: {path} {why}"))
+            }
+            (None, Some(path)) => Some(format!("SSL_CERT_DIR: {path} is no folder")),
+            (None, None) => None,
+        };
+        wrong.map_or(Ok(()), |wrong| Err(SettingError(wrong)))
     }
 
     pub(super) fn certificates(&self, name: &str) -> Result<Option<Vec<u8>>, SettingError> {
@@ -320,16 +354,26 @@ impl Lookup<'_> {
         let pem = std::fs::read(&path).map_err(unreadable)?;
         match reqwest::Certificate::from_pem_bundle(&pem) {
             Ok(certificates) if !certificates.is_empty() => Ok(Some(pem)),
-            _ => Err(SettingError(format!(
-                "{name}: {path} holds no certificate in PEM form"
-            ))),
+            _ => Err(SettingError(format!("{name}: {path} {NO_PEM}"))),
         }
     }
 }
 
-/// Whether a client left its placeholder as it stands in its file.
-fn is_unreplaced(text: &str) -> bool {
-    text.starts_with("${")
+/// Why no certificate can be read from a file.
+fn without_certificates(path: &str) -> Option<String> {
+    let read = match std::fs::metadata(path) {
+        Ok(facts) if facts.is_dir() => return Some("is a folder".to_owned()),
+        Ok(facts) if facts.is_file() => std::fs::read(path),
+        Ok(_) => return Some("is no file".to_owned()),
+        Err(error) => Err(error),
+    };
+    match read {
+        Ok(pem) => {
+            let found = memchr::memmem::find(&pem, b"-----BEGIN CERTIFICATE-----");
+            found.is_none().then(|| NO_PEM.to_owned())
+        }
+        Err(error) => Some(format!("cannot be read: {error}")),
+    }
 }
 
 /// What a setting must be, and is not. Whoever put a key into it shall not read it in a log.

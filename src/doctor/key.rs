@@ -8,18 +8,9 @@ use super::Lookup;
 use super::report::Check;
 use super::seen::Seen;
 use crate::config::Key;
-use crate::key::{KeySource, NO_KEY};
+use crate::key::{KEY_SOURCES, KeySource, NO_KEY, UNREPLACED, named_program};
 
 const NAME: &str = "key";
-/// The first of these that is set counts, as in `config.rs`.
-pub(super) const SOURCES: [&str; 5] = [
-    "MANAGED_AGENTS_KEY_FILE",
-    "MANAGED_AGENTS_KEY_COMMAND",
-    "ANTHROPIC_MANAGED_AGENTS_TOKEN",
-    "ANTHROPIC_API_KEY",
-    "ANTHROPIC_AUTH_TOKEN",
-];
-
 /// The key, or why there is none, and where it was looked for.
 pub(super) struct Found {
     pub(super) key: Result<Key, String>,
@@ -30,12 +21,14 @@ pub(super) struct Found {
 
 /// Fetches the key. `refused` is what the settings say about a key that is no key.
 pub(super) async fn find(lookup: Lookup<'_>, source: &KeySource, refused: Option<String>) -> Found {
-    let is_refused = refused.is_some();
+    let is_refused = refused
+        .as_ref()
+        .is_some_and(|why| !why.starts_with("MANAGED_AGENTS_KEY"));
     let key = match refused {
         Some(sentence) => Err(sentence),
         None => source.resolve().await,
     };
-    let given = SOURCES.iter().find_map(|name| lookup(name));
+    let given = KEY_SOURCES.iter().find_map(|name| lookup(name));
     let flaw = given
         .filter(|_| is_refused)
         .and_then(|text| unusable(&Key::Api(text.into())));
@@ -47,16 +40,22 @@ pub(super) async fn find(lookup: Lookup<'_>, source: &KeySource, refused: Option
 }
 
 fn place(lookup: Lookup<'_>) -> String {
-    let mut set = SOURCES.iter().filter(|name| lookup(name).is_some());
+    let mut set = KEY_SOURCES.iter().filter(|name| lookup(name).is_some());
     let Some(first) = set.next() else {
         return "none is set".to_owned();
     };
     let value = lookup(first).unwrap_or_default();
     let place = match *first {
-        "MANAGED_AGENTS_KEY_FILE" => format!("from {first} {value}{}", mode(Path::new(&value))),
+        // Another value may be a key, put in the wrong place.
+        "MANAGED_AGENTS_KEY_FILE" if Path::new(&value).is_absolute() => {
+            format!("from {first} {value}{}", mode(Path::new(&value)))
+        }
         "MANAGED_AGENTS_KEY_COMMAND" => {
             let program = value.split_whitespace().next().unwrap_or_default();
-            format!("from {first} `{program}`")
+            match named_program(program) {
+                named if named.starts_with('`') => format!("from {first} {named}"),
+                _ => format!("from {first}"),
+            }
         }
         "ANTHROPIC_AUTH_TOKEN" => format!("from {first}, sent as a bearer token"),
         _ => format!("from {first}"),
@@ -109,7 +108,10 @@ impl Found {
                 None => Check::skipped(
                     NAME,
                     format!("{place}; the API could not be asked about it"),
-                    "Fix base-url first.",
+                    match seen {
+                        Some(Seen::Refused(..)) => "Fix beta first.",
+                        _ => "Fix base-url first.",
+                    },
                 ),
             },
         }
@@ -128,7 +130,7 @@ impl Found {
             flaw
         } else if why.contains("chmod") {
             "Make the file private (chmod 600), and the key a new one if this machine has other users."
-        } else if why.contains("${") {
+        } else if why.contains(UNREPLACED) {
             "Set that variable where the client is started, or put MANAGED_AGENTS_KEY_FILE with the path of a private file in its place in the client's configuration."
         } else if why.contains(NO_KEY) {
             "Put the key there alone, on one line: copy it again."
@@ -136,7 +138,7 @@ impl Found {
             "Correct what this setting names, or unset it to use another source."
         };
         // The place has named the setting already.
-        let named = SOURCES.iter().find(|name| why.starts_with(**name));
+        let named = KEY_SOURCES.iter().find(|name| why.starts_with(**name));
         let rest = why.split_once(": ").filter(|_| named.is_some());
         let found = match (named, rest) {
             (_, Some((_, rest))) => format!("{place}; {rest}"),

@@ -7,6 +7,7 @@ use super::report::Check;
 use super::secrets::BEGINNINGS;
 use super::{Lookup, Surroundings};
 use crate::config::{Config, Toolset};
+use crate::key::{UNREPLACED, is_unreplaced};
 use crate::settings;
 
 /// A folder on a dead network drive may never answer.
@@ -251,9 +252,9 @@ pub(super) fn github_token(lookup: Lookup<'_>) -> Check {
         .into_iter()
         .find_map(|name| Some((name, lookup(name)?)));
     match found {
-        Some((from, value)) if value.starts_with("${") => Check::warning(
+        Some((from, value)) if is_unreplaced(&value) => Check::warning(
             name,
-            format!("{from} holds a `${{…}}` that the client did not replace"),
+            format!("{from} {UNREPLACED}"),
             "Write the token itself there, or take the setting out.",
         ),
         Some((from, _)) => Check::ok(name, format!("from {from}")),

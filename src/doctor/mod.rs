@@ -18,8 +18,8 @@ use url::Url;
 
 use crate::api::Client;
 use crate::api::probe;
-use crate::config::{Config, Origin, Starter};
-use crate::key::KeySource;
+use crate::config::{Config, Origin, Starter, counts_for_simulator};
+use crate::key::{KEY_SOURCES, KeySource};
 use local::Settings;
 use reach::Place;
 pub use report::{Check, Report, Status};
@@ -53,11 +53,14 @@ pub async fn examine(around: Surroundings<'_>) -> Report {
     let given = around.lookup;
     let lookup = |name: &str| given(name).map(|value| value.trim().to_owned());
     let lookup = |name: &str| lookup(name).filter(|value| !value.is_empty());
+    let mut secrets = Secrets::of(&lookup);
+    let is_simulated = around.simulator.is_some();
+    let counts = |name: &str| !is_simulated || counts_for_simulator(name);
+    let lookup = |name: &str| lookup(name).filter(|_| counts(name));
     let around = Surroundings {
         lookup: &lookup,
         ..around
     };
-    let mut secrets = Secrets::of(&lookup);
     let settings = Settings::read(&lookup);
     let mut checks = vec![settings.check(&around)];
     let (remote, roots) = tokio::join!(
@@ -85,17 +88,14 @@ async fn remote(
         Some(starter) => config.clone().simulated(Arc::clone(starter)),
         None => config.clone(),
     };
-    let refused = key::SOURCES.iter().find_map(|name| settings.refusal(name));
-    let refused = refused.filter(|_| !config.is_simulated());
+    let refused = KEY_SOURCES.iter().find_map(|name| settings.refusal(name));
     let key = key::find(around.lookup, &config.key, refused.map(str::to_owned)).await;
     if let Ok(key) = &key.key
         && !config.is_simulated()
     {
         secrets.add_key(key);
     }
-    let wrong_address = settings.refusal("ANTHROPIC_BASE_URL");
-    let wrong_address = wrong_address.filter(|_| !config.is_simulated());
-    let url = match wrong_address {
+    let url = match settings.refusal("ANTHROPIC_BASE_URL") {
         Some(sentence) => Err(sentence.to_owned()),
         None => address(&config).await,
     };
@@ -145,12 +145,11 @@ async fn reached(
         true => Check::ok("key", "none is needed: the simulator takes any"),
         false => key.check(seen.as_ref()),
     };
-    let is_default = (around.lookup)("MANAGED_AGENTS_BETA").is_none();
     let mut checks = vec![
         key_check,
         reach::proxy(&place, &result),
         reach::base_url(&place, &result),
-        seen::beta(seen.as_ref(), &config.beta, &config.api_version, is_default),
+        seen::beta(seen.as_ref(), config, around.lookup),
         clock::check(&result),
     ];
     let client = client(config, url, key, &seen, end);

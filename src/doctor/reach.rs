@@ -125,7 +125,7 @@ fn unreached(name: &'static str, place: &Place, silence: &Silence) -> Check {
                 "the certificates that this machine trusts could not be loaded: {}",
                 silence.reason
             ),
-            "Install them (package ca-certificates), or correct SSL_CERT_FILE.",
+            "Install them (package ca-certificates), or correct SSL_CERT_FILE and SSL_CERT_DIR.",
         ),
         Trouble::Tls => (
             format!("{url}: TLS failed: {}", silence.reason),
@@ -149,6 +149,7 @@ impl Silence {
                 | Trouble::TimedOut
                 | Trouble::ProxyLogin
                 | Trouble::ProxyDenied
+                | Trouble::Socks
         )
     }
 }

@@ -269,16 +269,13 @@ async fn a_value_that_can_be_no_key_is_explained() {
         let said = examined.expect("key", "failed", "from ANTHROPIC_API_KEY");
         assert!(said.contains(fix), "{value}: {said}");
     }
-    let rig = Rig::start()
-        .await
-        .set("ANTHROPIC_API_KEY", "${ANTHROPIC_API_KEY}");
-    let examined = examine(&rig, &folder).await;
-    assert_eq!(examined.failed(), ["key"]);
-    examined.expect(
-        "key",
-        "failed",
-        "which holds a `${…}` that the client did not replace",
-    );
+    for placeholder in ["${ANTHROPIC_API_KEY}", "%ANTHROPIC_API_KEY%"] {
+        let rig = Rig::start().await.set("ANTHROPIC_API_KEY", placeholder);
+        let examined = examine(&rig.set("GITHUB_TOKEN", "$GITHUB_TOKEN"), &folder).await;
+        assert_eq!(examined.failed(), ["key"]);
+        let found = "from ANTHROPIC_API_KEY, which goes before ANTHROPIC_AUTH_TOKEN, which holds a placeholder that was not replaced";
+        examined.expect("key", "failed", found);
+    }
 }
 
 #[cfg(unix)]
@@ -332,8 +329,24 @@ async fn a_key_put_where_a_path_or_a_command_belongs_is_not_repeated() {
     ] {
         let examined = examine(&Rig::start().await.set(name, KEY), &folder).await;
         assert!(!examined.ok, "{name}");
-        assert!(format!("{examined:?}").contains("[secret]"), "{name}");
     }
+    // That it is a key nobody can see; `examine` looks for the canary.
+    let other = "gw-canary5d20b8";
+    for name in ["MANAGED_AGENTS_KEY_FILE", "MANAGED_AGENTS_KEY_COMMAND"] {
+        let examined = examine(&Rig::start().await.set(name, other), &folder).await;
+        examined.expect("key", "failed", &format!("from {name}, which"));
+    }
+    let rig = Rig::start().await.set("MANAGED_AGENTS_KEY_COMMAND", other);
+    let said = rig
+        .client()
+        .await
+        .call("list_agents", json!({}))
+        .await
+        .err();
+    assert!(
+        said.contains("MANAGED_AGENTS_KEY_COMMAND: what it names"),
+        "{said}"
+    );
 }
 
 #[tokio::test]
@@ -423,8 +436,42 @@ async fn no_access_to_the_beta_is_told_apart_from_a_wrong_address_and_a_wrong_ve
         .await
         .expect("beta", "failed", "1999-01-01")
         .to_owned();
-    assert_eq!(fix, "Unset ANTHROPIC_VERSION.");
+    assert_eq!(fix, "Correct ANTHROPIC_VERSION, or unset it.");
     insta::assert_snapshot!(no_beta);
+}
+
+#[tokio::test]
+async fn a_refused_header_names_the_setting_that_it_comes_from() {
+    let folder = Folder::new();
+    for (setting, message) in [
+        (
+            "MANAGED_AGENTS_BETA",
+            "Unexpected value(s) `x` for the `anthropic-beta` header.",
+        ),
+        (
+            "ANTHROPIC_WORKSPACE_ID",
+            "anthropic-workspace-id: no such workspace",
+        ),
+    ] {
+        let body = json!({"type": "error", "error": {"type": "invalid_request_error", "message": message}});
+        let refusal = Kind::Status {
+            code: 400,
+            retry_after: None,
+            acting: Acting::Before,
+            body: Some(body),
+        };
+        let rig = Rig::start().await;
+        rig.always("GET *", refusal);
+        let fix = examine(&rig, &folder).await;
+        let fix = fix.expect("beta", "failed", message);
+        assert!(fix.contains("newer managed-agents-mcp"), "{fix}");
+        let examined = examine(&rig.set(setting, "x"), &folder).await;
+        assert_eq!(examined.failed(), ["beta"]);
+        let fix = examined.expect("beta", "failed", message);
+        assert_eq!(fix, format!("Correct {setting}, or unset it."));
+        let fix = examined.expect("key", "skipped", "could not be asked");
+        assert_eq!(fix, "Fix beta first.");
+    }
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use chrono::Datelike;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
 };
+use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -142,6 +143,16 @@ async fn what_is_not_the_api_is_a_wrong_address() {
     let examined = examine_at(format!("http://127.0.0.1:{port}")).await;
     examined.expect("base-url", "failed", "200 with application/json");
 
+    let blocked = response(
+        "403 Forbidden",
+        "content-type: application/json\r\n",
+        r#"{"message": "blocked"}"#,
+    );
+    let port = server(blocked, None).await;
+    let examined = examine_at(format!("http://127.0.0.1:{port}")).await;
+    assert_eq!(examined.failed(), ["base-url"]);
+    examined.expect("base-url", "failed", "403 with application/json");
+
     let away = "location: https://user:canary@elsewhere.invalid/canary?canary\r\n";
     let port = server(response("307 Temporary Redirect", away, ""), None).await;
     let examined = examine_at(format!("http://127.0.0.1:{port}")).await;
@@ -232,9 +243,26 @@ async fn a_proxy_that_does_not_count_is_said_to_be_none() {
         .await
         .expect("proxy", "warning", "HTTPS_PROXY cannot be read");
     let rig = behind("socks5://127.0.0.1:1080").await;
-    examine(&rig, &folder)
+    let examined = examine(&rig, &folder).await;
+    assert_eq!(examined.failed(), ["proxy"]);
+    examined.expect("proxy", "failed", "SOCKS");
+    let said = rig
+        .client()
         .await
-        .expect("proxy", "failed", "SOCKS");
+        .call("list_agents", json!({}))
+        .await
+        .err();
+    assert!(
+        said.contains("SOCKS") && said.contains("HTTPS_PROXY"),
+        "{said}"
+    );
+    let output = rig.command().stdin(std::process::Stdio::null()).output();
+    let output = output.await.unwrap();
+    let warned = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        warned.contains("SOCKS") && output.status.success(),
+        "{warned}"
+    );
 
     let rig = Rig::start()
         .await
@@ -295,6 +323,14 @@ async fn a_certificate_that_nobody_trusts_is_explained_and_then_trusted() {
         "{fix}"
     );
     let untrusted = page("a certificate that nobody trusts", &rig, &folder).await;
+    let said = rig
+        .client()
+        .await
+        .call("list_agents", json!({}))
+        .await
+        .err();
+    assert!(said.contains("MANAGED_AGENTS_CA_FILE"), "{said}");
+    assert!(!said.contains("UnknownIssuer"), "{said}");
 
     let other = folder.file("other.pem", &Authority::new().pem());
     let with_other = rig.set("MANAGED_AGENTS_CA_FILE", other.display().to_string());
@@ -332,6 +368,10 @@ async fn certificates_out_of_date_or_for_another_host_and_ports_without_tls_are_
     .await;
     let examined = examine(&at(port).await, &folder).await;
     examined.expect("base-url", "failed", "belongs to another host");
+    let client = at(port).await.client().await;
+    let said = client.call("list_agents", json!({})).await.err();
+    assert!(said.contains("belongs to another host"), "{said}");
+    assert!(!said.contains("DnsName"), "{said}");
 
     let port = server(response("400 Bad Request", "", "this is no TLS"), None).await;
     let examined = examine(&at(port).await, &folder).await;

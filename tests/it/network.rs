@@ -107,6 +107,43 @@ async fn a_redirect_is_followed_nowhere_and_the_key_stays_here() {
 }
 
 #[tokio::test]
+async fn what_answers_in_place_of_the_api_is_not_taken_for_it() {
+    const PAGE: &str = "<html>Please log in</html>";
+    const OTHER: &str = r#"{"error":{"message":"Invalid URL","type":"not_found_error"}}"#;
+    for (status, kind, body) in [
+        ("200 OK", "text/html", PAGE),
+        ("401 Unauthorized", "text/html", PAGE),
+        ("403 Forbidden", "text/html", PAGE),
+        ("400 Bad Request", "text/html", PAGE),
+        ("404 Not Found", "application/json", OTHER),
+        ("404 Not Found", "text/plain", "Not Found"),
+    ] {
+        let length = body.len();
+        let answer = format!(
+            "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+        );
+        let here = Listener::start(answer).await;
+        let rig = Rig::start().await;
+        let client = rig.client_through(&here.url).await;
+        for (tool, arguments) in [
+            ("list_agents", json!({})),
+            (
+                "create_session",
+                json!({"message": "go", "agent": "agent_01x", "environment": "env_01x", "wait_seconds": 1}),
+            ),
+        ] {
+            let text = client.call(tool, arguments).await.err();
+            let next = text.split("Next: ").nth(1).unwrap_or_default();
+            assert!(
+                next.starts_with("this is not the API's answer"),
+                "{tool}: {text}"
+            );
+            assert!(next.contains("doctor"), "{tool}: {text}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_address_that_an_agent_is_given_is_passed_on_and_not_visited() {
     let elsewhere =
         Listener::start("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}".to_owned()).await;

@@ -6,7 +6,7 @@ use managed_agents_mcp::simulator::Kind;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
-use crate::rig::{Pipe, Rig, modern, until};
+use crate::rig::{KEY, Pipe, Rig, modern, until};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -393,17 +393,38 @@ async fn a_setting_that_makes_no_sense_ends_the_process_with_one_line_that_names
     }
 }
 
-#[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_missing_file_of_certificates_does_not_matter_to_the_simulator() {
+async fn what_the_simulator_does_not_use_may_make_no_sense() {
+    for (name, value) in [
+        #[cfg(target_os = "linux")]
+        ("SSL_CERT_FILE", "/no/such/file.pem"),
+        ("MANAGED_AGENTS_CA_FILE", "/no/such/file.pem"),
+        ("ANTHROPIC_BASE_URL", "nonsense"),
+        ("ANTHROPIC_API_KEY", "canary key"),
+        ("MANAGED_AGENTS_KEY_FILE", "~/canary"),
+    ] {
+        let rig = Rig::start().await.unset("ANTHROPIC_BASE_URL");
+        let rig = rig.set(name, value);
+        let (code, _, stderr) = output(&rig, &["--simulate"]).await;
+        assert_eq!((code, stderr.as_str()), (Some(0), ""), "{name}");
+        let (code, stdout, stderr) = output(&rig, &["--simulate", "doctor"]).await;
+        assert_eq!(code, Some(0), "{name}: {stdout}{stderr}");
+        assert!(!stdout.contains("canary"), "{name}: {stdout}");
+        let (code, _, stderr) = output(&rig, &[]).await;
+        assert_eq!(code, Some(2), "{name}: {stderr}");
+        assert!(!stderr.contains("canary"), "{name}: {stderr}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_of_the_real_api_is_a_secret_before_the_simulator_too() {
     let rig = Rig::start().await.unset("ANTHROPIC_BASE_URL");
-    let rig = rig.set("SSL_CERT_FILE", "/no/such/file.pem");
-    let (code, _, stderr) = output(&rig, &["--simulate"]).await;
-    assert_eq!((code, stderr.as_str()), (Some(0), ""));
-    let (code, stdout, stderr) = output(&rig, &["--simulate", "doctor"]).await;
-    assert_eq!(code, Some(0), "{stdout}{stderr}");
-    let (code, _, stderr) = output(&rig, &[]).await;
-    assert_eq!(code, Some(2), "{stderr}");
+    let mut command = rig.command();
+    command.arg("--simulate");
+    let client = rig.client_as(command).await;
+    let arguments = json!({"message": format!("the key is {KEY}")});
+    let said = client.call("create_session", arguments).await.err();
+    assert!(said.contains("looks like a key"), "{said}");
 }
 
 #[tokio::test]
@@ -431,6 +452,12 @@ async fn what_is_set_without_effect_is_said_and_the_server_starts() {
             "/no/such/folder",
             "no folder now",
         ),
+        (
+            "ANTHROPIC_AUTH_TOKEN",
+            "canary",
+            "no effect: ANTHROPIC_API_KEY goes before it",
+        ),
+        ("GITHUB_TOKEN", "${GITHUB_TOKEN}", "was not replaced"),
     ] {
         let mut command = Rig::start().await.set(name, value).command();
         command.stdin(std::process::Stdio::piped());
@@ -452,17 +479,17 @@ async fn what_is_set_without_effect_is_said_and_the_server_starts() {
 
 #[tokio::test]
 async fn a_key_that_the_client_did_not_put_in_lists_the_tools_all_the_same() {
-    let rig = Rig::start()
-        .await
-        .set("ANTHROPIC_API_KEY", "${ANTHROPIC_API_KEY}");
-    let client = rig.client().await;
-    assert!(!client.peer().list_all_tools().await.unwrap().is_empty());
-    let said = client.call("list_agents", json!({})).await.err();
-    for part in [
-        "ANTHROPIC_API_KEY holds a `${…}` that the client did not replace",
-        "MANAGED_AGENTS_KEY_FILE",
-    ] {
-        assert!(said.contains(part), "{said}");
+    for placeholder in ["${ANTHROPIC_API_KEY}", "$ANTHROPIC_API_KEY"] {
+        let rig = Rig::start().await.set("ANTHROPIC_API_KEY", placeholder);
+        let client = rig.client().await;
+        assert!(!client.peer().list_all_tools().await.unwrap().is_empty());
+        let said = client.call("list_agents", json!({})).await.err();
+        for part in [
+            "ANTHROPIC_API_KEY holds a placeholder that was not replaced",
+            "MANAGED_AGENTS_KEY_FILE",
+        ] {
+            assert!(said.contains(part), "{said}");
+        }
     }
 }
 

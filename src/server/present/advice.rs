@@ -1,13 +1,14 @@
 //! Why the API, or the way to it, failed, and what to do about it: every hint there is, on one screen.
 
-use crate::api::{Delivery, Error, Fault, Refusal};
+use crate::api::{Delivery, Error, Fault, Refusal, Subject, Trouble};
+use crate::key::UNREPLACED;
+
+const STRANGER: &str = "this is not the API's answer: a proxy, a firewall or a login page gave it, or ANTHROPIC_BASE_URL is wrong. Ask the user to \
+     look; `managed-agents-mcp doctor` tells more.";
 
 pub(super) fn why(error: &Error) -> String {
     let words = match error {
         Error::Refused(refusal) => refusal.message.clone(),
-        Error::Unreachable { reason, .. } if reason.contains("dns error") => {
-            "the host of ANTHROPIC_BASE_URL, or of the proxy, has no address (DNS)".to_owned()
-        }
         other => other.to_string(),
     };
     let ends = words.ends_with(['.', '!', '?']);
@@ -30,7 +31,7 @@ pub(super) fn reference(error: &Error) -> Option<String> {
             Some(format!("{status} {kind}{id}"))
         }
         Error::Unreadable { request_id, .. } => id(request_id),
-        Error::Unreachable { .. } | Error::Keyless(_) => None,
+        Error::Unreachable { .. } | Error::Blocked(_) | Error::Keyless(_) => None,
     }
 }
 
@@ -40,7 +41,7 @@ pub(super) fn advice(error: &Error) -> String {
         Error::Keyless(why) if why.starts_with("MANAGED_AGENTS_KEY") => {
             "this setting overrides every other source of a key: ask the user to fix or unset it, and to restart this server."
         }
-        Error::Keyless(why) if why.contains("did not replace") => {
+        Error::Keyless(why) if why.contains(UNREPLACED) => {
             "ask the user to set that variable where the client is started, or to replace it in this server's configuration by \
              MANAGED_AGENTS_KEY_FILE, the path of a file that only they can read, and to restart it. Never ask for the key itself."
         }
@@ -48,6 +49,7 @@ pub(super) fn advice(error: &Error) -> String {
             "ask the user to set ANTHROPIC_API_KEY (or MANAGED_AGENTS_KEY_FILE, MANAGED_AGENTS_KEY_COMMAND) in this \
              server's configuration and to restart it. Never ask for the key itself."
         }
+        Error::Blocked(trouble) => blocked(*trouble),
         Error::Unreachable {
             delivery: Delivery::NotSent,
             ..
@@ -67,6 +69,7 @@ pub(super) fn advice(error: &Error) -> String {
         } => {
             "it is larger than what is read at once; ask for less with `limit` where the tool has one, else the session's page shows it."
         }
+        error if is_foreign(error) => STRANGER,
         Error::Unreadable { .. } => {
             "check that ANTHROPIC_BASE_URL is the address of the Managed Agents API."
         }
@@ -75,9 +78,74 @@ pub(super) fn advice(error: &Error) -> String {
     text.to_owned()
 }
 
+/// Whether somebody else than the API seems to have answered, and would again.
+pub(super) fn is_foreign(error: &Error) -> bool {
+    match error {
+        Error::Refused(refusal) => {
+            refusal.is_foreign() && (400..500).contains(&refusal.status) && !error.is_ambiguous()
+        }
+        Error::Unreadable {
+            fault, request_id, ..
+        } => *fault == Fault::Malformed && request_id.is_none(),
+        _ => false,
+    }
+}
+
+/// What is to be done before what is advised after an answer of somebody else; repeated as it is, it would fail for ever.
+pub(super) fn first_reach_the_api(next: &str) -> String {
+    format!("{STRANGER} Once it is put right: {next}")
+}
+
+fn blocked(trouble: Trouble) -> &'static str {
+    match trouble {
+        Trouble::Unresolved => {
+            "nothing was sent. Check ANTHROPIC_BASE_URL, the network and HTTPS_PROXY, then make the same call again."
+        }
+        Trouble::Socks => {
+            "ask the user to name an HTTP proxy in HTTPS_PROXY, and to restart this server."
+        }
+        Trouble::ProxyLogin | Trouble::ProxyDenied => {
+            "ask the user to correct HTTPS_PROXY, or to have the proxy let this host through; `managed-agents-mcp doctor` tells more."
+        }
+        Trouble::NoAuthorities => {
+            "ask the user to correct SSL_CERT_FILE and SSL_CERT_DIR, or to install the package ca-certificates, and to restart this server."
+        }
+        Trouble::Untrusted => {
+            "ask the user: where the network inspects TLS, MANAGED_AGENTS_CA_FILE names a PEM file with its root certificate; \
+             `managed-agents-mcp doctor` tells more."
+        }
+        _ => {
+            "ask the user to check ANTHROPIC_BASE_URL and this machine's clock; `managed-agents-mcp doctor` tells more."
+        }
+    }
+}
+
+/// What only the user can put right.
+fn about_settings(subject: Subject) -> &'static str {
+    match subject {
+        Subject::Money => {
+            "ask the user to add credit, or to raise the spend limit, in the Console (platform.claude.com). Do not repeat the call before."
+        }
+        Subject::Beta => {
+            "ask the user to correct or unset MANAGED_AGENTS_BETA; where it is not set, a newer managed-agents-mcp is needed."
+        }
+        Subject::Version => {
+            "ask the user to unset ANTHROPIC_VERSION; where it is not set, a newer managed-agents-mcp is needed."
+        }
+        Subject::Workspace => {
+            "ask the user to correct or unset ANTHROPIC_WORKSPACE_ID, and to restart this server."
+        }
+    }
+}
+
 fn refused(refusal: &Refusal) -> String {
     let says = |word: &str| refusal.message.to_lowercase().contains(word);
+    let subject = refusal.subject();
     let text = match refusal.status {
+        408 | 500.. if refusal.is_foreign() => {
+            return format!("make the same call again; if it stays, {STRANGER}");
+        }
+        400..=428 if refusal.is_foreign() && refusal.status != 413 => STRANGER,
         400 if says("list price") || says("model_not_budgetable") => {
             "this model has no list price, so it cannot have a budget: name another agent or model, or ask the user to set \
              MANAGED_AGENTS_BUDGET_USD to `none`."
@@ -106,6 +174,7 @@ fn refused(refusal: &Refusal) -> String {
         400 | 422 if says("page") && !says("page_") => {
             "pass the `page` that the list before returned, to the same call with the same filter; without `page` it begins anew."
         }
+        400..=499 if subject.is_some() => subject.map_or("", about_settings),
         400 | 422 => "correct the argument that the API names and call again.",
         401 => {
             "ask the user to check the key in this server's configuration (ANTHROPIC_API_KEY or what replaces it) and to restart it."
@@ -177,15 +246,96 @@ fn limited(refusal: &Refusal) -> String {
 mod tests {
     use super::*;
 
-    fn advised(status: u16, request_id: Option<&str>) -> String {
+    fn advised_on(status: u16, kind: &str, message: &str, request_id: Option<&str>) -> String {
         advice(&Error::Refused(Box::new(Refusal {
             status,
-            kind: "http_error".to_owned(),
-            message: "no explanation was given".to_owned(),
+            kind: kind.to_owned(),
+            message: message.to_owned(),
             request_id: request_id.map(str::to_owned),
             retry_after: None,
             should_retry: None,
         })))
+    }
+
+    fn advised(status: u16, request_id: Option<&str>) -> String {
+        advised_on(status, "http_error", "no explanation was given", request_id)
+    }
+
+    #[test]
+    fn what_no_argument_mends_names_the_setting_and_is_not_to_be_repeated() {
+        for (status, message, named) in [
+            (400, "Your credit balance is too low.", "add credit"),
+            (402, "Too low.", "add credit"),
+            (
+                403,
+                "You have reached your API usage limits.",
+                "spend limit",
+            ),
+            (
+                400,
+                "Unexpected value(s) `x` for the `anthropic-beta` header.",
+                "MANAGED_AGENTS_BETA",
+            ),
+            (
+                400,
+                "anthropic-version: not a valid version",
+                "ANTHROPIC_VERSION",
+            ),
+            (
+                400,
+                "anthropic-workspace-id: no such workspace",
+                "ANTHROPIC_WORKSPACE_ID",
+            ),
+        ] {
+            let text = advised_on(status, "invalid_request_error", message, Some("req_1"));
+            assert!(text.contains(named), "{message}: {text}");
+            assert!(!text.contains("call again"), "{message}: {text}");
+        }
+        let text = advised_on(
+            400,
+            "invalid_request_error",
+            "mount_path: not in /workspace",
+            Some("req_1"),
+        );
+        assert!(text.contains("correct the argument"), "{text}");
+    }
+
+    #[test]
+    fn what_somebody_else_answers_is_not_taken_for_the_api() {
+        for status in [400, 401, 403, 404, 405, 407, 451, 502, 503] {
+            let text = advised(status, None);
+            assert!(text.contains(STRANGER), "{status}: {text}");
+            assert_eq!(
+                text.starts_with("make the same call"),
+                status > 500,
+                "{status}"
+            );
+            assert!(
+                !advised(status, Some("req_1")).contains(STRANGER),
+                "{status}"
+            );
+        }
+        let unreadable = |request_id: Option<&str>| Error::Unreadable {
+            reason: String::new(),
+            fault: Fault::Malformed,
+            request_id: request_id.map(str::to_owned),
+        };
+        assert!(is_foreign(&unreadable(None)) && !is_foreign(&unreadable(Some("req_1"))));
+    }
+
+    #[test]
+    fn what_stands_in_the_way_is_named_with_the_setting_that_removes_it() {
+        for (trouble, named) in [
+            (Trouble::Untrusted, "MANAGED_AGENTS_CA_FILE"),
+            (Trouble::NoAuthorities, "SSL_CERT_FILE"),
+            (Trouble::Socks, "HTTPS_PROXY"),
+            (Trouble::ProxyLogin, "HTTPS_PROXY"),
+            (Trouble::OtherHost, "ANTHROPIC_BASE_URL"),
+        ] {
+            let error = Error::Blocked(trouble);
+            assert!(advice(&error).contains(named), "{trouble:?}");
+            assert!(why(&error).len() > 20, "{trouble:?}");
+        }
     }
 
     #[test]

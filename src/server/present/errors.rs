@@ -6,7 +6,7 @@ use rmcp::ErrorData;
 use rmcp::handler::server::tool::IntoCallToolResult;
 use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock};
 
-use super::advice::{advice, reference, why};
+use super::advice::{advice, first_reach_the_api, is_foreign, reference, why};
 use crate::api::Error;
 use crate::bridge::Failure;
 use crate::session::clean::clean_line;
@@ -145,7 +145,10 @@ impl From<Failure> for ToolError {
                     _ => format!("It is not known whether this arrived (tried to {doing}):"),
                 },
                 why: Some(why(&error)),
-                next,
+                next: match is_foreign(&error) {
+                    true => first_reach_the_api(&next),
+                    false => next,
+                },
                 reference: reference(&error),
             },
         }
