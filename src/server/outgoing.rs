@@ -30,9 +30,14 @@ fn make_value_safe(value: &mut Value) {
         Value::Array(items) => items.iter_mut().for_each(make_value_safe),
         Value::Object(fields) => {
             if fields.keys().any(|name| safe(name).is_some()) {
-                let taken = std::mem::take(fields).into_iter();
-                let renamed = taken.map(|(name, value)| (safe(&name).unwrap_or(name), value));
-                *fields = renamed.collect();
+                for (name, value) in std::mem::take(fields) {
+                    let mut name = safe(&name).unwrap_or(name);
+                    // Two names may become one; neither field may hide the other.
+                    while fields.contains_key(&name) {
+                        name.push_str(" (again)");
+                    }
+                    fields.insert(name, value);
+                }
             }
             let others = fields
                 .iter_mut()
@@ -58,6 +63,21 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn two_names_that_become_one_hide_neither_value() {
+        let (one, two) = ("ghp_a1B2c3D4e5F6g7H8i9J0", "ghp_a1B2c3D4e5F6g7H8i9J1");
+        let mut value = json!({"x": {one: "rm", two: "ls", "[secret]": "as it came"}});
+        make_safe(&mut value);
+        let kept = [
+            ("", "as it came"),
+            (" (again)", "rm"),
+            (" (again) (again)", "ls"),
+        ];
+        let kept = kept.map(|(more, value)| (format!("[secret]{more}"), json!(value)));
+        let kept = Value::Object(kept.into_iter().collect());
+        assert_eq!(value, json!({"x": kept}));
+    }
 
     #[test]
     fn names_and_values_at_any_depth_are_made_safe_and_nothing_else_changes() {
