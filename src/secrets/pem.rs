@@ -35,78 +35,98 @@ pub(super) fn private_keys(text: &str) -> Vec<Range<usize>> {
 /// What of a key stands behind the title of its first line.
 fn parts(rest: &str) -> Vec<Range<usize>> {
     let mut parts = Vec::new();
-    let (mut at, mut from, mut until) = (0, 0, 0);
+    let (mut at, mut part) = (0, 0..0);
     // Behind a first line with other words, a short line may be one of them.
-    let (mut is_after_blank, mut is_sure) = (false, true);
+    let (mut is_after_blank, mut is_sure, mut is_within) = (false, true, false);
     for line in rest.split_inclusive('\n') {
         let (shown, is_first) = (line.trim_end(), at == 0);
         let scan = Scan::of(shown, is_first);
         let is_words = is_after_blank && shown.trim().contains(' ');
         let is_part = scan.is_whole && !is_words && (is_sure || scan.has_long);
-        if is_part || scan.is_closed {
-            if scan.length > 0 {
-                until = at + scan.length;
-            }
-            if scan.is_closed {
-                break;
-            }
+        if scan.length > 0 && (is_part || scan.is_closed || is_first) {
+            part.end = at + scan.length;
+        }
+        if scan.is_closed {
+            break;
+        }
+        if is_part {
             is_sure |= scan.has_long;
+            is_within |= scan.has_long;
         } else {
-            if is_first {
-                until = scan.length;
-            }
             // What is written around a line of a key stays, such as the words of a program.
-            parts.push(from..until);
-            let pieces = telling(shown, until.saturating_sub(at), is_first);
+            let place = match (is_first, is_within) {
+                (true, _) => Place::First(scan.length),
+                (false, true) => Place::Within,
+                (false, false) => Place::Below,
+            };
+            let pieces = pieces(shown, place);
+            is_within |= !pieces.is_empty();
             is_sure = !pieces.is_empty();
             if !is_sure && !is_first {
-                return parts;
+                break;
             }
-            parts.extend(
-                pieces
-                    .into_iter()
-                    .map(|piece| at + piece.start..at + piece.end),
-            );
-            from = at + line.len();
-            until = from;
+            parts.push(part);
+            parts.extend(pieces.iter().map(|piece| at + piece.start..at + piece.end));
+            part = at + line.len()..at + line.len();
         }
         at += line.len();
         is_after_blank = !is_first && shown.trim().is_empty();
     }
-    parts.push(from..until);
+    parts.push(part);
     parts
 }
 
-/// The runs in a line that are of a key whatever stands around them. On the first line those of the same string only.
-fn telling(line: &str, from: usize, is_first: bool) -> Vec<Range<usize>> {
+/// The runs of base64 in a line around which other things stand.
+fn pieces(line: &str, place: Place) -> Vec<Range<usize>> {
     let first = line.split(' ').next().unwrap_or_default();
     let is_labelled = first.len() < line.len() && first.ends_with(':');
-    if !is_first && (is_labelled || line.starts_with("------")) {
-        return Vec::new();
-    }
-    let rest = line.get(from..).unwrap_or_default();
-    let mut end = rest.len();
-    if is_first {
-        let is_end = |at: usize| !rest.get(..at).is_some_and(|before| before.ends_with('\\'));
-        let mut quotes = rest.match_indices('"').map(|(at, _)| at);
-        end = quotes.find(|at| is_end(*at)).unwrap_or(end);
-    }
-    let (mut runs, mut at) = (Vec::new(), from);
-    for run in rest.get(..end).unwrap_or_default().split(|c| !is_base64(c)) {
+    let (from, end) = match place {
+        Place::First(from) => (from, end_of_string(line, from)),
+        _ if is_labelled || line.starts_with("------") => return Vec::new(),
+        _ => (0, line.len()),
+    };
+    let (mut pieces, mut at) = (Vec::new(), from);
+    for run in line
+        .get(from..end)
+        .unwrap_or_default()
+        .split(|c| !is_base64(c))
+    {
         let start = at;
         at += run.len();
         let has = |is: fn(&u8) -> bool| run.as_bytes().iter().any(is);
         let is_mixed =
             has(u8::is_ascii_digit) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
-        if run.len() >= TELLING && is_mixed {
-            runs.push(start..at);
+        let is_last = at == line.len() && !run.is_empty() && !line.contains(' ');
+        let is_piece = match place {
+            Place::Within => run.len() >= LONG || is_last,
+            _ => run.len() >= TELLING && is_mixed,
+        };
+        if is_piece {
+            pieces.push(start..at);
         }
-        at += line
-            .get(at..)
-            .and_then(|rest| rest.chars().next())
-            .map_or(0, char::len_utf8);
+        let between = line.get(at..).and_then(|rest| rest.chars().next());
+        at += between.map_or(0, char::len_utf8);
     }
-    runs
+    pieces
+}
+
+/// Where a line stands in a key.
+#[derive(Clone, Copy)]
+enum Place {
+    /// Behind the title, and so many bytes of it are known to be of the key.
+    First(usize),
+    /// Below it.
+    Below,
+    /// Below another that is of the key for sure.
+    Within,
+}
+
+/// Where the string of a program ends in which a key begins: what follows is of another.
+fn end_of_string(line: &str, from: usize) -> usize {
+    let quotes = line.match_indices('"').map(|(at, _)| at);
+    let mut ends = quotes
+        .filter(|at| *at >= from && !line.get(..*at).is_some_and(|before| before.ends_with('\\')));
+    ends.next().unwrap_or(line.len())
 }
 
 fn is_base64(c: char) -> bool {
@@ -129,46 +149,42 @@ struct Scan {
 impl Scan {
     fn of(line: &str, is_first: bool) -> Scan {
         let mut scan = Scan::default();
-        // Whether a line just began, and whether what comes next stands apart from the run before.
-        let (mut is_new, mut is_apart, mut at) = (!is_first, false, 0);
+        // Whether a line of the key just began, and whether what comes next stands apart from the run before.
+        let (mut is_new, mut is_apart, mut rest) = (!is_first, false, line);
         loop {
-            let rest = line.get(at..).unwrap_or_default();
-            let skipped = if is_new { mark(rest) } else { spaces(rest) };
-            let before = at;
-            at += skipped;
-            let rest = line.get(at..).unwrap_or_default();
-            let quote = if is_new {
-                rest.len() - rest.trim_start_matches(['"', '\'']).len()
+            let before = rest;
+            let bare = if is_new {
+                after_mark(rest)
             } else {
-                0
+                rest.trim_start()
             };
-            is_apart |= quote > 0 || (!is_new && skipped > 0);
-            at += quote;
-            let rest = line.get(at..).unwrap_or_default();
+            is_apart |= !is_new && bare.len() < rest.len();
+            rest = bare;
+            if is_new {
+                rest = bare.trim_start_matches(['"', '\'']);
+                is_apart |= rest.len() < bare.len();
+            }
             let run = rest.len() - rest.trim_start_matches(is_base64).len();
-            if let Some(end) = closing(rest) {
-                scan.is_closed = true;
-                scan.length = at + end;
-                return scan;
-            } else if let Some(escape) = escape(rest) {
-                at += escape;
-                (is_new, is_apart) = (true, false);
-            } else if let Some(header) = header(rest).filter(|_| is_new) {
-                at += header;
-                scan.length = at;
-                is_new = false;
-            } else if run > 0 && scan.takes(rest, run, is_apart) {
-                at += run;
-                scan.length = at;
-                (is_new, is_apart) = (false, false);
-            } else {
-                let left = line
-                    .get(if run > 0 { before } else { at }..)
-                    .unwrap_or_default();
-                scan.is_whole = left
-                    .trim_end_matches(|c: char| c.is_whitespace() || "\"',;+\\()".contains(c))
-                    .is_empty();
-                return scan;
+            let header = header(rest).filter(|_| is_new);
+            let (length, is_text) = match (closing(rest), escape(rest), header) {
+                (Some(end), ..) => {
+                    scan.is_closed = true;
+                    scan.length = line.len() - rest.len() + end;
+                    return scan;
+                }
+                (_, Some(escape), _) => (escape, false),
+                (.., Some(header)) => (header, true),
+                _ if run > 0 && scan.takes(rest, run, is_apart) => (run, true),
+                _ => {
+                    let left = if run > 0 { before } else { rest };
+                    scan.is_whole = left.trim_end_matches(is_around).is_empty();
+                    return scan;
+                }
+            };
+            rest = rest.get(length..).unwrap_or_default();
+            (is_new, is_apart) = (!is_text, false);
+            if is_text {
+                scan.length = line.len() - rest.len();
             }
         }
     }
@@ -186,18 +202,18 @@ impl Scan {
     }
 }
 
-fn spaces(rest: &str) -> usize {
-    rest.len() - rest.trim_start().len()
+/// What may stand behind a line of a key in a program.
+fn is_around(c: char) -> bool {
+    c.is_whitespace() || "\"',;+\\()".contains(c)
 }
 
-/// Bytes of what may stand before a line of a key: blanks, a number, a sign of quotation, of a difference.
-fn mark(rest: &str) -> usize {
+/// What follows on what may stand before a line of a key: blanks, a number, a sign of quotation, of a difference.
+fn after_mark(rest: &str) -> &str {
     let is_mark = |c: char| c.is_ascii_whitespace() || c.is_ascii_digit() || ">|#*:".contains(c);
     let after = rest.trim_start_matches(is_mark);
-    let line = after
-        .strip_prefix('-')
-        .filter(|line| line.starts_with(is_base64) || line.starts_with(END));
-    rest.len() - line.unwrap_or(after).len()
+    let line = after.strip_prefix('-');
+    let line = line.filter(|line| line.starts_with(is_base64) || line.starts_with(END));
+    line.unwrap_or(after)
 }
 
 /// Bytes of the line that ends a key, perhaps cut.
