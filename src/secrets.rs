@@ -489,7 +489,7 @@ mod tests {
                     left.contains(line.get(..12).unwrap())
                         || left.contains(line.get(30..42).unwrap())
                 };
-                assert!(!lines.iter().any(|line| shown(line)), "{text}\n{left}");
+                assert!(!lines.iter().any(shown), "{text}\n{left}");
             }
         }
         // A short last line, with and without the end of the key.

@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use crate::host::{Host, accept};
-use crate::rig::{Client, Rig};
+use crate::rig::{Client, Rig, discovering};
 
 const SESSION: &str = "sesn_odd";
 
@@ -328,15 +328,17 @@ async fn a_call_of_which_a_part_is_masked_is_asked_about_nobody_and_can_only_be_
         ("bash".to_owned(), json!({token: "rm -rf /"})),
         (format!("read {BEGIN}"), json!({"command": "rm -rf /"})),
     ] {
-        for approvals in ["any", "human"] {
+        for (approvals, era) in [
+            ("any", ClientLifecycleMode::Initialize),
+            ("human", ClientLifecycleMode::Initialize),
+            ("human", discovering()),
+        ] {
             let service = running(&[&asking(&name, &input), WAITS]).await;
             let host = Host::answering([accept(json!({"decision": "allow"}))]);
             let rig = rig(&service)
                 .await
                 .set("MANAGED_AGENTS_APPROVALS", approvals);
-            let client = rig
-                .client_with(&host, ClientLifecycleMode::Initialize)
-                .await;
+            let client = rig.client_with(&host, era).await;
             let status = client.wait_for(SESSION, 2).await;
             assert_eq!(status["state"], "needs_action", "{status}");
             assert_eq!(host.asked(), Vec::<Value>::new(), "{input}");
