@@ -11,7 +11,7 @@ const END: &str = "-----END";
 /// A run of so many characters of base64 is more than a word.
 const LONG: usize = 16;
 /// One of so many, with letters of both sizes and a digit, is of a key wherever it stands.
-const TELLING: usize = 32;
+const TELLING: usize = 20;
 
 /// The private keys in a text, also such as are cut. One ends before the next, so that each part of the text is looked at once.
 pub(super) fn private_keys(text: &str) -> Vec<Range<usize>> {
@@ -80,27 +80,25 @@ fn parts(rest: &str) -> Vec<Range<usize>> {
 fn pieces(line: &str, place: Place) -> Vec<Range<usize>> {
     let first = line.split(' ').next().unwrap_or_default();
     let is_labelled = first.len() < line.len() && first.ends_with(':');
-    let (from, end) = match place {
-        Place::First(from) => (from, end_of_string(line, from)),
+    let from = match place {
+        Place::First(from) => from,
         _ if is_labelled || line.starts_with("------") => return Vec::new(),
-        _ => (0, line.len()),
+        _ => 0,
     };
+    let mut is_within = matches!(place, Place::Within);
     let (mut pieces, mut at) = (Vec::new(), from);
-    for run in line
-        .get(from..end)
-        .unwrap_or_default()
-        .split(|c| !is_base64(c))
-    {
+    let runs = line.get(from..).unwrap_or_default();
+    for run in runs.split(|c| !is_base64(c)) {
         let start = at;
         at += run.len();
         let has = |is: fn(&u8) -> bool| run.as_bytes().iter().any(is);
         let is_mixed =
             has(u8::is_ascii_digit) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
         let is_last = at == line.len() && !run.is_empty() && !line.contains(' ');
-        let is_piece = match place {
-            Place::Within => run.len() >= LONG || is_last,
-            _ => run.len() >= TELLING && is_mixed,
-        };
+        let is_telling = run.len() >= TELLING && is_mixed;
+        let is_rest = run.len() >= LONG || is_last || run.len() >= LONG / 2 && is_mixed;
+        let is_piece = is_telling || is_within && is_rest;
+        is_within |= is_telling;
         if is_piece {
             pieces.push(start..at);
         }
@@ -119,14 +117,6 @@ enum Place {
     Below,
     /// Below another that is of the key for sure.
     Within,
-}
-
-/// Where the string of a program ends in which a key begins: what follows is of another.
-fn end_of_string(line: &str, from: usize) -> usize {
-    let quotes = line.match_indices('"').map(|(at, _)| at);
-    let mut ends = quotes
-        .filter(|at| *at >= from && !line.get(..*at).is_some_and(|before| before.ends_with('\\')));
-    ends.next().unwrap_or(line.len())
 }
 
 fn is_base64(c: char) -> bool {
