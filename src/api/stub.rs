@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::exact::is_held;
+use super::head::MISREAD;
 
 /// Fields of an event that say how the session stands, and what is shown of it.
 const KEPT: [&str; 25] = [
@@ -85,7 +86,7 @@ impl Reading {
             return start(json);
         }
         let parts = Parts::of(json, |_| true);
-        if self.as_sent && parts.is_ambiguous {
+        if parts.is_misread || self.as_sent && parts.is_ambiguous {
             self.left = self.left.saturating_sub(1);
             return start(json);
         }
@@ -136,6 +137,8 @@ struct Parts<'a> {
     more: usize,
     /// One of the names stands there twice.
     is_ambiguous: bool,
+    /// One of the names makes something else of a value.
+    is_misread: bool,
 }
 
 impl<'a> Parts<'a> {
@@ -173,13 +176,14 @@ impl<'de> Visitor<'de> for Reader {
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Parts<'de>, A::Error> {
         let mut parts: IndexMap<String, &RawValue> = IndexMap::new();
-        let (mut more, mut is_ambiguous) = (0, false);
+        let (mut more, mut is_ambiguous, mut is_misread) = (0, false, false);
         while let Some(name) = fields.next_key::<String>()? {
             if !(self.wants)(&name) {
                 fields.next_value::<IgnoredAny>()?;
                 continue;
             }
             let value = fields.next_value()?;
+            is_misread |= name == MISREAD;
             if parts.len() < MOST_ITEMS || parts.contains_key(&name) {
                 // The last one counts.
                 is_ambiguous |= parts.insert(name, value).is_some();
@@ -191,6 +195,7 @@ impl<'de> Visitor<'de> for Reader {
             parts: parts.into_iter().collect(),
             more,
             is_ambiguous,
+            is_misread,
         })
     }
 }

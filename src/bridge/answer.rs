@@ -154,6 +154,9 @@ impl Bridge {
         let id = &pending.event_id;
         let content = |text: &str| json!([{"type": "text", "text": text}]);
         match (pending.kind, verdict) {
+            (PendingKind::ToolConfirmation, Verdict::Allow) if pending.seen != Seen::Whole => {
+                Err(unseen(pending))
+            }
             (PendingKind::ToolConfirmation, Verdict::Allow)
                 if self.config.approvals == Approvals::Human && decider == Decider::Assistant =>
             {
@@ -168,9 +171,6 @@ impl Bridge {
                         }
                     ),
                 ))
-            }
-            (PendingKind::ToolConfirmation, Verdict::Allow) if pending.seen != Seen::Whole => {
-                Err(unseen(pending))
             }
             (PendingKind::ToolConfirmation, Verdict::Allow) => {
                 Ok(json!({"type": "user.tool_confirmation", "tool_use_id": id, "result": "allow"}))
@@ -293,6 +293,10 @@ fn unseen(pending: &Pending) -> Failure {
         Seen::NotYet => (
             "the record does not show this call",
             "get_status shows whether it does by now".to_owned(),
+        ),
+        Seen::Masked => (
+            "part of it looks like a secret and is masked",
+            format!("get_events with event_id {id} shows the rest of it"),
         ),
         Seen::InPart | Seen::Whole => (
             "this call cannot be shown whole",

@@ -8,6 +8,7 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
 use super::back::Depth;
+use super::hidden::hide;
 use super::line::{Line, News};
 use super::progress::Progress;
 use super::scan::Seen;
@@ -382,6 +383,7 @@ impl Follow {
             );
         }
         report.notes.extend(self.left.clone());
+        hide(&mut report);
         report
     }
 

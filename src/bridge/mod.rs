@@ -22,6 +22,7 @@ mod deliver;
 mod deliverables;
 mod environments;
 mod find;
+mod hidden;
 mod line;
 mod locks;
 mod marks;
@@ -56,7 +57,7 @@ use crate::config::{Approvals, Config};
 use crate::session::clean::clean_line;
 use crate::session::queue;
 use crate::session::render::call;
-use crate::session::report::{self, Asking, PendingKind, Report, Seen};
+use crate::session::report::{self, Asking, Pending, PendingKind, Report, Seen};
 use crate::session::turn::{State, Turn};
 pub use answer::{Decider, Decision, Verdict};
 pub use attachments::Question;
@@ -279,17 +280,24 @@ fn next(report: &Report, config: &Config) -> String {
         State::Done => format!("send_message with session_id {id} continues; close_session when nothing more is needed."),
         State::NeedsAction
             if config.approvals == Approvals::Human
-                && report.pending.iter().any(|pending| pending.kind == PendingKind::ToolConfirmation) =>
+                && report.pending.iter().any(is_confirmation) =>
         {
             let page = match report.simulated {
                 true => "a simulated session has no page to decide on".to_owned(),
                 false => format!("else ask the user to decide on the session's page, {}", report.url),
             };
-            format!(
-                "Only a person may allow: get_status with session_ids [\"{id}\"] and wait_seconds {} asks the user in a dialog, \
-                 where the host has one; {page}. resolve_action can only deny, \
-                 or return the result of a tool.",
+            let dialog = format!(
+                "get_status with session_ids [\"{id}\"] and wait_seconds {} asks the user in a dialog, where the host has one",
                 config.max_wait.as_secs(),
+            );
+            // Not all that waits can be put into a dialog.
+            let dialog = match report.pending.iter().any(|pending| is_confirmation(pending) && !is_unseen(pending)) {
+                true => dialog,
+                false => "none of these calls can be shown whole".to_owned(),
+            };
+            format!(
+                "Only a person may allow: {dialog}; {page}. resolve_action can only deny, or return the result of a tool.{}",
+                unseen(report)
             )
         }
         State::NeedsAction => format!(
@@ -304,18 +312,35 @@ fn next(report: &Report, config: &Config) -> String {
     }
 }
 
+fn is_confirmation(pending: &Pending) -> bool {
+    pending.kind == PendingKind::ToolConfirmation
+}
+
+fn is_unseen(pending: &Pending) -> bool {
+    matches!(pending.seen, Seen::InPart | Seen::Masked)
+}
+
 /// What is to be said of calls that nobody may allow here.
-fn unseen(report: &Report) -> String {
-    let calls = report.pending.iter();
-    let in_part = calls.filter(|pending| {
-        pending.seen == Seen::InPart && pending.kind == PendingKind::ToolConfirmation
-    });
-    let ids: Vec<&str> = in_part.map(|pending| pending.event_id.as_str()).collect();
-    match ids.is_empty() {
-        true => String::new(),
-        false => format!(
-            " Not shown whole, and only to be denied here: {}.",
-            ids.join(", ")
+pub fn unseen(report: &Report) -> String {
+    let calls = report.pending.iter().filter(|call| is_confirmation(call));
+    let calls: Vec<&Pending> = calls.filter(|call| is_unseen(call)).collect();
+    let sentence = |seen: Seen, why: &str| {
+        let calls = calls.iter().filter(|call| call.seen == seen);
+        let ids: Vec<&str> = calls.map(|call| call.event_id.as_str()).collect();
+        let ids = (!ids.is_empty()).then(|| ids.join(", "));
+        ids.map(|ids| format!(" {why}, and only to be denied here: {ids}."))
+    };
+    let page = " The user can decide on the session's page.";
+    let page = (!calls.is_empty() && !report.simulated).then(|| page.to_owned());
+    [
+        sentence(Seen::InPart, "Not shown whole"),
+        sentence(
+            Seen::Masked,
+            "Masked in part, since that looks like a secret",
         ),
-    }
+        page,
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }

@@ -7,7 +7,7 @@ use super::follow::Follow;
 use super::line::{Line, News};
 use super::scan::{Run, fetch, find, go_on};
 use super::window::{Read, ends, from_window};
-use super::{Attention, Bridge, Failure, Patience};
+use super::{Attention, Bridge, Failure, Patience, hidden};
 use crate::api::events::{Event, Taken};
 use crate::api::{Client, Error, Id};
 use crate::session::clean::clean_line;
@@ -229,7 +229,7 @@ impl Bridge {
         let page = Page {
             session_id: session.as_str().to_owned(),
             state,
-            events: fitted.entries,
+            events: hidden::entries(fitted.entries),
             cursor: fitted.cursor.or_else(|| reading.after.clone()),
             more,
             untrusted: true,
@@ -299,7 +299,7 @@ impl Bridge {
         Ok(Page {
             session_id: session.as_str().to_owned(),
             state,
-            events: vec![slice.entry],
+            events: hidden::entries(vec![slice.entry]),
             cursor: Some(event.id.clone()),
             more: slice.next_offset.is_some(),
             untrusted: true,

@@ -6,7 +6,7 @@ use super::follow::Follow;
 use super::read::{Order, Reading, cut_events};
 use super::scan::fetch;
 use super::window::{Read, from_window, moving};
-use super::{Bridge, Failure};
+use super::{Bridge, Failure, hidden};
 use crate::api::Id;
 use crate::api::events::Event;
 use crate::session::digest::{Detail, Fitted, Page, fill};
@@ -83,7 +83,7 @@ fn document(
         session_id: session.as_str().to_owned(),
         state,
         omitted: omitted(session, &fitted, more, cursor.as_deref()),
-        events: fitted.entries,
+        events: hidden::entries(fitted.entries),
         cursor,
         more,
         untrusted: true,

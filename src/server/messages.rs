@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::misfits;
 use super::skeleton::Skeleton;
+use crate::api::escapes;
 use crate::weight::holds_more_than;
 
 /// Longest line that is read; 16 MiB, as rmcp has it on every transport.
@@ -58,7 +59,7 @@ pub fn read(line: &[u8], may_be_batch: bool) -> Said {
         let why = format!("the message holds more than {MOST_VALUES} values");
         return unreadable(skeleton, INVALID_REQUEST, &why);
     }
-    match serde_json::from_slice::<Value>(line) {
+    match escapes::parse::<Value>(line) {
         Ok(Value::Array(items)) if may_be_batch && !items.is_empty() => batch(items),
         Ok(message) => match single(message) {
             Ok(message) => Said {
@@ -375,6 +376,15 @@ mod tests {
                 "{why}"
             );
         }
+    }
+
+    #[test]
+    fn half_a_character_of_the_client_loses_no_message() {
+        let line = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"a","arguments":{"message":"cut \ud83d"}}}"#;
+        let mut said = read(line.as_bytes(), false);
+        assert_eq!(said.errors, Vec::<Value>::new());
+        let message = json!(said.messages.remove(0));
+        assert_eq!(message["params"]["arguments"]["message"], "cut \u{fffd}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::secrets::mask;
 use crate::session::clean::clean;
+use crate::session::report::rewritten;
 
 /// What the client made up itself and finds its own by.
 const ECHOED: [&str; 2] = ["progressToken", "io.modelcontextprotocol/subscriptionId"];
@@ -28,12 +29,10 @@ fn make_value_safe(value: &mut Value) {
             }
         }
         Value::Array(items) => items.iter_mut().for_each(make_value_safe),
+        Value::Object(fields) if fields.keys().any(|name| safe(name).is_some()) => {
+            *value = rewritten(value, &|text| safe(text).unwrap_or_else(|| text.to_owned()));
+        }
         Value::Object(fields) => {
-            if fields.keys().any(|name| safe(name).is_some()) {
-                let taken = std::mem::take(fields).into_iter();
-                let renamed = taken.map(|(name, value)| (safe(&name).unwrap_or(name), value));
-                *fields = renamed.collect();
-            }
             let others = fields
                 .iter_mut()
                 .filter(|(name, _)| !ECHOED.contains(&name.as_str()));
@@ -58,6 +57,21 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn two_names_that_become_one_hide_neither_value() {
+        let (one, two) = ("ghp_a1B2c3D4e5F6g7H8i9J0", "ghp_a1B2c3D4e5F6g7H8i9J1");
+        let mut value = json!({"x": {one: "rm", two: "ls", "[secret]": "as it came"}});
+        make_safe(&mut value);
+        let kept = [
+            ("", "as it came"),
+            (" (again 1)", "rm"),
+            (" (again 2)", "ls"),
+        ];
+        let kept = kept.map(|(more, value)| (format!("[secret]{more}"), json!(value)));
+        let kept = Value::Object(kept.into_iter().collect());
+        assert_eq!(value, json!({"x": kept}));
+    }
 
     #[test]
     fn names_and_values_at_any_depth_are_made_safe_and_nothing_else_changes() {

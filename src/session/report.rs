@@ -129,6 +129,8 @@ pub enum Seen {
     Whole,
     /// The call, but not all of it, so that nobody knows what would run.
     InPart,
+    /// All of it, of which a part looks like a secret and is masked.
+    Masked,
     /// Only its id so far.
     NotYet,
 }
@@ -375,22 +377,27 @@ pub fn tool_name(tool_use: &Value) -> String {
 
 /// The same value with every hostile character in its strings written as an escape.
 pub fn escaped(value: &Value) -> Value {
+    rewritten(value, &escape)
+}
+
+/// The same value with every text in it, names too, written anew.
+pub fn rewritten(value: &Value, anew: &dyn Fn(&str) -> String) -> Value {
     match value {
-        Value::String(text) => Value::String(escape(text)),
-        Value::Array(items) => items.iter().map(escaped).collect(),
+        Value::String(text) => Value::String(anew(text)),
+        Value::Array(items) => items.iter().map(|item| rewritten(item, anew)).collect(),
         Value::Object(fields) => {
             let mut shown = Map::new();
             let mut alike: HashMap<String, usize> = HashMap::new();
             for (name, value) in fields {
-                let plain = escape(name);
+                let plain = anew(name);
                 let count = alike.entry(plain.clone()).or_default();
                 let mut name = plain.clone();
-                // A character and its escape look the same; neither field may hide the other.
+                // Two names may come to look the same; neither field may hide the other.
                 while shown.contains_key(&name) {
                     *count += 1;
                     name = format!("{plain} (again {count})");
                 }
-                shown.insert(name, escaped(value));
+                shown.insert(name, rewritten(value, anew));
             }
             Value::Object(shown)
         }

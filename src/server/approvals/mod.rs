@@ -18,7 +18,7 @@ use tokio::time::{Duration, Instant};
 use super::present::ToolError;
 use super::{Server, audit};
 use crate::api::Id;
-use crate::bridge::{Attention, Decider, Decision, Failure, Patience, Until};
+use crate::bridge::{self, Attention, Decider, Decision, Failure, Patience, Until};
 use crate::config::{Approvals, Config};
 use crate::session::clean::clean_line;
 use crate::session::report::{Pending, PendingKind, Report};
@@ -342,6 +342,9 @@ pub(super) fn explain(report: &mut Report, config: &Config, is_unanswered: impl 
             (_, false) => format!("{again}. Or {}", report.next),
             (_, true) => format!("{} Or, once the user is ready, {again}.", report.next),
         };
+        if approvals == Approvals::Human {
+            report.next.push_str(&bridge::unseen(report));
+        }
     }
 }
 

@@ -1,0 +1,248 @@
+//! Private keys in PEM form: where one begins, and how far it goes. Who writes the beginning of one must not have what others
+//! wrote after it masked as well, least of all the rest of a command: a key ends where nothing more of it can stand.
+
+use std::ops::Range;
+
+use super::floor_boundary;
+
+const BEGIN: &str = "-----BEGIN ";
+const TITLE: &str = "PRIVATE KEY-----";
+const END: &str = "-----END";
+/// A run of so many characters of base64 is more than a word.
+const LONG: usize = 16;
+/// One of so many, with letters of both sizes and a digit, is of a key wherever it stands.
+const TELLING: usize = 20;
+
+/// The private keys in a text, also such as are cut. One ends before the next, so that each part of the text is looked at once.
+pub(super) fn private_keys(text: &str) -> Vec<Range<usize>> {
+    let starts: Vec<usize> = text.match_indices(BEGIN).map(|(at, _)| at).collect();
+    let ends = starts.iter().skip(1).copied().chain([text.len()]);
+    let mut keys = Vec::new();
+    for (at, end) in starts.iter().copied().zip(ends) {
+        let label = at..floor_boundary(text, text.len().min(at + BEGIN.len() + 40));
+        let found = text.get(label).and_then(|label| label.find(TITLE));
+        let Some(body) = found.map(|found| at + found + TITLE.len()) else {
+            continue;
+        };
+        keys.push(at..body);
+        let parts = parts(text.get(body..end).unwrap_or_default()).into_iter();
+        let parts = parts.filter(|part| !part.is_empty());
+        keys.extend(parts.map(|part| body + part.start..body + part.end));
+    }
+    keys
+}
+
+/// What of a key stands behind the title of its first line.
+fn parts(rest: &str) -> Vec<Range<usize>> {
+    let mut parts = Vec::new();
+    let (mut at, mut part) = (0, 0..0);
+    // Behind a first line with other words, a short line may be one of them.
+    let (mut is_after_blank, mut is_sure, mut is_within) = (false, true, false);
+    for line in rest.split_inclusive('\n') {
+        let (shown, is_first) = (line.trim_end(), at == 0);
+        let scan = Scan::of(shown, is_first);
+        let is_words = is_after_blank && shown.trim().contains(' ');
+        let is_part = scan.is_whole && !is_words && (is_sure || scan.has_long);
+        if scan.length > 0 && (is_part || scan.is_closed || is_first) {
+            part.end = at + scan.length;
+        }
+        if scan.is_closed {
+            break;
+        }
+        if is_part {
+            is_sure |= scan.has_long;
+            is_within |= scan.has_long;
+        } else {
+            // What is written around a line of a key stays, such as the words of a program.
+            let place = match (is_first, is_within) {
+                (true, _) => Place::First(scan.length),
+                (false, true) => Place::Within,
+                (false, false) => Place::Below,
+            };
+            let pieces = pieces(shown, place);
+            is_within |= !pieces.is_empty();
+            is_sure = !pieces.is_empty();
+            if !is_sure && !is_first {
+                break;
+            }
+            parts.push(part);
+            parts.extend(pieces.iter().map(|piece| at + piece.start..at + piece.end));
+            part = at + line.len()..at + line.len();
+        }
+        at += line.len();
+        is_after_blank = !is_first && shown.trim().is_empty();
+    }
+    parts.push(part);
+    parts
+}
+
+/// The runs of base64 in a line around which other things stand.
+fn pieces(line: &str, place: Place) -> Vec<Range<usize>> {
+    let first = line.split(' ').next().unwrap_or_default();
+    let is_labelled = first.len() < line.len() && first.ends_with(':');
+    let from = match place {
+        Place::First(from) => from,
+        _ if is_labelled || line.starts_with("------") => return Vec::new(),
+        _ => 0,
+    };
+    let mut is_within = matches!(place, Place::Within);
+    let (mut pieces, mut at) = (Vec::new(), from);
+    let runs = line.get(from..).unwrap_or_default();
+    for run in runs.split(|c| !is_base64(c)) {
+        let start = at;
+        at += run.len();
+        let has = |is: fn(&u8) -> bool| run.as_bytes().iter().any(is);
+        let is_mixed =
+            has(u8::is_ascii_digit) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
+        let is_last = at == line.len() && !run.is_empty() && !line.contains(' ');
+        let is_telling = run.len() >= TELLING && is_mixed;
+        let is_rest = run.len() >= LONG || is_last || run.len() >= LONG / 2 && is_mixed;
+        let is_piece = is_telling || is_within && is_rest;
+        is_within |= is_telling;
+        if is_piece {
+            pieces.push(start..at);
+        }
+        let between = line.get(at..).and_then(|rest| rest.chars().next());
+        at += between.map_or(0, char::len_utf8);
+    }
+    pieces
+}
+
+/// Where a line stands in a key.
+#[derive(Clone, Copy)]
+enum Place {
+    /// Behind the title, and so many bytes of it are known to be of the key.
+    First(usize),
+    /// Below it.
+    Below,
+    /// Below another that is of the key for sure.
+    Within,
+}
+
+fn is_base64(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=')
+}
+
+/// How far a line can be of a key: base64, perhaps numbered or quoted, with line ends written as escapes, or a header.
+#[derive(Default)]
+struct Scan {
+    /// Bytes of it that are.
+    length: usize,
+    /// Nothing else stands there.
+    is_whole: bool,
+    /// The key ends there.
+    is_closed: bool,
+    /// A run longer than a word was met.
+    has_long: bool,
+}
+
+impl Scan {
+    fn of(line: &str, is_first: bool) -> Scan {
+        let mut scan = Scan::default();
+        // Whether a line of the key just began, and whether what comes next stands apart from the run before.
+        let (mut is_new, mut is_apart, mut rest) = (!is_first, false, line);
+        loop {
+            let before = rest;
+            let bare = if is_new {
+                after_mark(rest)
+            } else {
+                rest.trim_start()
+            };
+            is_apart |= !is_new && bare.len() < rest.len();
+            rest = bare;
+            if is_new {
+                rest = bare.trim_start_matches(['"', '\'']);
+                is_apart |= rest.len() < bare.len();
+            }
+            let run = rest.len() - rest.trim_start_matches(is_base64).len();
+            let header = header(rest).filter(|_| is_new);
+            let (length, is_text) = match (closing(rest), escape(rest), header) {
+                (Some(end), ..) => {
+                    scan.is_closed = true;
+                    scan.length = line.len() - rest.len() + end;
+                    return scan;
+                }
+                (_, Some(escape), _) => (escape, false),
+                (.., Some(header)) => (header, true),
+                _ if run > 0 && scan.takes(rest, run, is_apart) => (run, true),
+                _ => {
+                    let left = if run > 0 { before } else { rest };
+                    scan.is_whole = left.trim_end_matches(is_around).is_empty();
+                    return scan;
+                }
+            };
+            rest = rest.get(length..).unwrap_or_default();
+            (is_new, is_apart) = (!is_text, false);
+            if is_text {
+                scan.length = line.len() - rest.len();
+            }
+        }
+    }
+
+    /// Whether a run belongs to the key. One that stands apart may be a word unless it is long or ends a line of the key.
+    fn takes(&mut self, rest: &str, run: usize, is_apart: bool) -> bool {
+        let (text, after) = rest.split_at_checked(run).unwrap_or_default();
+        let ends_line = escape(after).is_some()
+            || closing(after.trim_start()).is_some()
+            || text.ends_with('=')
+            || (self.has_long && after.is_empty());
+        let takes = run >= LONG || !is_apart || ends_line;
+        self.has_long |= run >= LONG;
+        takes
+    }
+}
+
+/// What may stand behind a line of a key in a program.
+fn is_around(c: char) -> bool {
+    c.is_whitespace() || "\"',;+\\()".contains(c)
+}
+
+/// What follows on what may stand before a line of a key: blanks, a number, a sign of quotation, of a difference.
+fn after_mark(rest: &str) -> &str {
+    let is_mark = |c: char| c.is_ascii_whitespace() || c.is_ascii_digit() || ">|#*:".contains(c);
+    let after = rest.trim_start_matches(is_mark);
+    let line = after.strip_prefix('-');
+    let line = line.filter(|line| line.starts_with(is_base64) || line.starts_with(END));
+    line.unwrap_or(after)
+}
+
+/// Bytes of the line that ends a key, perhaps cut.
+fn closing(rest: &str) -> Option<usize> {
+    let after = rest.strip_prefix(END)?;
+    let label = after.trim_start_matches(|c: char| c.is_ascii_uppercase() || c == ' ');
+    let end = label
+        .strip_prefix("-----")
+        .unwrap_or_else(|| label.trim_start_matches('-'));
+    Some(rest.len() - end.len())
+}
+
+/// Bytes of a line end or another character that is written as an escape: `\n`, `\\n`, `\u000a`, `%0A`.
+fn escape(rest: &str) -> Option<usize> {
+    let hex = |rest: &str, digits: usize| {
+        let written = rest.get(..digits)?;
+        written
+            .bytes()
+            .all(|byte| byte.is_ascii_hexdigit())
+            .then_some(digits)
+    };
+    if let Some(rest) = rest.strip_prefix('%') {
+        return hex(rest, 2).map(|digits| 1 + digits);
+    }
+    let after = rest.trim_start_matches('\\');
+    let slashes = rest.len() - after.len();
+    let more = match after.bytes().next().filter(|_| slashes > 0)? {
+        b'n' | b'r' | b't' | b'/' | b'"' => 1,
+        b'u' => 1 + hex(after.get(1..)?, 4)?,
+        b'x' => 1 + hex(after.get(1..)?, 2)?,
+        _ => return None,
+    };
+    Some(slashes + more)
+}
+
+/// Bytes of a header of an encrypted key.
+fn header(rest: &str) -> Option<usize> {
+    let names = ["Proc-Type: ", "DEK-Info: "];
+    names.iter().find(|name| rest.starts_with(**name))?;
+    let is_header = |c: char| c.is_ascii_alphanumeric() || " :,-".contains(c);
+    Some(rest.find(|c| !is_header(c)).unwrap_or(rest.len()))
+}
