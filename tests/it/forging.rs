@@ -652,43 +652,16 @@ const IDS: &[&str] = &[
     "deployment_id",
 ];
 
-#[tokio::test(flavor = "multi_thread")]
-async fn no_line_of_ours_can_be_forged_wherever_remote_words_are_shown() {
+type Case = (&'static str, &'static [&'static str], &'static str);
+
+async fn assert_nothing_is_forged(cases: &[Case]) {
     let stage = stage().await;
     let mut faults = Vec::new();
-    for (rule, fields, words) in [
-        ("nothing", &[][..], LINES),
-        ("words", WORDS, LINES),
-        ("kinds", KINDS, LINES),
-        ("stop", &["stop_reason", "status"], LINES),
-        ("events", &["event_ids"], LINES),
-        ("ids", IDS, LINES),
-        ("pages", &["next_page", "prev_page"], LINES),
-        (
-            "quoted names",
-            &["name", "title", "result", "display_name"],
-            QUOTES,
-        ),
-        ("quoted ids", IDS, QUOTES),
-        ("quoted events", &["event_ids"], QUOTES),
-        ("quoted pages", &["next_page", "prev_page"], " FORGED"),
-        ("keys", WORDS, KEY),
-        ("keys in replies", &["text"], KEY),
-        (
-            "keys in titles",
-            &["title", "name"],
-            "-----BEGIN PRIVATE KEY-----",
-        ),
-        (
-            "keys in verdicts",
-            &["result"],
-            "-----BEGIN PRIVATE KEY-----",
-        ),
-    ] {
+    for (rule, fields, words) in cases {
         let client = stage.rig.client().await;
         stage.relay.rule(fields, words);
         let mut found = Found {
-            place: rule.to_owned(),
+            place: (*rule).to_owned(),
             faults: Vec::new(),
         };
         stage.look(&mut found, &client).await;
@@ -703,7 +676,51 @@ async fn no_line_of_ours_can_be_forged_wherever_remote_words_are_shown() {
     );
 }
 
-/// A request of protocol 2026-07-28 by a client that takes tasks.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_line_of_ours_can_be_forged_wherever_remote_words_are_shown() {
+    assert_nothing_is_forged(&[
+        ("nothing", &[], LINES),
+        ("words", WORDS, LINES),
+        ("kinds", KINDS, LINES),
+        ("stop", &["stop_reason", "status"], LINES),
+    ])
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nor_by_ids_and_tokens() {
+    assert_nothing_is_forged(&[
+        ("events", &["event_ids"], LINES),
+        ("ids", IDS, LINES),
+        ("pages", &["next_page", "prev_page"], LINES),
+    ])
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nor_is_an_argument_ended_by_what_stands_in_it() {
+    let names = &["name", "title", "result", "display_name"];
+    assert_nothing_is_forged(&[
+        ("quoted names", names, QUOTES),
+        ("quoted ids", IDS, QUOTES),
+        ("quoted events", &["event_ids"], QUOTES),
+        ("quoted pages", &["next_page", "prev_page"], " FORGED"),
+    ])
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nor_does_a_mask_hide_a_line_of_ours() {
+    let begin = "-----BEGIN PRIVATE KEY-----";
+    assert_nothing_is_forged(&[
+        ("keys", WORDS, KEY),
+        ("keys in replies", &["text"], KEY),
+        ("keys in titles", &["title", "name"], begin),
+        ("keys in verdicts", &["result"], begin),
+    ])
+    .await;
+}
+
 fn following(mut params: Value) -> Value {
     params["_meta"] = json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",

@@ -155,13 +155,13 @@ mod tests {
         let seed = number("WALK_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000));
         let step = number("WALK_STEP").map(|step| step as usize);
         let each = |kind| match kind {
-            Kind::Finish | Kind::Reset | Kind::Garbage => step.unwrap_or(16),
+            Kind::Finish | Kind::Reset | Kind::Garbage => step.unwrap_or(32),
             Kind::Mark | Kind::Lost | Kind::Doubled | Kind::Swapped | Kind::Repeated => {
-                step.unwrap_or(2)
+                step.unwrap_or(4)
             }
             // It takes the longest to notice that nothing comes.
             Kind::Silence | Kind::ListSilence => step.unwrap_or(200),
-            _ => step.unwrap_or(70),
+            _ => step.unwrap_or(100),
         };
         let steps = steps(seed, each);
         let all = steps.len();
