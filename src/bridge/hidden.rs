@@ -20,7 +20,12 @@ pub(super) fn hide(report: &mut Report) {
         }
     }
     let lines = report.title.iter_mut().chain(&mut report.activity);
-    lines.for_each(|line| *line = mask(line).into_owned());
+    lines.for_each(|line| *line = text(line));
+}
+
+/// A text, masked.
+pub(super) fn text(text: &str) -> String {
+    mask(text).into_owned()
 }
 
 /// The entries of a page, masked.
@@ -29,5 +34,5 @@ pub(super) fn entries(entries: Vec<Value>) -> Vec<Value> {
 }
 
 fn masked(value: &Value) -> Value {
-    rewritten(value, &|text| mask(text).into_owned())
+    rewritten(value, &text)
 }

@@ -289,7 +289,8 @@ impl Bridge {
             .map_err(Failure::while_trying(doing))?,
         };
         let event = found.ok_or_else(|| unknown_event(session, event_id.as_str()))?;
-        let slice = slice(&event, detail, offset, self.config.result_chars);
+        let chars = self.config.result_chars;
+        let slice = slice(&event, detail, offset, chars, &hidden::text);
         let omitted = slice.next_offset.map(|next| {
             format!(
                 "characters {next} to {} of this event: get_events {{\"session_id\":\"{session}\",\"event_id\":\"{event_id}\",\"offset\":{next}}}",

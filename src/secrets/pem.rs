@@ -24,12 +24,24 @@ pub(super) fn private_keys(text: &str) -> Vec<Range<usize>> {
         let Some(body) = found.map(|found| at + found + TITLE.len()) else {
             continue;
         };
+        let rest = text.get(body..end).unwrap_or_default();
+        let mut parts = parts(rest);
+        parts.retain(|part| !part.is_empty());
+        if !is_key(parts.iter().filter_map(|part| rest.get(part.clone()))) {
+            continue;
+        }
         keys.push(at..body);
-        let parts = parts(text.get(body..end).unwrap_or_default()).into_iter();
-        let parts = parts.filter(|part| !part.is_empty());
-        keys.extend(parts.map(|part| body + part.start..body + part.end));
+        keys.extend(parts.iter().map(|part| body + part.start..body + part.end));
     }
     keys
+}
+
+/// Whether there is anything of a key behind its title. A title with a word or two is what somebody looks for, or writes about.
+fn is_key<'a>(mut parts: impl Iterator<Item = &'a str> + Clone) -> bool {
+    let signs = parts.clone().flat_map(str::chars).filter(|c| is_base64(*c));
+    let has_capital = signs.clone().any(|c| c.is_ascii_uppercase());
+    let count = signs.count();
+    count >= LONG || (count >= 4 && has_capital) || parts.any(|part| part.contains(END))
 }
 
 /// What of a key stands behind the title of its first line.

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::render::{fenced, prefix};
-use super::report::{cut, escaped};
+use super::report::{cut, escaped, rewritten};
 use super::summary::summary;
 use super::turn::State;
 use crate::api::events::Event;
@@ -185,13 +185,19 @@ pub struct Slice {
     pub whole: usize,
 }
 
-/// One event whole, or as much of it from `offset` as fits.
-pub fn slice(event: &Event, detail: Detail, offset: usize, budget: usize) -> Slice {
+/// One event whole, or as much of it from `offset` as fits, with each text written `anew` before anything is cut.
+pub fn slice(
+    event: &Event,
+    detail: Detail,
+    offset: usize,
+    budget: usize,
+    anew: &dyn Fn(&str) -> String,
+) -> Slice {
     let room = budget.saturating_sub(FRAME_CHARS);
     let text = match detail {
-        Detail::Digest => summary(event),
+        Detail::Digest => anew(&summary(event)),
         Detail::Full => {
-            let whole = escaped(&event.value());
+            let whole = rewritten(&escaped(&event.value()), anew);
             if offset == 0 && cost(&whole) <= room {
                 let chars = whole.to_string().chars().count();
                 return Slice {
@@ -317,5 +323,26 @@ mod tests {
         assert!(json(&fitted.entries).len() < 3000);
         assert_eq!((fitted.used, fitted.cursor.as_deref()), (1001, Some("e")));
         assert_eq!(fitted.entries.len() + fitted.cut.len(), 1001);
+    }
+
+    #[test]
+    fn no_part_of_a_text_shows_what_the_whole_hides() {
+        let words = "some words, TOKEN and more words, ".repeat(9);
+        let event = json!({"id": "a", "type": "agent.message", "content": [{"type": "text", "text": words}]});
+        let event: Event = serde_json::from_value(event).unwrap();
+        let anew = |text: &str| text.replace("TOKEN", "[hidden]");
+        for detail in [Detail::Digest, Detail::Full] {
+            for room in 7..40 {
+                let (mut offset, mut shown) = (Some(0), String::new());
+                while let Some(from) = offset {
+                    let part = slice(&event, detail, from, FRAME_CHARS + room, &anew);
+                    let text = part.entry["text"].as_str().unwrap().to_owned();
+                    assert!(!text.contains("TOK") && !text.contains("KEN"), "{text}");
+                    shown.push_str(&text);
+                    offset = part.next_offset;
+                }
+                assert_eq!(shown.matches("[hidden]").count(), 9, "{shown}");
+            }
+        }
     }
 }
