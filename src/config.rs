@@ -420,7 +420,7 @@ mod tests {
     fn a_line_that_was_pasted_is_refused_without_its_key_which_is_a_secret_from_then_on() {
         for (at, line) in [
             "ANTHROPIC_API_KEY=gwkey-canary51",
-            "export ANTHROPIC_API_KEY=gwkey-canary52",
+            "gwkey-canary ANTHROPIC_API_KEY=gwkey-canary52",
             "$env:ANTHROPIC_API_KEY=\"gwkey-canary53\"",
         ]
         .into_iter()

@@ -132,6 +132,8 @@ pub(crate) fn pasted(text: &str) -> Option<&str> {
 /// What is wrong with a line that was pasted, without the key.
 pub(crate) fn with_name(line: &str) -> String {
     let name = line.split_inclusive('=').next().unwrap_or_default();
+    // What stands before the name may be a key as well.
+    let name = name.rsplit([' ', ':']).next().unwrap_or_default();
     format!("remove `{name}`: the key belongs there alone")
 }
 
