@@ -13,7 +13,7 @@ use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 
 pub use crate::key::Key;
-use crate::key::{KEY_SOURCES, KeySource, SECRET_VARIABLES};
+use crate::key::{KEY_SOURCES, KeySource};
 use crate::session::render::SMALLEST_BUDGET;
 use lookup::Lookup;
 
@@ -150,6 +150,7 @@ impl Config {
     /// Reads all settings. `lookup` returns the value of an environment variable; an empty one counts as unset.
     pub fn read(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Config, SettingError> {
         let env = Lookup(lookup);
+        env.learn_secrets();
         env.learn_proxy_passwords();
         let max_wait = env.seconds("MANAGED_AGENTS_MAX_WAIT_SECONDS", 45, 1..=3600)?;
         let wait = env.seconds("MANAGED_AGENTS_WAIT_SECONDS", 25, 0..=3600)?;
@@ -209,9 +210,7 @@ impl Config {
     pub fn read_for_simulator(
         lookup: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Config, SettingError> {
-        for name in SECRET_VARIABLES {
-            let _ = Lookup(lookup).secret(name);
-        }
+        Lookup(lookup).learn_secrets();
         Config::read(&|name| lookup(name).filter(|_| counts_for_simulator(name)))
     }
 
@@ -401,16 +400,53 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_the_client_did_not_put_in_is_no_nonsense_and_no_other_takes_its_place() {
-        let key = "sk-ant-other";
-        let placeholder = ("ANTHROPIC_API_KEY", "${ANTHROPIC_API_KEY}");
-        let config = read(&[placeholder, ("ANTHROPIC_AUTH_TOKEN", key)]).unwrap();
-        assert!(matches!(
-            config.key,
-            KeySource::Unreplaced("ANTHROPIC_API_KEY")
-        ));
-        let config = read(&[placeholder, ("ANTHROPIC_MANAGED_AGENTS_TOKEN", key)]).unwrap();
-        assert!(matches!(config.key, KeySource::Given(_)));
+    fn a_source_that_the_client_did_not_fill_is_no_nonsense_and_the_next_one_counts() {
+        for name in KEY_SOURCES {
+            let config = read(&[(name, "${user_config.x}")]).unwrap();
+            assert!(matches!(config.key, KeySource::Unreplaced(said) if said == name));
+            let other = KEY_SOURCES.iter().rev().find(|other| **other != name);
+            let other = (*other.unwrap(), "sk-ant-other");
+            let config = read(&[(name, "${user_config.x}"), other]).unwrap();
+            assert!(matches!(config.key, KeySource::Given(_)), "{name}");
+            let said = config.idle_secrets().join("\n");
+            assert_eq!(
+                said,
+                format!("{name} holds a placeholder that was not replaced, and is ignored")
+            );
+        }
+    }
+
+    #[test]
+    fn a_line_that_was_pasted_is_refused_without_its_key_which_is_a_secret_from_then_on() {
+        for (at, line) in [
+            "ANTHROPIC_API_KEY=gwkey-canary51",
+            "gwkey-canary ANTHROPIC_API_KEY=gwkey-canary52",
+            "$env:ANTHROPIC_API_KEY=\"gwkey-canary53\"",
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let key = format!("gwkey-canary5{}", at + 1);
+            let said = read(&[("ANTHROPIC_API_KEY", line)])
+                .unwrap_err()
+                .to_string();
+            assert!(
+                said.starts_with("ANTHROPIC_API_KEY") && said.contains("remove `"),
+                "{said}"
+            );
+            assert!(!said.contains("canary"), "{said}");
+            assert!(!crate::secrets::mask(&key).contains("canary5"), "{line}");
+        }
+        let idle = [
+            ("MANAGED_AGENTS_KEY_FILE", "/k"),
+            ("ANTHROPIC_API_KEY", "ANTHROPIC_API_KEY=other-idle61"),
+        ];
+        assert!(read(&idle).is_ok());
+        assert!(!crate::secrets::mask("other-idle61").contains("idle61"));
+        assert_eq!(
+            crate::secrets::mask("ANTHROPIC_API_KEY"),
+            "ANTHROPIC_API_KEY"
+        );
     }
 
     #[test]

@@ -78,6 +78,11 @@ impl KeySource {
         };
         match text.trim() {
             "" => Err(self.hinted(format!("{from}: it is empty"))),
+            key if is_unreplaced(key) => Err(format!("{from}: {UNREPLACED}")),
+            key if pasted(key).is_some() => {
+                secrets::learn(&SecretString::from(secret_in(key).unwrap_or_default()));
+                Err(format!("{from}: {}", with_name(key)))
+            }
             key if !is_one_word(key) => Err(self.hinted(format!("{from}: {NO_KEY}"))),
             key => {
                 let key = SecretString::from(key);
@@ -104,12 +109,50 @@ impl KeySource {
 
 /// Whether the client left its placeholder as it stands in its file, or the user that of an example.
 pub(crate) fn is_unreplaced(text: &str) -> bool {
-    let bare = text.trim_matches(['$', '%', '{', '}', '<', '>']);
-    let bare = bare.trim_start_matches("env:");
+    let bare = text.trim_matches(['$', '%', '{', '}', '(', ')', '<', '>', ' ']);
+    let is_marked = bare.len() < text.len() || bare.starts_with("env:");
+    let bare = bare.rsplit([':', '.']).next().unwrap_or_default();
     let is_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
-    text.starts_with("${")
-        || (bare.len() < text.len() && bare.contains('_') && bare.chars().all(is_name))
-        || SECRET_VARIABLES.iter().any(|name| text.contains(name))
+    let said = bare.replace(['-', ' '], "_").to_ascii_uppercase();
+    let said = said.trim_start_matches("YOUR_").trim_end_matches("_HERE");
+    (text.starts_with("${") && text.ends_with('}'))
+        || (is_marked && bare.contains('_') && bare.chars().all(is_name))
+        || SECRET_VARIABLES.contains(&said)
+}
+
+/// The key behind `NAME=`, where somebody pasted a whole line.
+pub(crate) fn pasted(text: &str) -> Option<&str> {
+    let (before, key) = text.split_once('=')?;
+    let name = before.rsplit([' ', ':']).next().unwrap_or_default();
+    SECRET_VARIABLES
+        .contains(&name)
+        .then(|| key.trim_matches(['"', '\'', ' ', ';']))
+}
+
+/// What is wrong with a line that was pasted, without the key.
+pub(crate) fn with_name(line: &str) -> String {
+    let name = line.split_inclusive('=').next().unwrap_or_default();
+    // What stands before the name may be a key as well.
+    let name = name.rsplit([' ', ':']).next().unwrap_or_default();
+    format!("remove `{name}`: the key belongs there alone")
+}
+
+/// The secret in a text, if it has one: not a placeholder, nor the name in a line that was pasted.
+pub(crate) fn secret_in(text: &str) -> Option<&str> {
+    let secret = Some(text).filter(|text| !is_unreplaced(text))?;
+    Some(pasted(secret).unwrap_or(secret))
+}
+
+/// The sources of a key that are set, the one that counts first: a placeholder counts only where there is nothing else.
+pub(crate) fn sources(
+    lookup: impl Fn(&'static str) -> Option<String>,
+) -> Vec<(&'static str, String)> {
+    let set = KEY_SOURCES
+        .iter()
+        .filter_map(|name| Some((*name, lookup(name)?)));
+    let mut set: Vec<(&'static str, String)> = set.collect();
+    set.sort_by_key(|(_, text)| is_unreplaced(text));
+    set
 }
 
 /// The program of a key command as it may be named: what is neither a path nor there may be a key, put in the wrong place.
@@ -255,6 +298,18 @@ mod tests {
             assert!(said.contains(why), "{said}");
             assert!(said.contains(&file.display().to_string()), "{said}");
         }
+        for (text, why) in [
+            ("${ANTHROPIC_API_KEY}\n", "a placeholder"),
+            (
+                "ANTHROPIC_API_KEY=gwkey-canary71\n",
+                "remove `ANTHROPIC_API_KEY=`",
+            ),
+        ] {
+            fs::write(&file, text).unwrap();
+            let said = resolve(KeySource::File(file.clone())).unwrap_err();
+            assert!(said.contains(why) && !said.contains("canary"), "{said}");
+        }
+        assert!(secrets::mask("gwkey-canary71") != "gwkey-canary71");
         assert!(resolve(KeySource::File(link)).unwrap_err().contains("link"));
         fs::remove_dir_all(&folder).unwrap();
     }
@@ -282,10 +337,25 @@ mod tests {
             "<YOUR_KEY>",
             "YOUR_ANTHROPIC_API_KEY",
             "{{ANTHROPIC_API_KEY}}",
+            "${{ secrets.KEY }}",
+            "ANTHROPIC_API_KEY",
+            "$env:ANTHROPIC_API_KEY",
+            "your-anthropic-api-key-here",
+            "${ANTHROPIC_API_KEY:-}",
         ] {
             assert!(is_unreplaced(text), "{text}");
         }
-        for text in ["sk-ant-api03-Ab_c", "MY_KEY", "$2b$12$Ab", "x", "GW_9F8A7B"] {
+        for text in [
+            "sk-ant-api03-Ab_c",
+            "MY_KEY",
+            "$2b$12$Ab",
+            "x",
+            "GW_9F8A7B",
+            "gw:GW_9F8A7B",
+            "ANTHROPIC_API_KEY=x",
+            "ANTHROPIC_API_KEY-9f8a",
+            "${X}-9f8a",
+        ] {
             assert!(!is_unreplaced(text), "{text}");
         }
     }

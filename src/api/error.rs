@@ -76,8 +76,6 @@ impl Subject {
             ("unsupported beta", Subject::Beta),
             ("anthropic-version", Subject::Version),
             ("anthropic-workspace-id", Subject::Workspace),
-            ("workspace id", Subject::Workspace),
-            ("workspace_id", Subject::Workspace),
         ];
         let found = words.iter().find(|(word, _)| message.contains(word));
         found.map(|(_, subject)| *subject)
@@ -85,12 +83,16 @@ impl Subject {
 }
 
 impl Refusal {
-    /// What it is about, if that is no argument.
+    /// What it is about, if that is no argument. A status that says more than the words, 401 or 404, has none.
     pub fn subject(&self) -> Option<Subject> {
-        match self.status == 402 || self.kind == "billing_error" {
-            true => Some(Subject::Money),
-            false => Subject::of(&self.message),
+        if self.status == 402 || self.kind == "billing_error" {
+            return Some(Subject::Money);
         }
+        let subject = Subject::of(&self.message);
+        subject.filter(|subject| match subject {
+            Subject::Money => matches!(self.status, 400 | 403 | 429),
+            _ => matches!(self.status, 400 | 403),
+        })
     }
 
     /// Whether somebody else than the API gave this answer.

@@ -261,8 +261,13 @@ fn trouble(error: &reqwest::Error) -> Trouble {
 }
 
 fn tls_trouble(error: &rustls::Error) -> Trouble {
-    let rustls::Error::InvalidCertificate(error) = error else {
-        return Trouble::Tls;
+    let error = match error {
+        rustls::Error::InvalidCertificate(error) => error,
+        // Whoever is overloaded or restarts may say so; about a certificate it says the same again.
+        rustls::Error::AlertReceived(alert) if !is_about_certificates(*alert) => {
+            return Trouble::Other;
+        }
+        _ => return Trouble::Tls,
     };
     match error {
         CertificateError::Expired
@@ -273,5 +278,30 @@ fn tls_trouble(error: &rustls::Error) -> Trouble {
             Trouble::OtherHost
         }
         _ => Trouble::Untrusted,
+    }
+}
+
+/// By the numbers of TLS: bad, revoked, expired, unknown, of an unknown authority, missing.
+fn is_about_certificates(alert: rustls::AlertDescription) -> bool {
+    matches!(u8::from(alert), 41..=46 | 48 | 111..=114 | 116)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustls::AlertDescription;
+
+    #[test]
+    fn an_alert_is_tried_again_unless_it_is_about_certificates() {
+        for (alert, trouble) in [
+            (AlertDescription::InternalError, Trouble::Other),
+            (AlertDescription::HandshakeFailure, Trouble::Other),
+            (AlertDescription::UnknownCA, Trouble::Tls),
+            (AlertDescription::CertificateExpired, Trouble::Tls),
+            (AlertDescription::CertificateRequired, Trouble::Tls),
+        ] {
+            let error = rustls::Error::AlertReceived(alert);
+            assert_eq!(tls_trouble(&error), trouble, "{alert:?}");
+        }
     }
 }

@@ -4,10 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use reqwest::Url;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
 use super::{SettingError, Toolset, cents, is_loopback};
-use crate::key::{KEY_SOURCES, Key, KeySource, NO_KEY, UNREPLACED, is_one_word, is_unreplaced};
+use crate::key::{
+    KEY_SOURCES, Key, KeySource, NO_KEY, SECRET_VARIABLES, UNREPLACED, is_one_word, is_unreplaced,
+    pasted, secret_in, sources, with_name,
+};
 use crate::secrets;
 
 const NO_PEM: &str = "holds no certificate in PEM form";
@@ -22,15 +25,13 @@ impl Lookup<'_> {
             .filter(|value| !value.is_empty())
     }
 
-    /// A secret, which nothing may say from now on.
-    pub(super) fn secret(&self, name: &str) -> Option<SecretString> {
-        let text = self.get(name)?;
-        let is_placeholder = is_unreplaced(&text);
-        let secret = SecretString::from(text);
-        if !is_placeholder {
-            secrets::learn(&secret);
+    /// Nothing may say these secrets from now on, whether they have an effect or not.
+    pub(super) fn learn_secrets(&self) {
+        for text in SECRET_VARIABLES.iter().filter_map(|name| self.get(name)) {
+            if let Some(secret) = secret_in(&text) {
+                secrets::learn(&SecretString::from(secret));
+            }
         }
-        Some(secret)
     }
 
     /// Proxies are chosen by the HTTP client, but may have a password, which nothing may say.
@@ -52,8 +53,8 @@ impl Lookup<'_> {
 
     /// A secret, unless it is a placeholder that was not replaced: then there is none.
     pub(super) fn filled(&self, name: &str) -> Result<Option<SecretString>, SettingError> {
-        let secret = self.one_word(name)?;
-        Ok(secret.filter(|secret| !is_unreplaced(secret.expose_secret())))
+        let text = self.get(name).filter(|text| !is_unreplaced(text));
+        text.map(|text| one_word(name, text)).transpose()
     }
 
     fn list(&self, name: &str) -> Vec<String> {
@@ -80,63 +81,47 @@ impl Lookup<'_> {
 
     /// A file or a command is there because the environment is not to be trusted with the key, so they go first.
     pub(super) fn key(&self) -> Result<KeySource, SettingError> {
-        if let Some(file) = self.get("MANAGED_AGENTS_KEY_FILE") {
-            let file = PathBuf::from(file);
+        let sources = sources(|name| self.get(name));
+        let Some((name, text)) = sources.into_iter().next() else {
+            return Ok(KeySource::Missing);
+        };
+        if is_unreplaced(&text) {
+            return Ok(KeySource::Unreplaced(name));
+        }
+        match name {
             // A key may stand here by mistake, so the value is not said.
-            return match file.is_absolute() {
-                true => Ok(KeySource::File(file)),
-                false => Err(SettingError(
+            "MANAGED_AGENTS_KEY_FILE" => match PathBuf::from(text) {
+                file if file.is_absolute() => Ok(KeySource::File(file)),
+                _ => Err(SettingError(
                     "MANAGED_AGENTS_KEY_FILE must be an absolute path, and is not (`~` and variables are not expanded)".to_owned(),
                 )),
-            };
+            },
+            "MANAGED_AGENTS_KEY_COMMAND" => {
+                let words = text.split_whitespace().map(str::to_owned);
+                Ok(KeySource::Command(words.collect()))
+            }
+            "ANTHROPIC_AUTH_TOKEN" => Ok(KeySource::Given(Key::Bearer(one_word(name, text)?))),
+            _ => Ok(KeySource::Given(Key::Api(one_word(name, text)?))),
         }
-        if let Some(command) = self.get("MANAGED_AGENTS_KEY_COMMAND") {
-            let words: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
-            return Ok(KeySource::Command(words));
-        }
-        for (name, kind) in [
-            (
-                "ANTHROPIC_MANAGED_AGENTS_TOKEN",
-                Key::Api as fn(SecretString) -> Key,
-            ),
-            ("ANTHROPIC_API_KEY", Key::Api),
-            ("ANTHROPIC_AUTH_TOKEN", Key::Bearer),
-        ] {
-            let Some(secret) = self.one_word(name)? else {
-                continue;
-            };
-            return Ok(match is_unreplaced(secret.expose_secret()) {
-                true => KeySource::Unreplaced(name),
-                false => KeySource::Given(kind(secret)),
-            });
-        }
-        Ok(KeySource::Missing)
     }
 
     /// Of these settings what is set and has no effect, a sentence for each: a key beside another, a token that is none.
     pub(super) fn idle_secrets(&self) -> Vec<String> {
-        let mut set = KEY_SOURCES.iter().filter(|name| self.get(name).is_some());
-        let first = set.next().copied().unwrap_or_default();
-        let idle = set.map(|name| format!("{name} has no effect: {first} goes before it"));
+        let sources = sources(|name| self.get(name));
+        let first = sources.first().map(|(name, _)| *name).unwrap_or_default();
         let tokens = ["MANAGED_AGENTS_GITHUB_TOKEN", "GITHUB_TOKEN"];
-        let unfilled = tokens
+        let tokens = tokens
             .iter()
-            .filter(|name| self.get(name).is_some_and(|text| is_unreplaced(&text)));
-        let unfilled = unfilled.map(|name| format!("{name} {UNREPLACED}, and is ignored"));
-        idle.chain(unfilled).collect()
-    }
-
-    /// A secret that a header can carry.
-    fn one_word(&self, name: &str) -> Result<Option<SecretString>, SettingError> {
-        match self.secret(name) {
-            Some(secret)
-                if !is_one_word(secret.expose_secret())
-                    && !is_unreplaced(secret.expose_secret()) =>
-            {
-                Err(SettingError(format!("{name} cannot be used: {NO_KEY}")))
+            .filter_map(|name| Some((*name, self.get(name)?)));
+        let said = |(name, text): (&str, String)| match is_unreplaced(&text) {
+            true => Some(format!("{name} {UNREPLACED}, and is ignored")),
+            false if KEY_SOURCES.contains(&name) && name != first => {
+                Some(format!("{name} has no effect: {first} goes before it"))
             }
-            secret => Ok(secret),
-        }
+            false => None,
+        };
+        let all: Vec<(&str, String)> = sources.iter().cloned().chain(tokens).collect();
+        all.into_iter().filter_map(said).collect()
     }
 
     pub(super) fn base_url(&self) -> Result<Url, SettingError> {
@@ -356,6 +341,16 @@ impl Lookup<'_> {
             Ok(certificates) if !certificates.is_empty() => Ok(Some(pem)),
             _ => Err(SettingError(format!("{name}: {path} {NO_PEM}"))),
         }
+    }
+}
+
+/// A secret that a header can carry.
+fn one_word(name: &str, text: String) -> Result<SecretString, SettingError> {
+    let refused = |why: &str| Err(SettingError(format!("{name} cannot be used: {why}")));
+    match &text {
+        line if pasted(line).is_some() => refused(&with_name(line)),
+        text if !is_one_word(text) => refused(NO_KEY),
+        _ => Ok(SecretString::from(text)),
     }
 }
 

@@ -8,7 +8,9 @@ use super::Lookup;
 use super::report::Check;
 use super::seen::Seen;
 use crate::config::Key;
-use crate::key::{KEY_SOURCES, KeySource, NO_KEY, UNREPLACED, named_program};
+use crate::key::{
+    KEY_SOURCES, KeySource, NO_KEY, UNREPLACED, is_unreplaced, named_program, pasted, sources,
+};
 
 const NAME: &str = "key";
 /// The key, or why there is none, and where it was looked for.
@@ -28,7 +30,7 @@ pub(super) async fn find(lookup: Lookup<'_>, source: &KeySource, refused: Option
         Some(sentence) => Err(sentence),
         None => source.resolve().await,
     };
-    let given = KEY_SOURCES.iter().find_map(|name| lookup(name));
+    let given = sources(lookup).into_iter().next().map(|(_, text)| text);
     let flaw = given
         .filter(|_| is_refused)
         .and_then(|text| unusable(&Key::Api(text.into())));
@@ -40,12 +42,11 @@ pub(super) async fn find(lookup: Lookup<'_>, source: &KeySource, refused: Option
 }
 
 fn place(lookup: Lookup<'_>) -> String {
-    let mut set = KEY_SOURCES.iter().filter(|name| lookup(name).is_some());
-    let Some(first) = set.next() else {
+    let mut set = sources(lookup).into_iter();
+    let Some((first, value)) = set.next() else {
         return "none is set".to_owned();
     };
-    let value = lookup(first).unwrap_or_default();
-    let place = match *first {
+    let place = match first {
         // Another value may be a key, put in the wrong place.
         "MANAGED_AGENTS_KEY_FILE" if Path::new(&value).is_absolute() => {
             format!("from {first} {value}{}", mode(Path::new(&value)))
@@ -60,7 +61,8 @@ fn place(lookup: Lookup<'_>) -> String {
         "ANTHROPIC_AUTH_TOKEN" => format!("from {first}, sent as a bearer token"),
         _ => format!("from {first}"),
     };
-    let others: Vec<&str> = set.copied().collect();
+    let others = set.filter(|(_, text)| !is_unreplaced(text));
+    let others: Vec<&str> = others.map(|(name, _)| name).collect();
     if others.is_empty() {
         return place;
     }
@@ -130,7 +132,7 @@ impl Found {
             flaw
         } else if why.contains("chmod") {
             "Make the file private (chmod 600), and the key a new one if this machine has other users."
-        } else if why.contains(UNREPLACED) {
+        } else if why.contains(UNREPLACED) && !why.contains(": ") {
             "Set that variable where the client is started, or put MANAGED_AGENTS_KEY_FILE with the path of a private file in its place in the client's configuration."
         } else if why.contains(NO_KEY) {
             "Put the key there alone, on one line: copy it again."
@@ -156,6 +158,8 @@ fn unusable(key: &Key) -> Option<&'static str> {
     let quoted = ['"', '\'', '`'];
     if text.starts_with(quoted) || text.ends_with(quoted) {
         Some("Remove the quotation marks around the key.")
+    } else if pasted(text).is_some() {
+        Some("Put the key there alone, without the name before it.")
     } else if text.contains('…') || text.contains("...") {
         Some("This is the placeholder of an example: put the key itself there.")
     } else if !text.chars().all(|c| c.is_ascii_graphic()) {

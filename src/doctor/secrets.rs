@@ -4,7 +4,7 @@ use secrecy::ExposeSecret;
 
 use super::Lookup;
 use crate::config::Key;
-use crate::key::is_unreplaced;
+use crate::key::secret_in;
 use crate::session::clean::clean_line;
 
 /// Variables that hold a secret.
@@ -38,7 +38,7 @@ pub(super) struct Secrets(Vec<String>);
 impl Secrets {
     pub(super) fn of(lookup: Lookup<'_>) -> Secrets {
         let plain = SECRET.iter().filter_map(|name| lookup(name));
-        let plain = plain.filter(|text| !is_unreplaced(text));
+        let plain = plain.filter_map(|text| secret_in(&text).map(str::to_owned));
         let urls = URLS.iter().filter_map(|name| lookup(name));
         let logins = urls.flat_map(|url| login(&url));
         let mut secrets = Secrets(Vec::new());

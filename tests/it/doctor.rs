@@ -260,6 +260,7 @@ async fn a_value_that_can_be_no_key_is_explained() {
     for (value, fix) in [
         (format!("\"{KEY}\""), "quotation marks"),
         ("sk-ant-canary…".to_owned(), "placeholder"),
+        (format!("ANTHROPIC_API_KEY={KEY}"), "without the name"),
         (format!("{KEY} {KEY}"), "copy it again"),
         ("sk-ant-oat01-canary".to_owned(), "ANTHROPIC_AUTH_TOKEN"),
         ("sk-ant-admin01-canary".to_owned(), "Admin key"),
@@ -271,9 +272,12 @@ async fn a_value_that_can_be_no_key_is_explained() {
     }
     for placeholder in ["${ANTHROPIC_API_KEY}", "%ANTHROPIC_API_KEY%"] {
         let rig = Rig::start().await.set("ANTHROPIC_API_KEY", placeholder);
-        let examined = examine(&rig.set("GITHUB_TOKEN", "$GITHUB_TOKEN"), &folder).await;
+        let rig = rig.set("GITHUB_TOKEN", "$GITHUB_TOKEN");
+        let examined = examine(&rig, &folder).await;
+        examined.expect("key", "failed", "from ANTHROPIC_AUTH_TOKEN");
+        let examined = examine(&rig.set("ANTHROPIC_AUTH_TOKEN", ""), &folder).await;
         assert_eq!(examined.failed(), ["key"]);
-        let found = "from ANTHROPIC_API_KEY, which goes before ANTHROPIC_AUTH_TOKEN, which holds a placeholder that was not replaced";
+        let found = "from ANTHROPIC_API_KEY, which holds a placeholder that was not replaced";
         examined.expect("key", "failed", found);
     }
 }

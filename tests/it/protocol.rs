@@ -458,6 +458,11 @@ async fn what_is_set_without_effect_is_said_and_the_server_starts() {
             "no effect: ANTHROPIC_API_KEY goes before it",
         ),
         ("GITHUB_TOKEN", "${GITHUB_TOKEN}", "was not replaced"),
+        (
+            "MANAGED_AGENTS_KEY_FILE",
+            "${user_config.key_file}",
+            "was not replaced, and is ignored",
+        ),
     ] {
         let mut command = Rig::start().await.set(name, value).command();
         command.stdin(std::process::Stdio::piped());

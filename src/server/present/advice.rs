@@ -69,6 +69,9 @@ pub(super) fn advice(error: &Error) -> String {
         } => {
             "it is larger than what is read at once; ask for less with `limit` where the tool has one, else the session's page shows it."
         }
+        Error::Refused(refusal) if refusal.status == 401 && refusal.is_foreign() => {
+            return format!("{STRANGER} It may also be the key that is refused.");
+        }
         error if is_foreign(error) => STRANGER,
         Error::Unreadable { .. } => {
             "check that ANTHROPIC_BASE_URL is the address of the Managed Agents API."
@@ -78,11 +81,13 @@ pub(super) fn advice(error: &Error) -> String {
     text.to_owned()
 }
 
-/// Whether somebody else than the API seems to have answered, and would again.
+/// Whether somebody else than the API seems to have answered, and would again. Too much and too often are the same wherever they are said.
 pub(super) fn is_foreign(error: &Error) -> bool {
     match error {
         Error::Refused(refusal) => {
-            refusal.is_foreign() && (400..500).contains(&refusal.status) && !error.is_ambiguous()
+            refusal.is_foreign()
+                && (400..500).contains(&refusal.status)
+                && !matches!(refusal.status, 408 | 413 | 429)
         }
         Error::Unreadable {
             fault, request_id, ..
@@ -104,8 +109,12 @@ fn blocked(trouble: Trouble) -> &'static str {
         Trouble::Socks => {
             "ask the user to name an HTTP proxy in HTTPS_PROXY, and to restart this server."
         }
-        Trouble::ProxyLogin | Trouble::ProxyDenied => {
+        Trouble::ProxyLogin => {
             "ask the user to correct HTTPS_PROXY, or to have the proxy let this host through; `managed-agents-mcp doctor` tells more."
+        }
+        Trouble::ProxyDenied => {
+            "it may be passing: make the same call again. If it stays, ask the user to correct HTTPS_PROXY, or to have the proxy let \
+             this host through; `managed-agents-mcp doctor` tells more."
         }
         Trouble::NoAuthorities => {
             "ask the user to correct SSL_CERT_FILE and SSL_CERT_DIR, or to install the package ca-certificates, and to restart this server."
@@ -145,7 +154,6 @@ fn refused(refusal: &Refusal) -> String {
         408 | 500.. if refusal.is_foreign() => {
             return format!("make the same call again; if it stays, {STRANGER}");
         }
-        400..=428 if refusal.is_foreign() && refusal.status != 413 => STRANGER,
         400 if says("list price") || says("model_not_budgetable") => {
             "this model has no list price, so it cannot have a budget: name another agent or model, or ask the user to set \
              MANAGED_AGENTS_BUDGET_USD to `none`."
@@ -173,6 +181,10 @@ fn refused(refusal: &Refusal) -> String {
         }
         400 | 422 if says("page") && !says("page_") => {
             "pass the `page` that the list before returned, to the same call with the same filter; without `page` it begins anew."
+        }
+        400 if subject == Some(Subject::Beta) && (says("require") || says("model:")) => {
+            "this takes a beta that this server does not send: name another model, or have the user add it to MANAGED_AGENTS_BETA, \
+             a comma list in which the default must stay."
         }
         400..=499 if subject.is_some() => subject.map_or("", about_settings),
         400 | 422 => "correct the argument that the API names and call again.",
@@ -301,6 +313,72 @@ mod tests {
     }
 
     #[test]
+    fn the_status_goes_before_a_word_in_the_message_and_a_beta_of_a_model_before_the_setting() {
+        let kind = "invalid_request_error";
+        for (status, message, named) in [
+            (
+                401,
+                "API key has no anthropic-workspace-id",
+                "check the key",
+            ),
+            (
+                404,
+                "Vault vlt_1 not found in anthropic-workspace-id w",
+                "list_vaults",
+            ),
+            (
+                422,
+                "anthropic-version is not allowed",
+                "correct the argument",
+            ),
+            (
+                400,
+                "stores.0: workspace_id mismatch",
+                "correct the argument",
+            ),
+            (
+                400,
+                "mount_path: not under workspace id",
+                "correct the argument",
+            ),
+            (
+                403,
+                "not permitted to use workspace_id w",
+                "whether this key's workspace",
+            ),
+            (
+                400,
+                "model: m requires anthropic-beta b",
+                "name another model",
+            ),
+            (
+                400,
+                "model: m requires anthropic-beta b",
+                "MANAGED_AGENTS_BETA",
+            ),
+            (
+                429,
+                "You have reached your API usage limits.",
+                "spend limit",
+            ),
+        ] {
+            let text = advised_on(status, kind, message, Some("req_1"));
+            assert!(text.contains(named), "{status} {message}: {text}");
+        }
+    }
+
+    #[test]
+    fn too_much_and_too_often_are_the_same_whoever_says_so() {
+        for (status, named) in [(413, "send less"), (429, "in a minute")] {
+            let text = advised(status, None);
+            assert!(text.contains(named) && !text.contains(STRANGER), "{text}");
+            assert_eq!(text, advised(status, Some("req_1")));
+        }
+        assert!(advised(401, None).contains("key that is refused"));
+        assert!(!advised(403, None).contains("key that is refused"));
+    }
+
+    #[test]
     fn what_somebody_else_answers_is_not_taken_for_the_api() {
         for status in [400, 401, 403, 404, 405, 407, 451, 502, 503] {
             let text = advised(status, None);
@@ -330,6 +408,7 @@ mod tests {
             (Trouble::NoAuthorities, "SSL_CERT_FILE"),
             (Trouble::Socks, "HTTPS_PROXY"),
             (Trouble::ProxyLogin, "HTTPS_PROXY"),
+            (Trouble::ProxyDenied, "make the same call again"),
             (Trouble::OtherHost, "ANTHROPIC_BASE_URL"),
         ] {
             let error = Error::Blocked(trouble);
