@@ -295,7 +295,7 @@ async fn page(bridge: &Bridge, reading: &Reading) -> Page {
     let session = Id::parse(SESSION).unwrap();
     let (mut patience, nobody) = (bridge.patience(Some(0)), Attention::none());
     // This machine has more to do than to serve one reader.
-    patience.deadline += Duration::from_secs(1);
+    patience.deadline += Duration::from_secs(10);
     let read = bridge.read(&session, reading, &patience, &nobody).await;
     read.map_err(|failure| format!("{failure:?}")).unwrap()
 }
