@@ -457,19 +457,16 @@ async fn what_never_got_a_time_is_passed_over() {
         events[place]["id"] = json!("sevt_untimed");
         events[place]["processed_at"] = Value::Null;
         let all = ids(&events);
-        for most in [12, 1000] {
-            let server = Server::start(events.clone(), most, Tokens::Event, Types::Obeyed).await;
-            for limit in [1, 50] {
-                for (order, back) in [(Order::Oldest, false), (Order::Newest, true)] {
-                    let reading = reading(None, limit, order);
-                    let mut seen = read_on(&server, reading, true, State::Done).await;
-                    if back {
-                        seen.reverse();
-                    }
-                    assert_eq!(seen, all, "{most} {limit} {order:?}");
-                }
-            }
+        let server = Server::start(events, 12, Tokens::Event, Types::Obeyed).await;
+        // A page would end on the untimed event.
+        for limit in [1, 50] {
+            let reading = reading(None, limit, Order::Oldest);
+            let seen = read_on(&server, reading, false, State::Done).await;
+            assert_eq!(seen, all, "{limit}");
         }
+        let newest = reading(None, 7, Order::Newest);
+        let seen = read_on(&server, newest, true, State::Done).await;
+        assert!(seen.iter().rev().eq(&all), "{seen:?}");
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) const BUDGET: usize = 16_000;
 /// Nothing in these tests takes longer.
 const PATIENCE: Duration = Duration::from_secs(75);
 /// What a call may take beyond its `wait_seconds`, and what a busy machine may add.
-pub(crate) const GRACE: Duration = Duration::from_millis(2000 + 500);
+pub(crate) const GRACE: Duration = Duration::from_millis(2000 + 2000);
 /// Marks the rig's own requests, so that they can be told from the binary's.
 const OWN: &str = "x-rig";
 
