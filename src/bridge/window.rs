@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use super::follow::Follow;
 use super::read::{Order, Reading};
 use super::scan::Run;
-use crate::api::events::Event;
-use crate::session::history::History;
+use crate::api::events::{Event, Taken};
+use crate::session::history::{History, is_question};
 
 /// Ids of the newest events that do not have their final place yet. The newest events are always in the window.
 pub(super) fn moving(follow: &Follow) -> HashSet<&str> {
@@ -55,6 +55,17 @@ pub(super) fn from_window<'a>(follow: &'a Follow, reading: &Reading) -> Option<R
     })
 }
 
+/// Whether an event that never got a time is older than what shows that it waits no more: that the session rests, or that a later
+/// question was taken in.
+fn is_gone_by(event: &Event, follow: &Follow) -> bool {
+    let is_question = |event: &Event| is_question(&event.kind) && event.taken == Taken::In;
+    let is_settled = |event: &Event| !event.at.is_some_and(|at| follow.is_young(at));
+    let shows = |event: &Event| is_question(event) && is_settled(event);
+    event.taken == Taken::NotYet
+        && follow.history.position(&event.id).is_none()
+        && (follow.turn().is_over() || follow.history.events().any(shows))
+}
+
 impl<'a> Read<'a> {
     /// What was read of the list.
     pub(super) fn of(run: &'a Run) -> Read<'a> {
@@ -97,9 +108,14 @@ impl<'a> Read<'a> {
         if self.run.is_none() {
             return self.events.len();
         }
+        let events = self.events.iter().enumerate();
+        let kept: Vec<_> = events
+            .filter(|(_, event)| !is_gone_by(event, follow))
+            .collect();
         let mut record = History::default();
-        record.listed(self.events.iter().map(|event| (*event).clone()).collect());
-        follow.final_places_in(&record)
+        record.listed(kept.iter().map(|(_, event)| (**event).clone()).collect());
+        let held = kept.get(follow.final_places_in(&record));
+        held.map_or(self.events.len(), |(at, _)| *at)
     }
 
     /// How many of them, from the first on, have their final place and end on one that can be a cursor.
