@@ -2,6 +2,7 @@
 
 use managed_agents_mcp::api::events::Event;
 use managed_agents_mcp::api::sessions::Session;
+use managed_agents_mcp::secrets::mask;
 use managed_agents_mcp::session::asked::Asked;
 use managed_agents_mcp::session::digest::{self, Detail};
 use managed_agents_mcp::session::history::History;
@@ -39,14 +40,14 @@ pub fn tell(events: Vec<Event>, is_listed: bool, session: Option<Session>, budge
     check(&render::text(&report));
     let events: Vec<&Event> = history.events().collect();
     for detail in [Detail::Digest, Detail::Full] {
-        let fitted = digest::fill(&events, &|_| true, detail, 100, budget);
+        let fitted = digest::fill(&events, &|_| true, Event::can_be_cursor, detail, 100, budget);
         assert!(fitted.used > 0 || events.is_empty());
         for entry in &fitted.entries {
             check(entry["text"].as_str().unwrap_or_default());
         }
     }
     if let Some(event) = events.first() {
-        let slice = digest::slice(event, Detail::Digest, offset % 100_000, budget);
+        let slice = digest::slice(event, Detail::Digest, offset % 100_000, budget, &|text| mask(text).into_owned());
         assert!(slice.next_offset.is_none_or(|next| next > offset % 100_000));
     }
 }
