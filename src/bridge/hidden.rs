@@ -1,5 +1,5 @@
-//! Secrets in a record, masked in each text on its own before any line is made of them: in a line, what begins like a secret in
-//! one field could take others with it. And of a call with one nobody can see what would run.
+//! Secrets in what is told of a record. The input of a call and the fields of an entry are masked one by one, since in a line of
+//! them what begins like a secret in one could take others with it. And of a call with one nobody can see what would run.
 
 use serde_json::Value;
 

@@ -300,7 +300,7 @@ impl Bridge {
         Ok(Page {
             session_id: session.as_str().to_owned(),
             state,
-            events: hidden::entries(vec![slice.entry]),
+            events: vec![slice.entry],
             cursor: Some(event.id.clone()),
             more: slice.next_offset.is_some(),
             untrusted: true,

@@ -6,7 +6,7 @@ use super::follow::Follow;
 use super::read::{Order, Reading};
 use super::scan::Run;
 use crate::api::events::{Event, Taken};
-use crate::session::history::{History, is_question};
+use crate::session::history::{History, is_asked};
 
 /// Ids of the newest events that do not have their final place yet. The newest events are always in the window.
 pub(super) fn moving(follow: &Follow) -> HashSet<&str> {
@@ -55,15 +55,11 @@ pub(super) fn from_window<'a>(follow: &'a Follow, reading: &Reading) -> Option<R
     })
 }
 
-/// Whether an event that never got a time is older than what shows that it waits no more: that the session rests, or that a later
-/// question was taken in.
-fn is_gone_by(event: &Event, follow: &Follow) -> bool {
-    let is_question = |event: &Event| is_question(&event.kind) && event.taken == Taken::In;
-    let is_settled = |event: &Event| !event.at.is_some_and(|at| follow.is_young(at));
-    let shows = |event: &Event| is_question(event) && is_settled(event);
-    event.taken == Taken::NotYet
-        && follow.history.position(&event.id).is_none()
-        && (follow.turn().is_over() || follow.history.events().any(shows))
+/// Whether the newest events show that nothing older waits any more: the session rests, or a question was taken in.
+fn nothing_older_waits(follow: &Follow) -> bool {
+    let is_young = |event: &Event| event.at.is_some_and(|at| follow.is_young(at));
+    let mut events = follow.history.events();
+    follow.turn().is_over() || events.any(|event| is_asked(event) && !is_young(event))
 }
 
 impl<'a> Read<'a> {
@@ -108,9 +104,14 @@ impl<'a> Read<'a> {
         if self.run.is_none() {
             return self.events.len();
         }
+        let is_older = |event: &Event| {
+            event.taken == Taken::NotYet && follow.history.position(&event.id).is_none()
+        };
+        let older_wait = !nothing_older_waits(follow);
         let events = self.events.iter().enumerate();
+        // What never got a time, and is passed over, says nothing about its place.
         let kept: Vec<_> = events
-            .filter(|(_, event)| !is_gone_by(event, follow))
+            .filter(|(_, event)| older_wait || !is_older(event))
             .collect();
         let mut record = History::default();
         record.listed(kept.iter().map(|(_, event)| (**event).clone()).collect());

@@ -69,6 +69,11 @@ pub fn is_question(kind: &str) -> bool {
     matches!(kind, "user.message" | "user.define_outcome")
 }
 
+/// Whether an event is a question that was taken in.
+pub fn is_asked(event: &Event) -> bool {
+    is_question(&event.kind) && event.taken == Taken::In
+}
+
 /// Whether the agent calls a tool.
 pub fn is_call(kind: &str) -> bool {
     matches!(
@@ -252,7 +257,7 @@ impl History {
         let Some(event) = self.entries.get_index(place).map(|entry| &entry.event) else {
             return;
         };
-        if is_question(&event.kind) && event.taken == Taken::In {
+        if is_asked(event) {
             self.times_questions = true;
             self.last_question = Some(place);
         }

@@ -2,22 +2,22 @@
 
 use std::ops::Range;
 
-use super::history::{History, is_call, is_question};
+use super::history::{History, is_asked, is_call, is_question};
 use super::turn::{ends_turn, pauses, speaks};
 use crate::api::events::{Event, Taken};
 
 /// How many events, from the oldest on, have their final place: what comes later in the record stands after them.
 ///
-/// A queued event moves when it is taken in; that it was passed over is believed once what passed it is no longer fresh. And the words of a model request may be listed after what follows them, for
-/// as long as `fresh` says; until then everything from where they may come is left out. Those of one turn are listed in
-/// their order: words that are there tell that all before them are. Whether more come after them its requests tell; of a
-/// server that shows none nobody knows.
+/// A queued event moves when it is taken in; that it was passed over is believed once what passed it is no longer fresh. And the
+/// words of a model request may be listed after what follows them, for as long as `fresh` says; until then everything from where
+/// they may come is left out. Those of one turn are listed in their order: words that are there tell that all before them are.
+/// Whether more come after them its requests tell; of a server that shows none nobody knows.
 pub fn final_events(history: &History, fresh: &dyn Fn(&Event) -> bool) -> usize {
     let newest = |is_it: &dyn Fn(&Event) -> bool| {
         let mut events = history.events();
         events.rposition(|event| is_it(event) && !fresh(event))
     };
-    let question = newest(&|event| is_question(&event.kind) && event.taken == Taken::In);
+    let question = newest(&is_asked);
     let end = newest(&ends_turn);
     let may_move = |place: usize, event: &Event| {
         let passed = match is_question(&event.kind) {
