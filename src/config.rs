@@ -422,6 +422,10 @@ mod tests {
             "ANTHROPIC_API_KEY=gwkey-canary51",
             "gwkey-canary ANTHROPIC_API_KEY=gwkey-canary52",
             "$env:ANTHROPIC_API_KEY=\"gwkey-canary53\"",
+            "ANTHROPIC_API_KEY: gwkey-canary54",
+            "export ANTHROPIC_API_KEY = 'gwkey-canary55'",
+            "{\"ANTHROPIC_API_KEY\": \"gwkey-canary56\"},",
+            "ANTHROPIC_API_KEY:gwkey-canary57",
         ]
         .into_iter()
         .enumerate()

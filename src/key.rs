@@ -114,27 +114,39 @@ pub(crate) fn is_unreplaced(text: &str) -> bool {
     let bare = bare.rsplit([':', '.']).next().unwrap_or_default();
     let is_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
     let said = bare.replace(['-', ' '], "_").to_ascii_uppercase();
+    let said = said.trim_matches(['@', '[', ']', '_']);
     let said = said.trim_start_matches("YOUR_").trim_end_matches("_HERE");
     (text.starts_with("${") && text.ends_with('}'))
         || (is_marked && bare.contains('_') && bare.chars().all(is_name))
+        || ["API_KEY", "ANTHROPIC_KEY"].contains(&said)
         || SECRET_VARIABLES.contains(&said)
 }
 
-/// The key behind `NAME=`, where somebody pasted a whole line.
+/// The key behind `NAME=` or `NAME:`, where somebody pasted a whole line.
 pub(crate) fn pasted(text: &str) -> Option<&str> {
-    let (before, key) = text.split_once('=')?;
-    let name = before.rsplit([' ', ':']).next().unwrap_or_default();
-    SECRET_VARIABLES
-        .contains(&name)
-        .then(|| key.trim_matches(['"', '\'', ' ', ';']))
+    named(text).map(|(_, key)| key)
 }
 
 /// What is wrong with a line that was pasted, without the key.
 pub(crate) fn with_name(line: &str) -> String {
-    let name = line.split_inclusive('=').next().unwrap_or_default();
     // What stands before the name may be a key as well.
-    let name = name.rsplit([' ', ':']).next().unwrap_or_default();
+    let name = named(line).map_or("", |(name, _)| name);
     format!("remove `{name}`: the key belongs there alone")
+}
+
+/// The name of a variable with its sign, and what stands behind it.
+fn named(text: &str) -> Option<(&str, &str)> {
+    let around = |c: char| "\"' ;,{}".contains(c);
+    text.match_indices(['=', ':']).find_map(|(at, sign)| {
+        let (before, after) = (text.get(..at)?, text.get(at + sign.len()..)?);
+        let bare = before.trim_end_matches(around);
+        let start = bare
+            .rfind([' ', ':', '"', '\'', '{'])
+            .map_or(0, |at| at + 1);
+        let name = text.get(start..at + sign.len())?;
+        let is_variable = SECRET_VARIABLES.contains(&bare.get(start..)?);
+        is_variable.then(|| (name, after.trim_matches(around)))
+    })
 }
 
 /// The secret in a text, if it has one: not a placeholder, nor the name in a line that was pasted.
@@ -342,6 +354,10 @@ mod tests {
             "$env:ANTHROPIC_API_KEY",
             "your-anthropic-api-key-here",
             "${ANTHROPIC_API_KEY:-}",
+            "__ANTHROPIC_API_KEY__",
+            "@ANTHROPIC_API_KEY@",
+            "<your-api-key>",
+            "[YOUR_API_KEY]",
         ] {
             assert!(is_unreplaced(text), "{text}");
         }

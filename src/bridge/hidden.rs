@@ -1,15 +1,15 @@
-//! Secrets in what is told of a record. The input of a call and the fields of an entry are masked one by one, since in a line of
-//! them what begins like a secret in one could take others with it. And of a call with one nobody can see what would run.
+//! Secrets in what is told of a record. Each field is masked for itself, since in a text of several what begins like a secret in
+//! one could take others with it. And of a call with one nobody can see what would run.
 
 use serde_json::Value;
 
-use crate::secrets::{holds_secret, mask};
+use crate::secrets::{holds_secret, mask_field};
 use crate::session::report::{Report, Seen, rewritten};
 
-/// Masks what stands in lines of a report.
+/// Masks what others wrote of a report.
 pub(super) fn hide(report: &mut Report) {
     for pending in &mut report.pending {
-        let tool = mask(&pending.tool).into_owned();
+        let tool = text(&pending.tool);
         if tool == pending.tool && !holds_secret(&pending.input) {
             continue;
         }
@@ -19,13 +19,21 @@ pub(super) fn hide(report: &mut Report) {
             pending.seen = Seen::Masked;
         }
     }
-    let lines = report.title.iter_mut().chain(&mut report.activity);
-    lines.for_each(|line| *line = text(line));
+    let verdict = report.outcome.as_mut();
+    let others = [&mut report.title, &mut report.reason, &mut report.reply];
+    others
+        .into_iter()
+        .flatten()
+        .chain(verdict.and_then(|verdict| verdict.explanation.as_mut()))
+        .chain(&mut report.activity)
+        .chain(report.words.iter_mut().map(|words| &mut words.text))
+        .chain(report.threads.iter_mut().map(|thread| &mut thread.agent))
+        .for_each(|field| *field = text(field));
 }
 
 /// A text, masked.
 pub(super) fn text(text: &str) -> String {
-    mask(text).into_owned()
+    mask_field(text).into_owned()
 }
 
 /// The entries of a page, masked.

@@ -12,7 +12,6 @@ use crate::api::events::{Event, Taken};
 use crate::api::{Client, Error, Id};
 use crate::session::clean::clean_line;
 use crate::session::digest::{Detail, Page, fill, slice};
-use crate::session::history::History;
 use crate::session::render::call;
 use crate::session::report::cut;
 use crate::session::summary::is_noise;
@@ -75,20 +74,25 @@ enum Held {
     Settling,
     /// A queued event, which may wait for hours, and what comes after it.
     Queued,
+    /// What has no id, and nothing follows it by whose id one could go on.
+    Unnamed,
 }
 
 impl Held {
-    fn of(events: &[&Event], history: &History) -> Held {
+    fn of(events: &[&Event], follow: &Follow) -> Held {
+        let history = &follow.history;
         let is_queued = |event: &Event| match history.position(&event.id) {
             Some(place) => history.is_queued(place),
             None => event.taken == Taken::NotYet,
         };
+        let is_young = |event: &&Event| event.at.is_some_and(|at| follow.is_young(at));
         // What has no id waits with what follows it.
         match events.iter().find(|event| event.is_named()) {
             Some(event) if is_queued(event) => Held::Queued,
             Some(_) => Held::Settling,
             None if events.is_empty() => Held::Nothing,
-            None => Held::Settling,
+            None if events.iter().any(is_young) => Held::Settling,
+            None => Held::Unnamed,
         }
     }
 
@@ -98,6 +102,10 @@ impl Held {
             Held::Settling => Some(format!(
                 "{count} newest events follow once their place in the record is final"
             )),
+            Held::Unnamed => Some(
+                "what came last has no id (an interrupt): it follows with what comes after it"
+                    .to_owned(),
+            ),
             Held::Queued if count == 1 => {
                 Some("1 queued event follows once it is taken in".to_owned())
             }
@@ -157,7 +165,7 @@ impl Bridge {
                 Held::Nothing => audit,
                 Held::Settling => HELD_LOOK,
                 // The list may show late that it was taken in.
-                Held::Queued => audit.min(look * 2),
+                Held::Queued | Held::Unnamed => audit.min(look * 2),
             };
             tokio::select! {
                 () = something_new(&mut line) => look = HELD_LOOK,
@@ -217,7 +225,7 @@ impl Bridge {
         }
         let rest = available.get(fitted.used..).unwrap_or_default();
         let rest_of_record = events.get(stable..).unwrap_or_default();
-        let held = Held::of(rest_of_record, &follow.history);
+        let held = Held::of(rest_of_record, &follow);
         let more = (held == Held::Settling && state != State::Working)
             || rest.iter().any(|event| shown(event))
             || (!read.ended && fitted.used == available.len());

@@ -96,11 +96,16 @@ impl Run {
             }
         }
         let is_copy = |event: &Event| !is_taken_in(event) && copied.contains(&event.id);
-        while let Some(at) = self.events.iter().position(is_copy) {
-            self.events.remove(at);
-            for (first, _) in &mut self.pages {
-                *first -= usize::from(*first > at);
-            }
+        let mut left_out = Vec::new();
+        let mut at = 0;
+        self.events.retain(|event| {
+            let is_copy = is_copy(event);
+            left_out.extend(is_copy.then_some(at));
+            at += 1;
+            !is_copy
+        });
+        for (first, _) in &mut self.pages {
+            *first -= left_out.partition_point(|at| at < first);
         }
     }
 }

@@ -6,13 +6,16 @@ use super::follow::Follow;
 use super::read::{Order, Reading};
 use super::scan::Run;
 use crate::api::events::{Event, Taken};
-use crate::session::history::{History, is_asked};
+use crate::session::history::History;
+use crate::session::turn::ends_turn;
 
-/// Ids of the newest events that do not have their final place yet. The newest events are always in the window.
+/// Ids of the newest events that do not have their final place yet. The newest events are always in the window. What has no id
+/// waits with what follows it.
 pub(super) fn moving(follow: &Follow) -> HashSet<&str> {
     let places = follow.final_places();
     let events = follow.history.events().skip(places);
-    events.map(|event| event.id.as_str()).collect()
+    let named = events.filter(|event| event.is_named());
+    named.map(|event| event.id.as_str()).collect()
 }
 
 /// Which events a page can end on, as its cursor.
@@ -55,11 +58,11 @@ pub(super) fn from_window<'a>(follow: &'a Follow, reading: &Reading) -> Option<R
     })
 }
 
-/// Whether the newest events show that nothing older waits any more: the session rests, or a question was taken in.
+/// Whether the newest events show that nothing older waits any more: a turn ended, and what waited for that was taken in.
 fn nothing_older_waits(follow: &Follow) -> bool {
     let is_young = |event: &Event| event.at.is_some_and(|at| follow.is_young(at));
     let mut events = follow.history.events();
-    follow.turn().is_over() || events.any(|event| is_asked(event) && !is_young(event))
+    events.any(|event| ends_turn(event) && !is_young(event))
 }
 
 impl<'a> Read<'a> {
@@ -75,7 +78,7 @@ impl<'a> Read<'a> {
     /// Whether what came after the look at the newest events has its final place is not known: it is left for the next
     /// page.
     pub(super) fn until_known(mut self, follow: &Follow, reading: &Reading) -> Self {
-        let known = |event: &&Event| follow.history.get(&event.id).is_some();
+        let known = |event: &&Event| follow.history.holds(event);
         let newest = self.events.iter().rposition(known);
         if let (Some(newest), Some(_)) = (newest, self.run)
             && newest + 1 < self.events.len()
@@ -100,14 +103,15 @@ impl<'a> Read<'a> {
     }
 
     /// How many of them have their final place by what else was read here.
-    fn final_places(&self, follow: &Follow) -> usize {
+    fn final_places(&self, follow: &Follow, reading: &Reading) -> usize {
         if self.run.is_none() {
             return self.events.len();
         }
         let is_older = |event: &Event| {
             event.taken == Taken::NotYet && follow.history.position(&event.id).is_none()
         };
-        let older_wait = !nothing_older_waits(follow);
+        // About what waits in a thread the session's turns say nothing.
+        let older_wait = reading.thread.is_some() || !nothing_older_waits(follow);
         let events = self.events.iter().enumerate();
         // What never got a time, and is passed over, says nothing about its place.
         let kept: Vec<_> = events
@@ -129,9 +133,9 @@ impl<'a> Read<'a> {
                 let first = self.events.iter().position(moves);
                 first
                     .unwrap_or(self.events.len())
-                    .min(self.final_places(follow))
+                    .min(self.final_places(follow, reading))
             }
-            (Order::Oldest, Some(_)) => self.final_places(follow),
+            (Order::Oldest, Some(_)) => self.final_places(follow, reading),
         };
         let may_end = ends(reading.order);
         // What cannot be a cursor waits for what follows it.

@@ -44,7 +44,13 @@ impl Lookup<'_> {
             "ALL_PROXY",
             "all_proxy",
         ] {
-            let url = self.get(name).and_then(|text| Url::parse(&text).ok());
+            // The client takes an address without a scheme as well.
+            let whole = |text: String| match text.contains("://") {
+                true => text,
+                false => format!("http://{text}"),
+            };
+            let url = self.get(name).map(whole);
+            let url = url.and_then(|text| Url::parse(&text).ok());
             if let Some(password) = url.as_ref().and_then(Url::password) {
                 secrets::learn(&SecretString::from(password));
             }

@@ -63,13 +63,17 @@ impl Seen {
             };
             return Seen::Foreign(format!("{status} with {kind}"));
         };
+        let subject = Subject::of(&words);
         match status {
+            403 | 429 if subject == Some(Subject::Money) => {
+                Seen::Refused(format!("{words} ({status})"), subject)
+            }
             403 => Seen::Forbidden(words),
             404 if words == "not found" && is_envelope => Seen::NoBeta,
             404 => Seen::NoRoute,
             429 | 500.. => Seen::Busy(format!("{words} ({status})")),
             402 => Seen::Refused(format!("{words} (402)"), Some(Subject::Money)),
-            _ => Seen::Refused(format!("{words} ({status})"), Subject::of(&words)),
+            _ => Seen::Refused(format!("{words} ({status})"), subject),
         }
     }
 

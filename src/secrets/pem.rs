@@ -3,18 +3,30 @@
 
 use std::ops::Range;
 
-use super::floor_boundary;
+use super::{floor_boundary, turns};
 
 const BEGIN: &str = "-----BEGIN ";
 const TITLE: &str = "PRIVATE KEY-----";
 const END: &str = "-----END";
 /// A run of so many characters of base64 is more than a word.
 const LONG: usize = 16;
-/// One of so many, with letters of both sizes and a digit, is of a key wherever it stands.
+/// One of so many can be told from words and paths by its letters and digits, wherever it stands.
 const TELLING: usize = 20;
 
+/// How keys begin in base64, which have many letters of one kind there.
+const HEADS: [&str; 7] = ["MII", "MIG", "MIH", "MHc", "MHQ", "MC4", "b3Blbn"];
+
+/// How far behind its title a key is looked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// As far as its lines follow one another: what comes then may be somebody else's.
+    Lines,
+    /// To the end of the text, which one writer wrote: other things may stand between its lines and around them.
+    Field,
+}
+
 /// The private keys in a text, also such as are cut. One ends before the next, so that each part of the text is looked at once.
-pub(super) fn private_keys(text: &str) -> Vec<Range<usize>> {
+pub(super) fn private_keys(text: &str, reach: Reach) -> Vec<Range<usize>> {
     let starts: Vec<usize> = text.match_indices(BEGIN).map(|(at, _)| at).collect();
     let ends = starts.iter().skip(1).copied().chain([text.len()]);
     let mut keys = Vec::new();
@@ -25,7 +37,7 @@ pub(super) fn private_keys(text: &str) -> Vec<Range<usize>> {
             continue;
         };
         let rest = text.get(body..end).unwrap_or_default();
-        let mut parts = parts(rest);
+        let mut parts = parts(rest, reach);
         parts.retain(|part| !part.is_empty());
         if !is_key(parts.iter().filter_map(|part| rest.get(part.clone()))) {
             continue;
@@ -45,17 +57,18 @@ fn is_key<'a>(mut parts: impl Iterator<Item = &'a str> + Clone) -> bool {
 }
 
 /// What of a key stands behind the title of its first line.
-fn parts(rest: &str) -> Vec<Range<usize>> {
+fn parts(rest: &str, reach: Reach) -> Vec<Range<usize>> {
     let mut parts = Vec::new();
     let (mut at, mut part) = (0, 0..0);
-    // Behind a first line with other words, a short line may be one of them.
+    // Behind a line with other words, a short line may be one of them.
     let (mut is_after_blank, mut is_sure, mut is_within) = (false, true, false);
     for line in rest.split_inclusive('\n') {
         let (shown, is_first) = (line.trim_end(), at == 0);
         let scan = Scan::of(shown, is_first);
         let is_words = is_after_blank && shown.trim().contains(' ');
-        let is_part = scan.is_whole && !is_words && (is_sure || scan.has_long);
-        if scan.length > 0 && (is_part || scan.is_closed || is_first) {
+        let is_part = scan.is_whole && !is_words && (is_sure || scan.is_telling);
+        let is_closed = scan.is_closed && (is_sure || is_within || is_first);
+        if scan.length > 0 && (is_part || is_closed || is_first) {
             part.end = at + scan.length;
         }
         if scan.is_closed {
@@ -64,22 +77,21 @@ fn parts(rest: &str) -> Vec<Range<usize>> {
         if is_part {
             is_sure |= scan.has_long;
             is_within |= scan.has_long;
-        } else {
+        } else if reach == Reach::Field {
             // What is written around a line of a key stays, such as the words of a program.
-            let place = match (is_first, is_within) {
-                (true, _) => Place::First(scan.length),
-                (false, true) => Place::Within,
-                (false, false) => Place::Below,
-            };
-            let pieces = pieces(shown, place);
-            is_within |= !pieces.is_empty();
-            is_sure = !pieces.is_empty();
-            if !is_sure && !is_first {
-                break;
-            }
+            let from = if is_first { scan.length } else { 0 };
+            let pieces = pieces(shown, from, is_within);
+            is_within = !pieces.is_empty();
+            is_sure = is_within;
             parts.push(part);
             parts.extend(pieces.iter().map(|piece| at + piece.start..at + piece.end));
             part = at + line.len()..at + line.len();
+        } else if is_first {
+            is_sure = false;
+            parts.push(part);
+            part = at + line.len()..at + line.len();
+        } else {
+            break;
         }
         at += line.len();
         is_after_blank = !is_first && shown.trim().is_empty();
@@ -88,27 +100,16 @@ fn parts(rest: &str) -> Vec<Range<usize>> {
     parts
 }
 
-/// The runs of base64 in a line around which other things stand.
-fn pieces(line: &str, place: Place) -> Vec<Range<usize>> {
-    let first = line.split(' ').next().unwrap_or_default();
-    let is_labelled = first.len() < line.len() && first.ends_with(':');
-    let from = match place {
-        Place::First(from) => from,
-        _ if is_labelled || line.starts_with("------") => return Vec::new(),
-        _ => 0,
-    };
-    let mut is_within = matches!(place, Place::Within);
+/// The runs of base64 from a place on in a line around which other things stand; below a line of the key also such as tell nothing.
+fn pieces(line: &str, from: usize, mut is_within: bool) -> Vec<Range<usize>> {
     let (mut pieces, mut at) = (Vec::new(), from);
     let runs = line.get(from..).unwrap_or_default();
     for run in runs.split(|c| !is_base64(c)) {
         let start = at;
         at += run.len();
-        let has = |is: fn(&u8) -> bool| run.as_bytes().iter().any(is);
-        let is_mixed =
-            has(u8::is_ascii_digit) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
         let is_last = at == line.len() && !run.is_empty() && !line.contains(' ');
-        let is_telling = run.len() >= TELLING && is_mixed;
-        let is_rest = run.len() >= LONG || is_last || run.len() >= LONG / 2 && is_mixed;
+        let is_rest = run.len() >= LONG || is_last || run.len() >= LONG / 2 && is_mixed(run);
+        let is_telling = is_telling(run);
         let is_piece = is_telling || is_within && is_rest;
         is_within |= is_telling;
         if is_piece {
@@ -120,15 +121,16 @@ fn pieces(line: &str, place: Place) -> Vec<Range<usize>> {
     pieces
 }
 
-/// Where a line stands in a key.
-#[derive(Clone, Copy)]
-enum Place {
-    /// Behind the title, and so many bytes of it are known to be of the key.
-    First(usize),
-    /// Below it.
-    Below,
-    /// Below another that is of the key for sure.
-    Within,
+fn is_mixed(run: &str) -> bool {
+    let has = |is: fn(&u8) -> bool| run.as_bytes().iter().any(is);
+    has(u8::is_ascii_digit) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase)
+}
+
+/// Whether a run can hardly be words or a path: in those, fewer letters and digits follow on one of another kind.
+fn is_telling(run: &str) -> bool {
+    let (turns, signs) = turns(run);
+    let is_head = HEADS.iter().any(|head| run.starts_with(head));
+    run.len() >= TELLING && is_mixed(run) && (is_head || turns * 9 >= signs * 4)
 }
 
 fn is_base64(c: char) -> bool {
@@ -146,6 +148,8 @@ struct Scan {
     is_closed: bool,
     /// A run longer than a word was met.
     has_long: bool,
+    /// So was one that is no word at all.
+    is_telling: bool,
 }
 
 impl Scan {
@@ -198,8 +202,11 @@ impl Scan {
             || closing(after.trim_start()).is_some()
             || text.ends_with('=')
             || (self.has_long && after.is_empty());
-        let takes = run >= LONG || !is_apart || ends_line;
+        // `YOUR_KEY` and `MIIE...` stand in the place of one.
+        let is_placeholder = run < LONG && after.starts_with(['_', '.', '…']);
+        let takes = !is_placeholder && (run >= LONG || !is_apart || ends_line);
         self.has_long |= run >= LONG;
+        self.is_telling |= is_telling(text);
         takes
     }
 }

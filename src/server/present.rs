@@ -13,9 +13,10 @@ use serde_json::{Value, json};
 
 use crate::api::Id;
 use crate::bridge::Listed;
+use crate::secrets::mask_field;
 use crate::session::digest::{self, Page};
 use crate::session::render::{self, fenced, fit};
-use crate::session::report::{Report, cut, escaped};
+use crate::session::report::{Report, cut, escaped, rewritten};
 pub use errors::ToolError;
 pub(super) use shapes::{
     agent_schema, list_schema, number_or_null, page_schema, report_schema, schema, strings,
@@ -111,7 +112,7 @@ impl Shown {
 
     /// An agent as the API has it; one that is too large loses the ends of its longest texts.
     pub(super) fn agent(agent: &Value, budget: usize) -> Shown {
-        let mut agent = escaped(agent);
+        let mut agent = rewritten(&escaped(agent), &|text| mask_field(text).into_owned());
         let mut longest = budget;
         while agent.to_string().chars().count() + 400 > budget && longest > 40 {
             longest /= 2;

@@ -26,6 +26,8 @@ pub struct History {
     /// Places of the last question that was taken in, and of the last end of a turn.
     last_question: Option<usize>,
     last_end: Option<usize>,
+    /// Place of the newest question after which a turn ended.
+    last_answered: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -166,12 +168,12 @@ impl History {
 
     /// Whether the event at this place was sent and may still be taken in.
     ///
-    /// One that never got a time does not wait for ever: questions are taken in one after the other, and what else is sent
-    /// belongs to a turn.
+    /// One that never got a time does not wait for ever: questions are taken in one after the other, though the one that was taken
+    /// in last may have been sent before; and what else is sent belongs to a turn.
     pub fn is_queued(&self, place: usize) -> bool {
-        let is_passed = |entry: &Entry| {
-            let end = self.last_end.filter(|_| !is_question(&entry.event.kind));
-            self.last_question.max(end) > Some(place)
+        let is_passed = |entry: &Entry| match is_question(&entry.event.kind) {
+            true => self.last_answered > Some(place),
+            false => self.last_question.max(self.last_end) > Some(place),
         };
         self.is_untaken(place) && !self.entries.get_index(place).is_some_and(is_passed)
     }
@@ -227,6 +229,11 @@ impl History {
         self.entries.get_index_of(id)
     }
 
+    /// Whether this event is known, also where it has no id.
+    pub fn holds(&self, event: &Event) -> bool {
+        self.entries.contains(key(event))
+    }
+
     /// The event with this id.
     pub fn get(&self, id: &str) -> Option<&Event> {
         self.entry(id).map(|entry| &entry.event)
@@ -263,6 +270,7 @@ impl History {
         }
         if ends_turn(event) {
             self.last_end = Some(place);
+            self.last_answered = self.last_question;
         }
         if event.kind.starts_with("agent.") || event.kind == "session.status_running" {
             self.last_work = Some(place);
@@ -270,7 +278,8 @@ impl History {
     }
 
     fn note_all(&mut self) {
-        (self.last_work, self.last_question, self.last_end) = (None, None, None);
+        (self.last_work, self.last_question) = (None, None);
+        (self.last_end, self.last_answered) = (None, None);
         (0..self.entries.len()).for_each(|place| self.note(place));
     }
 }
@@ -302,6 +311,35 @@ mod tests {
             .chars()
             .map(|c| event(&c.to_lowercase().to_string(), c.is_uppercase()))
             .collect()
+    }
+
+    #[test]
+    fn what_was_sent_after_the_question_at_work_still_waits_wherever_the_list_keeps_it() {
+        let event = |id: &str, kind: &str, at: &str| -> Event {
+            let more = r#","stop_reason":{"type":"end_turn"},"content":[]"#;
+            let text = format!(r#"{{"id":"{id}","type":"{kind}","processed_at":{at}{more}}}"#);
+            serde_json::from_str(&text).unwrap()
+        };
+        let (message, idle, at) = (
+            "user.message",
+            "session.status_idle",
+            "\"2026-11-01T10:00:00Z\"",
+        );
+        let mut history = History::default();
+        let mut record = vec![
+            event("q1", message, at),
+            event("q3", message, "null"),
+            event("end1", idle, at),
+            event("q2", message, at),
+            event("work", "session.status_running", at),
+        ];
+        history.listed(record.clone());
+        assert!(history.is_queued(1));
+        assert_eq!(history.cursor(), Some("q1"));
+        record.push(event("end2", idle, at));
+        history.listed(record);
+        assert!(!history.is_queued(1));
+        assert_eq!(history.cursor(), Some("end2"));
     }
 
     #[test]

@@ -8,20 +8,21 @@ use crate::api::events::{Event, Taken};
 
 /// How many events, from the oldest on, have their final place: what comes later in the record stands after them.
 ///
-/// A queued event moves when it is taken in; that it was passed over is believed once what passed it is no longer fresh. And the
+/// A queued event moves when it is taken in; that it was passed over is believed once what shows it is no longer fresh. And the
 /// words of a model request may be listed after what follows them, for as long as `fresh` says; until then everything from where
 /// they may come is left out. Those of one turn are listed in their order: words that are there tell that all before them are.
 /// Whether more come after them its requests tell; of a server that shows none nobody knows.
 pub fn final_events(history: &History, fresh: &dyn Fn(&Event) -> bool) -> usize {
-    let newest = |is_it: &dyn Fn(&Event) -> bool| {
-        let mut events = history.events();
+    let newest = |places: usize, is_it: &dyn Fn(&Event) -> bool| {
+        let mut events = history.events().take(places);
         events.rposition(|event| is_it(event) && !fresh(event))
     };
-    let question = newest(&is_asked);
-    let end = newest(&ends_turn);
+    let all = history.events().len();
+    let (question, end) = (newest(all, &is_asked), newest(all, &ends_turn));
+    let answered = newest(end.unwrap_or(0), &is_asked);
     let may_move = |place: usize, event: &Event| {
         let passed = match is_question(&event.kind) {
-            true => question,
+            true => answered,
             false => question.max(end),
         };
         match event.taken {

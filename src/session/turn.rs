@@ -241,18 +241,20 @@ pub(super) fn last_status(events: &[&Event], asked: &Asked) -> (usize, Status) {
 
 /// Something was sent that the last status cannot have answered.
 fn is_waiting(history: &History, events: &[&Event], asked: &Asked) -> bool {
-    let unseen = |id: &String| {
-        history
-            .position(id)
-            .is_none_or(|place| history.is_untaken(place))
+    let is_in = |id: &String, waits: fn(&History, usize) -> bool| {
+        let place = history.position(id);
+        place.is_some_and(|place| !waits(history, place))
     };
+    let unasked = |id: &String| !is_in(id, History::is_untaken);
+    let unanswered = |id: &String| !is_in(id, History::is_queued);
     let queued = |place: usize| {
         history.is_queued(place) && events.get(place).is_some_and(|event| asks(event))
     };
     let unnamed_unseen =
         asked.unnamed.is_some() && unnamed_question(history, events, asked).is_none();
     unnamed_unseen
-        || asked.question.iter().chain(&asked.answers).any(unseen)
+        || asked.question.iter().any(unasked)
+        || asked.answers.iter().any(unanswered)
         || (0..events.len()).any(queued)
 }
 
@@ -464,7 +466,8 @@ fn begins_work(event: &Event) -> bool {
     event.kind == "session.status_running"
 }
 
-pub(super) fn ends_turn(event: &Event) -> bool {
+/// Whether a turn ends with this event.
+pub fn ends_turn(event: &Event) -> bool {
     event.kind == "session.status_idle" && !pauses(event)
 }
 

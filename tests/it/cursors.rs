@@ -470,6 +470,56 @@ async fn what_never_got_a_time_is_passed_over() {
     }
 }
 
+/// Interrupts may come without ids. One behind the end of a record follows with what comes after it; nobody waits for that.
+#[tokio::test]
+async fn what_has_no_id_and_comes_last_ends_no_reader_s_patience() {
+    for at in [json!("2026-11-01T10:01:00Z"), Value::Null] {
+        let mut events = record();
+        let all = ids(&events);
+        events.push(json!({"id": "", "type": "user.interrupt", "processed_at": at}));
+        let server = Server::start(events.clone(), 12, Tokens::Number, Types::Obeyed).await;
+        let mut reading = reading(None, 50, Order::Oldest);
+        let seen = read_on(&server, reading.clone(), false, State::Done).await;
+        assert_eq!(seen, all);
+        reading.after = all.last().cloned();
+        let bridge = server.bridge();
+        let last = page(&bridge, &reading).await;
+        assert!(!last.more && last.events.is_empty(), "{last:?}");
+        assert!(
+            last.notes.iter().any(|note| note.contains("has no id")),
+            "{last:?}"
+        );
+        let next = json!({"id": "sevt_next", "type": "session.status_idle", "stop_reason": {"type": "end_turn"}, "processed_at": "2026-11-01T10:01:01Z"});
+        events.push(next);
+        *server.shelf.record.lock().unwrap() = events;
+        assert_eq!(
+            ids(&page(&bridge, &reading).await.events),
+            ["", "sevt_next"]
+        );
+    }
+}
+
+/// About what waits in a thread the turns of the session say nothing.
+#[tokio::test]
+async fn what_is_queued_in_a_thread_waits_there() {
+    let mut events = record();
+    let queued = json!({
+        "id": "sevt_queued", "type": "user.message", "content": [], "processed_at": null, "session_thread_id": THREAD,
+    });
+    events.insert(events.len() / 2, queued);
+    let of_thread = |event: &&Value| event["session_thread_id"] == THREAD;
+    let thread: Vec<Value> = events.iter().filter(of_thread).cloned().collect();
+    let before: Vec<String> = ids(&thread)
+        .into_iter()
+        .take_while(|id| id != "sevt_queued")
+        .collect();
+    let server = Server::start(events, 12, Tokens::Number, Types::Obeyed).await;
+    let mut reading = reading(None, 50, Order::Oldest);
+    reading.thread = Some(Id::parse(THREAD).unwrap());
+    let seen = read_on(&server, reading, false, State::Done).await;
+    assert_eq!(seen, before);
+}
+
 /// While somebody reads, the record grows; tokens lead into the list as it was when they were handed out.
 #[tokio::test]
 async fn a_reader_who_goes_on_sees_what_came_while_it_read() {

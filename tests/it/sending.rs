@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use managed_agents_mcp::simulator::{Acting, Fault, Kind};
+use managed_agents_mcp::simulator::{Acting, Fault, Kind, Request};
 use serde_json::{Value, json};
 
-use crate::rig::{Rig, pending, reply, session};
+use crate::rig::{Rig, pending, reply, session, until};
 
 const SEND: &str = "POST */events";
 const CREATE: &str = "POST /v1/sessions";
@@ -54,6 +54,36 @@ async fn a_message_arrives_once_whatever_happens_to_its_first_attempt() {
         assert!(reply(&report).contains("only once"), "{kind:?}: {report}");
     }))
     .await;
+}
+
+/// Whoever stops a session does not wait for a message of which nobody knows yet whether it arrived.
+#[tokio::test]
+async fn an_interrupt_waits_for_no_message_that_hangs() {
+    let rig = Rig::start().await;
+    let client = rig.client().await;
+    let id = session(&client.create("[seconds 60] hello", 0).await);
+    let hangs = Kind::SlowHeaders { ms: 60_000 };
+    rig.fault(SEND, hangs);
+    let sending = client.send(&id, "more", 25);
+    let stopping = async {
+        let is_it =
+            |request: &Request| request.method == "POST" && request.path.ends_with("/events");
+        until("the message is on its way", async || {
+            rig.requests().iter().any(is_it)
+        })
+        .await;
+        let arguments = json!({"session_id": id});
+        client
+            .call("interrupt_session", arguments)
+            .await
+            .within(Duration::from_secs(5))
+            .ok()
+    };
+    let stopped = tokio::select! {
+        report = stopping => report,
+        report = sending => panic!("the message was first: {report}"),
+    };
+    assert_eq!(stopped["state"], "done", "{stopped}");
 }
 
 #[tokio::test]

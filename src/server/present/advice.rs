@@ -149,6 +149,11 @@ fn about_settings(subject: Subject) -> &'static str {
 
 fn refused(refusal: &Refusal) -> String {
     let says = |word: &str| refusal.message.to_lowercase().contains(word);
+    let has_word = |word: &str| {
+        let is_of_word = |c: char| c.is_alphanumeric() || c == '_';
+        let mut words = refusal.message.split(|c| !is_of_word(c));
+        words.any(|it| it.eq_ignore_ascii_case(word))
+    };
     let subject = refusal.subject();
     let text = match refusal.status {
         408 | 500.. if refusal.is_foreign() => {
@@ -165,10 +170,10 @@ fn refused(refusal: &Refusal) -> String {
             "the API counts in cents; get_status shows in dollars what is spent. If the user agrees, update_session with a \
              budget_usd above that."
         }
-        400 | 409 if says("budget") || says("max_list_cost") => {
+        400 | 409 if (says("budget") && !says("budget_tokens")) || says("max_list_cost") => {
             "get_status shows the budget and what is spent; if the user agrees, update_session with a budget_usd above that."
         }
-        400 | 409 if says("archived") || says("terminated") => {
+        400 | 409 if says("archived") || has_word("terminated") => {
             let maker = about(&refusal.message).map_or("create_session", |(_, maker)| maker);
             return format!("this cannot be undone; {maker} makes a new one.");
         }
@@ -179,7 +184,7 @@ fn refused(refusal: &Refusal) -> String {
         300..=303 | 307 | 308 => {
             "set ANTHROPIC_BASE_URL to the address that serves the API itself; the key is never sent along a redirect."
         }
-        400 | 422 if says("page") && !says("page_") => {
+        400 | 422 if has_word("page") => {
             "pass the `page` that the list before returned, to the same call with the same filter; without `page` it begins anew."
         }
         400 if subject == Some(Subject::Beta) && (says("require") || says("model:")) => {
