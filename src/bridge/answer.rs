@@ -229,7 +229,7 @@ impl Answers {
     fn notes(self) -> impl Iterator<Item = String> {
         let repeated = (!self.repeated.is_empty()).then(|| {
             format!(
-                "already answered, or just being so by another call; not sent again: {}",
+                "already answered, or being answered by another call, and not sent again: {}",
                 self.repeated.join(", ")
             )
         });

@@ -267,7 +267,7 @@ fn next(report: &Report, config: &Config) -> String {
         State::Ready => format!("send_message with session_id {id} starts the work."),
         State::Working => format!(
             "get_status with session_ids [\"{id}\"] and wait_seconds waits on; \
-             get_events with after (the cursor) reads what happened; interrupt_session stops the turn."
+             get_events with after (the cursor) reads what happens from here on; interrupt_session stops the turn."
         ),
         State::Done if report.awaits_words && report.reply.is_none() => format!(
             "get_status with session_ids [\"{id}\"] and wait_seconds 5 shows the agent's words, which may be listed seconds after \

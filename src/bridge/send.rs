@@ -96,9 +96,16 @@ impl Bridge {
             } else {
                 "messages were"
             };
+            let then = match report.state {
+                State::Working => {
+                    "the agent reads that now, and works on. Interrupt once more to stop it"
+                }
+                _ => {
+                    "the agent read that next, and this is of it; get_events shows what was stopped"
+                }
+            };
             report.notes.push(format!(
-                "{messages} queued behind the turn that was stopped: the agent reads that now, and works on. Interrupt once \
-                 more to stop it"
+                "{messages} queued behind the turn that was stopped: {then}"
             ));
         }
         Ok(report)

@@ -173,7 +173,7 @@ fn ids(value: &Value) -> Option<Value> {
     }
 }
 
-/// `allow:sevt_…` for each answer of resolve_action.
+/// `allow:sevt_…` (or `deny`, `result`, `invalid`) for each answer of resolve_action.
 fn decisions(arguments: &JsonObject) -> Vec<String> {
     let decisions = arguments.get("decisions").and_then(Value::as_array);
     let text = |decision: &Value, name| {
@@ -185,7 +185,8 @@ fn decisions(arguments: &JsonObject) -> Vec<String> {
     };
     let said = |decision: &Value| match &*text(decision, "decision") {
         word @ ("allow" | "deny") => word.to_owned(),
-        _ => "result".to_owned(),
+        _ if decision.get("result").is_some() => "result".to_owned(),
+        _ => "invalid".to_owned(),
     };
     let line = |decision: &Value| {
         let event = word(&text(decision, "event_id"));

@@ -191,6 +191,14 @@ async fn where_only_a_person_may_allow_the_tool_may_still_deny() {
     let client = rig.client().await;
     let asking = client.create("[approve 2] go", 20).await;
     let (id, ids) = (session(&asking), pending(&asking));
+    // Nobody is sent to look for a dialog that this client cannot show.
+    let next = asking["next"].as_str().unwrap();
+    assert!(
+        next.contains("no dialogs")
+            && next.contains("session's page")
+            && !next.contains("get_status"),
+        "{next}"
+    );
     let mixed = json!([{"event_id": ids[0], "decision": "deny"}, {"event_id": ids[1], "decision": "allow"}]);
     let text = refused(&client, &id, mixed).await;
     assert!(text.contains("MANAGED_AGENTS_APPROVALS"), "{text}");

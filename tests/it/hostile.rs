@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::rig::{Client, Rig, modern};
 
 /// How many random calls are made; more with `HOSTILE_CALLS`.
-const CALLS: u64 = 1000;
+const CALLS: u64 = 500;
 
 /// Parameters that hold an id, or a list of them.
 const IDS: [&str; 12] = [

@@ -24,7 +24,12 @@ pub(in crate::server) fn form(report: &Report, pending: &Pending) -> ElicitReque
         .as_ref()
         .map(|title| format!(" “{}”", title.replace(['“', '”'], "\"")))
         .unwrap_or_default();
-    let who = format!("The cloud agent of session {}{title}", report.session_id);
+    let agent = if report.simulated {
+        "simulated"
+    } else {
+        "cloud"
+    };
+    let who = format!("The {agent} agent of session {}{title}", report.session_id);
     let what = match pending.kind {
         PendingKind::ToolConfirmation => "wants to run",
         PendingKind::CustomToolResult | PendingKind::ToolResult => "waits for the result of",
@@ -49,7 +54,7 @@ fn schema(kind: PendingKind) -> ElicitationSchema {
             "properties": {
                 "decision": {
                     "type": "string", "title": "Decision", "enum": ["allow", "deny"],
-                    "description": "Allow or deny this one call",
+                    "description": "Allow or deny this one call; to decline this form decides nothing",
                 },
                 "reason": {
                     "type": "string", "title": "Reason",

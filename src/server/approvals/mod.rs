@@ -280,11 +280,12 @@ impl<'a> User<'a> {
 
     /// Says what became of the questions, and how the user can be asked again.
     fn explain(&self, report: &mut Report) {
-        if self.way != Way::None {
-            let config = self.server.bridge.config();
-            explain(report, config, |event_id| {
+        let config = self.server.bridge.config();
+        match self.way {
+            Way::None => explain_no_dialogs(report, config),
+            _ => explain(report, config, |event_id| {
                 self.unanswered.contains(event_id)
-            });
+            }),
         }
     }
 }
@@ -346,6 +347,29 @@ pub(super) fn explain(report: &mut Report, config: &Config, is_unanswered: impl 
             report.next.push_str(&bridge::unseen(report));
         }
     }
+}
+
+/// Where only a person may allow, says of a report how that is possible with a host that shows no dialogs.
+fn explain_no_dialogs(report: &mut Report, config: &Config) {
+    let is_confirmation = |pending: &Pending| pending.kind == PendingKind::ToolConfirmation;
+    let waits = report.state == State::NeedsAction && report.pending.iter().any(is_confirmation);
+    if !waits || config.approvals != Approvals::Human {
+        return;
+    }
+    let place = match report.simulated {
+        true => {
+            "a simulated session has no page to do it on: that takes a host with dialogs".to_owned()
+        }
+        false => format!(
+            "ask the user to decide on the session's page, {}",
+            report.url
+        ),
+    };
+    report.next = format!(
+        "Only a person may allow, and this host shows no dialogs: {place}. resolve_action can only deny, or return the result of a \
+         tool.{}",
+        bridge::unseen(report)
+    );
 }
 
 /// A newer report in the place of an older one, whose notes were not told yet.
