@@ -134,10 +134,14 @@ pub(crate) fn with_name(line: &str) -> String {
     format!("remove `{name}`: the key belongs there alone")
 }
 
+/// Behind so many signs nobody's name of a variable is looked for.
+const SIGNS: usize = 50;
+
 /// The name of a variable with its sign, and what stands behind it.
 fn named(text: &str) -> Option<(&str, &str)> {
     let around = |c: char| "\"' ;,{}".contains(c);
-    text.match_indices(['=', ':']).find_map(|(at, sign)| {
+    let mut signs = text.match_indices(['=', ':']).take(SIGNS);
+    signs.find_map(|(at, sign)| {
         let (before, after) = (text.get(..at)?, text.get(at + sign.len()..)?);
         let bare = before.trim_end_matches(around);
         let start = bare

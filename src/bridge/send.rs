@@ -101,7 +101,7 @@ impl Bridge {
                     "the agent reads that now, and works on. Interrupt once more to stop it"
                 }
                 _ => {
-                    "the agent read that next, and this is of it; get_events shows what was stopped"
+                    "the agent read that next, and this report is of its turn; get_events shows what was stopped"
                 }
             };
             report.notes.push(format!(

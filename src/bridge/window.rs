@@ -6,8 +6,8 @@ use super::follow::Follow;
 use super::read::{Order, Reading};
 use super::scan::Run;
 use crate::api::events::{Event, Taken};
-use crate::session::history::History;
-use crate::session::turn::ends_turn;
+use crate::session::history::{History, is_asked};
+use crate::session::turn::settles;
 
 /// Ids of the newest events that do not have their final place yet. The newest events are always in the window. What has no id
 /// waits with what follows it.
@@ -58,11 +58,14 @@ pub(super) fn from_window<'a>(follow: &'a Follow, reading: &Reading) -> Option<R
     })
 }
 
-/// Whether the newest events show that nothing older waits any more: a turn ended, and what waited for that was taken in.
+/// Whether the newest events show that nothing older waits any more: a turn ended that answered one of them, or the last one did
+/// and nothing was taken in since.
 fn nothing_older_waits(follow: &Follow) -> bool {
-    let is_young = |event: &Event| event.at.is_some_and(|at| follow.is_young(at));
-    let mut events = follow.history.events();
-    events.any(|event| ends_turn(event) && !is_young(event))
+    let is_settled = |event: &Event| !event.at.is_some_and(|at| follow.is_young(at));
+    let events = || follow.history.events();
+    let end = events().rposition(|event| settles(event) && is_settled(event));
+    let mut before = events().take(end.unwrap_or(0));
+    end.is_some() && (follow.turn().is_over() || before.any(is_asked))
 }
 
 impl<'a> Read<'a> {
@@ -78,8 +81,13 @@ impl<'a> Read<'a> {
     /// Whether what came after the look at the newest events has its final place is not known: it is left for the next
     /// page.
     pub(super) fn until_known(mut self, follow: &Follow, reading: &Reading) -> Self {
-        let known = |event: &&Event| follow.history.holds(event);
-        let newest = self.events.iter().rposition(known);
+        let is_known = |event: &&Event| follow.history.get(&event.id).is_some();
+        // What has no id may look like another far before it.
+        let is_next = |event: &&&Event| !event.is_named() && follow.history.holds(event);
+        let newest = self.events.iter().rposition(is_known).map(|newest| {
+            let behind = self.events.iter().skip(newest + 1);
+            newest + behind.take_while(is_next).count()
+        });
         if let (Some(newest), Some(_)) = (newest, self.run)
             && newest + 1 < self.events.len()
         {
@@ -113,7 +121,7 @@ impl<'a> Read<'a> {
         // About what waits in a thread the session's turns say nothing.
         let older_wait = reading.thread.is_some() || !nothing_older_waits(follow);
         let events = self.events.iter().enumerate();
-        // What never got a time, and is passed over, says nothing about its place.
+        // What never got a time, and is passed over, holds up nothing.
         let kept: Vec<_> = events
             .filter(|(_, event)| older_wait || !is_older(event))
             .collect();

@@ -13,6 +13,8 @@ const LONG: usize = 16;
 /// One of so many can be told from words and paths by its letters and digits, wherever it stands.
 const TELLING: usize = 20;
 
+/// So many lines with other words may stand between two of a key.
+const NEAR: usize = 2;
 /// How keys begin in base64, which have many letters of one kind there.
 const HEADS: [&str; 7] = ["MII", "MIG", "MIH", "MHc", "MHQ", "MC4", "b3Blbn"];
 
@@ -61,13 +63,15 @@ fn parts(rest: &str, reach: Reach) -> Vec<Range<usize>> {
     let mut parts = Vec::new();
     let (mut at, mut part) = (0, 0..0);
     // Behind a line with other words, a short line may be one of them.
-    let (mut is_after_blank, mut is_sure, mut is_within) = (false, true, false);
+    let (mut is_after_blank, mut is_sure) = (false, true);
+    // For so many lines more what tells nothing is taken for the key's.
+    let mut near = 0;
     for line in rest.split_inclusive('\n') {
         let (shown, is_first) = (line.trim_end(), at == 0);
         let scan = Scan::of(shown, is_first);
         let is_words = is_after_blank && shown.trim().contains(' ');
         let is_part = scan.is_whole && !is_words && (is_sure || scan.is_telling);
-        let is_closed = scan.is_closed && (is_sure || is_within || is_first);
+        let is_closed = scan.is_closed && (is_sure || near > 0 || is_first);
         if scan.length > 0 && (is_part || is_closed || is_first) {
             part.end = at + scan.length;
         }
@@ -76,13 +80,17 @@ fn parts(rest: &str, reach: Reach) -> Vec<Range<usize>> {
         }
         if is_part {
             is_sure |= scan.has_long;
-            is_within |= scan.has_long;
+            near = if scan.has_long { NEAR } else { near };
         } else if reach == Reach::Field {
             // What is written around a line of a key stays, such as the words of a program.
             let from = if is_first { scan.length } else { 0 };
-            let pieces = pieces(shown, from, is_within);
-            is_within = !pieces.is_empty();
-            is_sure = is_within;
+            let pieces = pieces(shown, from, near > 0);
+            is_sure = !pieces.is_empty();
+            near = if is_sure {
+                NEAR
+            } else {
+                near.saturating_sub(1)
+            };
             parts.push(part);
             parts.extend(pieces.iter().map(|piece| at + piece.start..at + piece.end));
             part = at + line.len()..at + line.len();
@@ -100,7 +108,8 @@ fn parts(rest: &str, reach: Reach) -> Vec<Range<usize>> {
     parts
 }
 
-/// The runs of base64 from a place on in a line around which other things stand; below a line of the key also such as tell nothing.
+/// The runs of base64 from a place on in a line around which other things stand: those that tell, and near a line of the key also
+/// others.
 fn pieces(line: &str, from: usize, mut is_within: bool) -> Vec<Range<usize>> {
     let (mut pieces, mut at) = (Vec::new(), from);
     let runs = line.get(from..).unwrap_or_default();
@@ -129,7 +138,8 @@ fn is_mixed(run: &str) -> bool {
 /// Whether a run can hardly be words or a path: in those, fewer letters and digits follow on one of another kind.
 fn is_telling(run: &str) -> bool {
     let (turns, signs) = turns(run);
-    let is_head = HEADS.iter().any(|head| run.starts_with(head));
+    // What a colour of a terminal or a name left before it is of the run as well.
+    let is_head = HEADS.iter().any(|head| run.contains(head));
     run.len() >= TELLING && is_mixed(run) && (is_head || turns * 9 >= signs * 4)
 }
 

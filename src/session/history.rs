@@ -9,7 +9,7 @@ use std::hash::{Hash, Hasher};
 
 use indexmap::IndexSet;
 
-use super::turn::ends_turn;
+use super::turn::{ends_turn, is_last};
 use crate::api::events::{Event, Taken};
 
 /// So many known events tell that a run meets what is known.
@@ -272,6 +272,9 @@ impl History {
             self.last_end = Some(place);
             self.last_answered = self.last_question;
         }
+        if is_last(event) {
+            (self.last_end, self.last_answered) = (Some(place), Some(place));
+        }
         if event.kind.starts_with("agent.") || event.kind == "session.status_running" {
             self.last_work = Some(place);
         }
@@ -326,7 +329,7 @@ mod tests {
             "\"2026-11-01T10:00:00Z\"",
         );
         let mut history = History::default();
-        let mut record = vec![
+        let record = vec![
             event("q1", message, at),
             event("q3", message, "null"),
             event("end1", idle, at),
@@ -336,10 +339,12 @@ mod tests {
         history.listed(record.clone());
         assert!(history.is_queued(1));
         assert_eq!(history.cursor(), Some("q1"));
-        record.push(event("end2", idle, at));
-        history.listed(record);
-        assert!(!history.is_queued(1));
-        assert_eq!(history.cursor(), Some("end2"));
+        for last in [idle, "session.status_terminated", "session.deleted"] {
+            let mut history = History::default();
+            history.listed([record.clone(), vec![event("last", last, at)]].concat());
+            assert!(!history.is_queued(1));
+            assert_eq!(history.cursor(), Some("last"));
+        }
     }
 
     #[test]

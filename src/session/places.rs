@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::history::{History, is_asked, is_call, is_question};
-use super::turn::{ends_turn, pauses, speaks};
+use super::turn::{is_last, pauses, settles, speaks};
 use crate::api::events::{Event, Taken};
 
 /// How many events, from the oldest on, have their final place: what comes later in the record stands after them.
@@ -18,8 +18,8 @@ pub fn final_events(history: &History, fresh: &dyn Fn(&Event) -> bool) -> usize 
         events.rposition(|event| is_it(event) && !fresh(event))
     };
     let all = history.events().len();
-    let (question, end) = (newest(all, &is_asked), newest(all, &ends_turn));
-    let answered = newest(end.unwrap_or(0), &is_asked);
+    let (question, end) = (newest(all, &is_asked), newest(all, &settles));
+    let answered = newest(all, &is_last).or(newest(end.unwrap_or(0), &is_asked));
     let may_move = |place: usize, event: &Event| {
         let passed = match is_question(&event.kind) {
             true => answered,

@@ -475,8 +475,13 @@ async fn what_never_got_a_time_is_passed_over() {
 async fn what_has_no_id_and_comes_last_ends_no_reader_s_patience() {
     for at in [json!("2026-11-01T10:01:00Z"), Value::Null] {
         let mut events = record();
+        let interrupt = json!({"id": "", "type": "user.interrupt", "processed_at": at});
+        // One that looks the same stands far before.
+        if !at.is_null() {
+            events.insert(3, interrupt.clone());
+        }
         let all = ids(&events);
-        events.push(json!({"id": "", "type": "user.interrupt", "processed_at": at}));
+        events.push(interrupt);
         let server = Server::start(events.clone(), 12, Tokens::Number, Types::Obeyed).await;
         let mut reading = reading(None, 50, Order::Oldest);
         let seen = read_on(&server, reading.clone(), false, State::Done).await;

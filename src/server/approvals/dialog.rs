@@ -13,7 +13,6 @@ const LONGEST_INPUT: usize = 20_000;
 /// Whether the whole call is known and can be shown: nobody shall decide on a part of it.
 pub(in crate::server) fn fits(pending: &Pending) -> bool {
     let shown = pretty(&pending.input);
-    // What would be masked on its way out is told in part.
     pending.seen == Seen::Whole && shown.chars().count() <= LONGEST_INPUT
 }
 

@@ -35,6 +35,8 @@ const SHORTEST_DIALOG: Duration = Duration::from_secs(8);
 enum Way {
     /// Not at all.
     None,
+    /// Not at all, since the host shows no dialogs.
+    Unable,
     /// By a request of ours, while the call waits.
     Elicitation,
     /// By a result, after which the call comes again.
@@ -120,7 +122,7 @@ impl<'a> User<'a> {
         mut reports: Vec<Report>,
     ) -> Result<Asked<Vec<Report>>, Failure> {
         match self.way {
-            Way::None => {}
+            Way::None | Way::Unable => {}
             Way::Elicitation => {
                 self.decides_at_once = reports.len() > 1;
                 let before = self.asked.len();
@@ -282,7 +284,8 @@ impl<'a> User<'a> {
     fn explain(&self, report: &mut Report) {
         let config = self.server.bridge.config();
         match self.way {
-            Way::None => explain_no_dialogs(report, config),
+            Way::None => {}
+            Way::Unable => explain_no_dialogs(report, config),
             _ => explain(report, config, |event_id| {
                 self.unanswered.contains(event_id)
             }),
@@ -349,7 +352,7 @@ pub(super) fn explain(report: &mut Report, config: &Config, is_unanswered: impl 
     }
 }
 
-/// Where only a person may allow, says of a report how that is possible with a host that shows no dialogs.
+/// Where only a person may allow, says how that is possible with a host that shows no dialogs.
 fn explain_no_dialogs(report: &mut Report, config: &Config) {
     let is_confirmation = |pending: &Pending| pending.kind == PendingKind::ToolConfirmation;
     let waits = report.state == State::NeedsAction && report.pending.iter().any(is_confirmation);
@@ -414,7 +417,7 @@ fn way(server: &Server, context: &RequestContext<RoleServer>, whole: Duration) -
         return if has_forms(context) {
             Way::InputRequired
         } else {
-            Way::None
+            Way::Unable
         };
     }
     if context
@@ -424,6 +427,6 @@ fn way(server: &Server, context: &RequestContext<RoleServer>, whole: Duration) -
     {
         Way::Elicitation
     } else {
-        Way::None
+        Way::Unable
     }
 }

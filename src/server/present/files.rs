@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{Shown, value};
 use crate::bridge::{Download, Excerpt, FileRow, Listed, SessionFiles, Unsaved};
 use crate::config::Config;
-use crate::secrets::mask;
+use crate::secrets::{mask, mask_field};
 use crate::session::render::{self, fenced};
 use crate::session::report::cut;
 
@@ -146,9 +146,11 @@ impl Shown {
             .as_ref()
             .map(|omitted| format!("Omitted: {omitted}\n"))
             .unwrap_or_default();
-        let text = format!("{}\n\n{more}Next: {next}", fenced(&label, text));
+        let masked = mask_field(text);
+        let text = format!("{}\n\n{more}Next: {next}", fenced(&label, &masked));
         let mut facts = value(excerpt);
         if let Value::Object(facts) = &mut facts {
+            facts.insert("text".to_owned(), json!(masked));
             facts.insert("omitted".to_owned(), json!(omitted));
             facts.insert("next".to_owned(), json!(next));
         }
