@@ -7,7 +7,7 @@ use super::read::{Order, Reading};
 use super::scan::Run;
 use crate::api::events::{Event, Taken};
 use crate::session::history::{History, is_asked};
-use crate::session::turn::settles;
+use crate::session::places::settles;
 
 /// Ids of the newest events that do not have their final place yet. The newest events are always in the window. What has no id
 /// waits with what follows it.

@@ -9,7 +9,7 @@ use std::hash::{Hash, Hasher};
 
 use indexmap::IndexSet;
 
-use super::turn::{ends_turn, is_last};
+use super::turn::ends_turn;
 use crate::api::events::{Event, Taken};
 
 /// So many known events tell that a run meets what is known.
@@ -74,6 +74,14 @@ pub fn is_question(kind: &str) -> bool {
 /// Whether an event is a question that was taken in.
 pub fn is_asked(event: &Event) -> bool {
     is_question(&event.kind) && event.taken == Taken::In
+}
+
+/// Whether the session ends with this event.
+pub fn ends_session(event: &Event) -> bool {
+    matches!(
+        event.kind.as_str(),
+        "session.status_terminated" | "session.deleted"
+    )
 }
 
 /// Whether the agent calls a tool.
@@ -272,7 +280,7 @@ impl History {
             self.last_end = Some(place);
             self.last_answered = self.last_question;
         }
-        if is_last(event) {
+        if ends_session(event) {
             (self.last_end, self.last_answered) = (Some(place), Some(place));
         }
         if event.kind.starts_with("agent.") || event.kind == "session.status_running" {

@@ -2,9 +2,14 @@
 
 use std::ops::Range;
 
-use super::history::{History, is_asked, is_call, is_question};
-use super::turn::{is_last, pauses, settles, speaks};
+use super::history::{History, ends_session, is_asked, is_call, is_question};
+use super::turn::{ends_turn, pauses, speaks};
 use crate::api::events::{Event, Taken};
+
+/// Whether with this event a turn ends, or all of them.
+pub fn settles(event: &Event) -> bool {
+    ends_turn(event) || ends_session(event)
+}
 
 /// How many events, from the oldest on, have their final place: what comes later in the record stands after them.
 ///
@@ -19,7 +24,7 @@ pub fn final_events(history: &History, fresh: &dyn Fn(&Event) -> bool) -> usize 
     };
     let all = history.events().len();
     let (question, end) = (newest(all, &is_asked), newest(all, &settles));
-    let answered = newest(all, &is_last).or(newest(end.unwrap_or(0), &is_asked));
+    let answered = newest(all, &ends_session).or(newest(end.unwrap_or(0), &is_asked));
     let may_move = |place: usize, event: &Event| {
         let passed = match is_question(&event.kind) {
             true => answered,

@@ -466,19 +466,6 @@ fn begins_work(event: &Event) -> bool {
     event.kind == "session.status_running"
 }
 
-/// Whether nothing that was sent before this event still waits once what it lets in is taken in.
-pub fn settles(event: &Event) -> bool {
-    ends_turn(event) || is_last(event)
-}
-
-/// Whether the session ends with this event.
-pub fn is_last(event: &Event) -> bool {
-    matches!(
-        event.kind.as_str(),
-        "session.status_terminated" | "session.deleted"
-    )
-}
-
 pub(super) fn ends_turn(event: &Event) -> bool {
     event.kind == "session.status_idle" && !pauses(event)
 }
