@@ -5,14 +5,14 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use crate::secrets::{holds_secret, mask, mask_field};
-use crate::session::report::{Report, Seen, rewritten};
+use crate::secrets::{holds_secret, mask_field};
+use crate::session::report::{Pending, Report, Seen, rewritten};
 
 /// Masks what others wrote in a report.
 pub(super) fn hide(report: &mut Report) {
     for pending in &mut report.pending {
         let tool = text(&pending.tool);
-        if tool == pending.tool && !holds_secret(&pending.input) && is_shown(&pending.input) {
+        if tool == pending.tool && !holds_secret(&pending.input) && is_shown(pending) {
             continue;
         }
         pending.tool = tool;
@@ -33,13 +33,17 @@ pub(super) fn hide(report: &mut Report) {
         .for_each(|field| *field = text(field));
 }
 
-/// Whether nothing of an input is masked in the forms in which it goes out, where its fields stand together.
-fn is_shown(input: &Value) -> bool {
+/// Whether nothing of a call is masked in the lines in which it goes out, where its name and its fields stand together.
+fn is_shown(pending: &Pending) -> bool {
+    let Pending { tool, input, .. } = pending;
     let pretty = serde_json::to_string_pretty(input).unwrap_or_default();
-    let forms = [input.to_string(), pretty];
-    forms
+    let lines = [
+        format!("{tool} {input}"),
+        format!("{tool} with this input:\n\n{pretty}"),
+    ];
+    lines
         .iter()
-        .all(|form| matches!(mask(form), Cow::Borrowed(_)))
+        .all(|line| matches!(mask_field(line), Cow::Borrowed(_)))
 }
 
 /// A text, masked.
@@ -61,22 +65,42 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::session::report::PendingKind;
+
+    fn call(tool: &str, input: Value) -> Pending {
+        Pending {
+            event_id: "sevt_1".to_owned(),
+            kind: PendingKind::ToolConfirmation,
+            tool: tool.to_owned(),
+            input,
+            seen: Seen::Whole,
+        }
+    }
 
     #[test]
     fn what_is_masked_only_where_fields_stand_together_is_not_shown_either() {
         let title = "-----BEGIN PRIVATE KEY-----";
         let run = "cm0gLXJmIC8gLS1uby1wcmVzZXJ2ZS1yb290Cg==";
-        for input in [
-            json!({"args": [title, run]}),
-            json!({"command": format!("grep -rl -e {title}\nPATH=/tmp/evil:/usr/bin git pull")}),
+        for (tool, input) in [
+            ("bash", json!({"args": [title, run]})),
+            (
+                "bash",
+                json!({"command": format!("grep -rl -e {title}\nPATH=/tmp/evil:/usr/bin git pull")}),
+            ),
+            (
+                "bash",
+                json!({"a": title, "command": format!("echo {run} | base64 -d")}),
+            ),
+            (
+                "-----BEGIN",
+                json!({"c": "PRIVATE KEY-----\nrm/rf/home/everything/now"}),
+            ),
         ] {
-            assert!(!is_shown(&input), "{input}");
+            let call = call(tool, input);
+            assert!(!is_shown(&call), "{call:?}");
         }
-        for input in [
-            json!({"a": title, "command": format!("echo {run} | base64 -d")}),
-            json!({"command": format!("grep -rl -e '{title}' .\nls")}),
-        ] {
-            assert!(is_shown(&input) && !holds_secret(&input), "{input}");
-        }
+        let grep = json!({"command": format!("grep -rl -e '{title}' /home/runner/work/MyProject2/src\nls")});
+        let call = call("bash", grep);
+        assert!(is_shown(&call) && !holds_secret(&call.input), "{call:?}");
     }
 }

@@ -23,10 +23,10 @@ pub struct History {
     times_questions: bool,
     /// Place of the last sign of work.
     last_work: Option<usize>,
-    /// Places of the last question that was taken in, and of the last end of a turn.
+    /// Places of the last question that was taken in, and of the last end of a turn; beyond all where the session ended.
     last_question: Option<usize>,
     last_end: Option<usize>,
-    /// Place of the newest question after which a turn ended.
+    /// Place of the newest question after which a turn ended; beyond all where the session did.
     last_answered: Option<usize>,
 }
 
@@ -281,7 +281,8 @@ impl History {
             self.last_answered = self.last_question;
         }
         if ends_session(event) {
-            (self.last_end, self.last_answered) = (Some(place), Some(place));
+            // Nothing waits any more, wherever it stands.
+            (self.last_end, self.last_answered) = (Some(usize::MAX), Some(usize::MAX));
         }
         if event.kind.starts_with("agent.") || event.kind == "session.status_running" {
             self.last_work = Some(place);
@@ -352,6 +353,9 @@ mod tests {
             history.listed([record.clone(), vec![event("last", last, at)]].concat());
             assert!(!history.is_queued(1));
             assert_eq!(history.cursor(), Some("last"));
+            // What is listed behind an end waits for the next turn, but for none behind the end of the session.
+            assert!(history.streamed(event("q4", message, "null")));
+            assert_eq!(history.is_queued(history.events().len() - 1), last == idle);
         }
     }
 

@@ -24,11 +24,13 @@ pub fn final_events(history: &History, fresh: &dyn Fn(&Event) -> bool) -> usize 
     };
     let all = history.events().len();
     let (question, end) = (newest(all, &is_asked), newest(all, &settles));
-    let answered = newest(all, &ends_session).or(newest(end.unwrap_or(0), &is_asked));
+    let answered = newest(end.unwrap_or(0), &is_asked);
+    // Behind the end of the session nothing waits any more, wherever it stands.
+    let ended = newest(all, &ends_session).map(|_| all);
     let may_move = |place: usize, event: &Event| {
         let passed = match is_question(&event.kind) {
-            true => answered,
-            false => question.max(end),
+            true => answered.max(ended),
+            false => question.max(end).max(ended),
         };
         match event.taken {
             Taken::NotYet => passed <= Some(place),
