@@ -648,7 +648,7 @@ mod tests {
             "grep -rln -e '-----BEGIN RSA PRIVATE KEY-----' /home/runner/work/MyProject2/src",
             "pem = '-----BEGIN PRIVATE KEY-----\\n' + arrayBufferToBase64String(buf) + '\\n-----END'",
             "`-----BEGIN PRIVATE KEY-----\\n${convertPkcs1ToPkcs8PrivateKey(pem)}`",
-            "if grep -q '-----BEGIN' k; then cp /opt/App2/conf/server.key.pem /mnt/Data/Backup2026/keys\nfi",
+            "if grep -q '-----BEGIN PRIVATE KEY-----' k; then cp /opt/App2/conf/server.key.pem /mnt/Data/Backup2026/keys\nfi",
             "KEY=\"-----BEGIN PRIVATE KEY-----\\nYOUR_PRIVATE_KEY_HERE\\n-----END PRIVATE KEY-----\"",
             "KEY=\"-----BEGIN PRIVATE KEY-----\\nMIIE...\\n-----END PRIVATE KEY-----\"",
             "sk-ant-api03-xxxxxxxxxxxxxxxxxxxx",

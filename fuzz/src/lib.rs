@@ -2,7 +2,7 @@
 
 use managed_agents_mcp::api::events::Event;
 use managed_agents_mcp::api::sessions::Session;
-use managed_agents_mcp::secrets::mask;
+use managed_agents_mcp::secrets::mask_field;
 use managed_agents_mcp::session::asked::Asked;
 use managed_agents_mcp::session::digest::{self, Detail};
 use managed_agents_mcp::session::history::History;
@@ -47,7 +47,7 @@ pub fn tell(events: Vec<Event>, is_listed: bool, session: Option<Session>, budge
         }
     }
     if let Some(event) = events.first() {
-        let slice = digest::slice(event, Detail::Digest, offset % 100_000, budget, &|text| mask(text).into_owned());
+        let slice = digest::slice(event, Detail::Digest, offset % 100_000, budget, &|text| mask_field(text).into_owned());
         assert!(slice.next_offset.is_none_or(|next| next > offset % 100_000));
     }
 }

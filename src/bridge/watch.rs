@@ -13,6 +13,7 @@ use super::line::{Line, News};
 use super::{Bridge, Failure};
 use crate::api::events::{Event, EventFilter};
 use crate::api::{Client, Error, Fault, Id};
+use crate::session::history::ends_session;
 
 /// Sessions that are watched at once at most.
 const MOST: usize = 32;
@@ -132,10 +133,7 @@ impl Watch {
                 self.changed = true;
                 self.audit = FIRST_AUDIT;
                 self.look_at = now + FIRST_AUDIT;
-                self.over |= matches!(
-                    event.kind.as_str(),
-                    "session.status_terminated" | "session.deleted"
-                );
+                self.over |= ends_session(event);
             }
             News::Alive => {}
             News::Cut => self.look_at = self.look_at.min(now + AMENDS),
