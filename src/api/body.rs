@@ -24,7 +24,7 @@ pub(super) const LARGE: usize = 512 * 1024;
 const ROOM: usize = LARGEST + 2 * 1024 * 1024;
 /// So large that it matters whether its memory is given back, and a block that is.
 const VERY_LARGE: usize = 2 * 1024 * 1024;
-const GIVEN_BACK: usize = 33 * 1024 * 1024;
+pub(super) const GIVEN_BACK: usize = 33 * 1024 * 1024;
 /// A slow one gives its room to the next after so long, and may wait for more with so much read, all together.
 const TURN: Duration = Duration::from_millis(200);
 const MOST_PARKED: usize = 32 * 1024 * 1024;

@@ -7,7 +7,11 @@ use serde::Serialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::{RawValue, to_raw_value};
 
+use super::body::GIVEN_BACK;
 use super::stub::stub;
+
+/// So long that a block of its own is worth it.
+const OWN_BLOCK: usize = 64 * 1024;
 
 /// What every reader of an event needs: it takes its room before the other fields.
 const HEAD: [&str; 10] = [
@@ -50,7 +54,19 @@ pub(super) fn shortened(raw: &RawValue, most: usize) -> Box<RawValue> {
             .ok()
             .map(|why| ("omitted".to_owned(), why)),
     );
-    to_raw_value(&kept).unwrap_or_default()
+    joined(&kept).unwrap_or_default()
+}
+
+/// The fields as one text. A long one stands in a block of its own, which the system has back as soon as it is freed: the
+/// allocator would keep it, and a page of such events takes as much memory as the body it came in.
+fn joined(fields: &BTreeMap<String, Box<RawValue>>) -> Option<Box<RawValue>> {
+    let bytes: usize = fields.iter().map(|(name, value)| size(name, value)).sum();
+    if bytes < OWN_BLOCK {
+        return to_raw_value(fields).ok();
+    }
+    let mut json = Vec::with_capacity(GIVEN_BACK);
+    serde_json::to_writer(&mut json, fields).ok()?;
+    RawValue::from_string(String::from_utf8(json).ok()?).ok()
 }
 
 fn size(name: &str, value: &RawValue) -> usize {
