@@ -8,7 +8,7 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
 use super::back::Depth;
-use super::hidden::hide;
+use super::hidden::{self, hide};
 use super::line::{Line, News};
 use super::progress::Progress;
 use super::scan::Seen;
@@ -364,6 +364,7 @@ impl Follow {
             turn: &turn,
             final_places: self.final_places(),
             now: self.api.now(),
+            anew: &hidden::text,
         };
         let mut report = report::report(&facts);
         if self.crowded_out {

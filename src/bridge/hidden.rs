@@ -51,11 +51,6 @@ pub(super) fn text(text: &str) -> String {
     mask_field(text).into_owned()
 }
 
-/// The entries of a page, masked.
-pub(super) fn entries(entries: Vec<Value>) -> Vec<Value> {
-    entries.iter().map(masked).collect()
-}
-
 fn masked(value: &Value) -> Value {
     rewritten(value, &text)
 }

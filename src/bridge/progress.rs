@@ -1,5 +1,6 @@
 //! What a waiting caller is shown.
 
+use super::hidden;
 use crate::api::events::Event;
 use crate::session::activity::tool_line;
 use crate::session::grading;
@@ -20,7 +21,7 @@ impl Progress {
         match event.kind.as_str() {
             kind if is_call(kind) => {
                 self.calls += 1;
-                let call = tool_line(event, 100);
+                let call = tool_line(event, 100, &hidden::text);
                 self.latest = Some(match event.permission().as_deref() {
                     Some("ask") => format!("asks for permission: {call}"),
                     _ => call,

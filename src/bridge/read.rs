@@ -217,6 +217,7 @@ impl Bridge {
             reading.detail,
             reading.limit,
             self.config.result_chars,
+            &hidden::text,
         );
         if let (Some(run), Some(cursor)) = (read.run, &fitted.cursor)
             && let Some(place) = run.place(cursor)
@@ -237,7 +238,7 @@ impl Bridge {
         let page = Page {
             session_id: session.as_str().to_owned(),
             state,
-            events: hidden::entries(fitted.entries),
+            events: fitted.entries,
             cursor: fitted.cursor.or_else(|| reading.after.clone()),
             more,
             untrusted: true,

@@ -75,6 +75,7 @@ fn document(
         reading.detail,
         reading.limit,
         chars,
+        &hidden::text,
     );
     let rest = events.get(fitted.used..).unwrap_or_default();
     let more = rest.iter().any(|event| shown(event)) || !read.ended;
@@ -83,7 +84,7 @@ fn document(
         session_id: session.as_str().to_owned(),
         state,
         omitted: omitted(session, &fitted, more, cursor.as_deref()),
-        events: hidden::entries(fitted.entries),
+        events: fitted.entries,
         cursor,
         more,
         untrusted: true,

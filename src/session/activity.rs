@@ -5,15 +5,20 @@ use std::collections::{HashMap, HashSet};
 use serde_json::Value;
 
 use super::clean::clean_line;
-use super::report::{cut, tool_name};
+use super::report::{cut, rewritten, tool_name};
 use super::summary::{is_known, summary};
 use crate::api::events::Event;
 
 /// Longest line of activity, in characters.
 const ACTIVITY_LINE: usize = 90;
 
-/// One line for each tool call, with how it ended, and for what else a reader should know of.
-pub(super) fn activity(events: &[&Event], pending: &[String]) -> Vec<String> {
+/// One line for each tool call, with how it ended, and for what else a reader should know of; each text is written `anew` before
+/// it is cut.
+pub(super) fn activity(
+    events: &[&Event],
+    pending: &[String],
+    anew: &dyn Fn(&str) -> String,
+) -> Vec<String> {
     let results: HashMap<String, bool> = events
         .iter()
         .filter(|event| event.kind.ends_with("tool_result"))
@@ -35,24 +40,24 @@ pub(super) fn activity(events: &[&Event], pending: &[String]) -> Vec<String> {
     let line = |event: &&Event| match event.kind.as_str() {
         "agent.tool_use" | "agent.mcp_tool_use" | "agent.custom_tool_use" => Some(format!(
             "{} ({})",
-            tool_line(event, ACTIVITY_LINE),
+            tool_line(event, ACTIVITY_LINE, anew),
             outcome(&event.id)
         )),
         "session.error" | "session.status_rescheduled" | "span.outcome_evaluation_end" => {
-            Some(cut(&summary(event), ACTIVITY_LINE))
+            Some(cut(&anew(&summary(event)), ACTIVITY_LINE))
         }
         "session.thread_created" | "agent.thread_message_received" => {
-            Some(cut(&summary(event), ACTIVITY_LINE))
+            Some(cut(&anew(&summary(event)), ACTIVITY_LINE))
         }
-        kind if !is_known(kind) => Some(cut(&summary(event), ACTIVITY_LINE)),
+        kind if !is_known(kind) => Some(cut(&anew(&summary(event)), ACTIVITY_LINE)),
         _ => None,
     };
     let lines = events.iter().filter_map(line);
     lines.map(|line| clean_line(&line)).collect()
 }
 
-/// `bash: cargo test`, at most `width` characters.
-pub fn tool_line(event: &Event, width: usize) -> String {
+/// `bash: cargo test`, at most `width` characters, each text written `anew` before it is cut.
+pub fn tool_line(event: &Event, width: usize, anew: &dyn Fn(&str) -> String) -> String {
     let value = event.value();
     let input = value.get("input").unwrap_or(&Value::Null);
     // The one argument that says most, by the names that the built-in tools give it.
@@ -60,11 +65,11 @@ pub fn tool_line(event: &Event, width: usize) -> String {
         .iter()
         .find_map(|key| input.get(*key).and_then(Value::as_str));
     let argument = match telling {
-        Some(text) => clean_line(text),
+        Some(text) => anew(&clean_line(text)),
         None if input.is_null() => String::new(),
-        None => clean_line(&input.to_string()),
+        None => clean_line(&rewritten(input, anew).to_string()),
     };
-    let name = tool_name(&value);
+    let name = anew(&tool_name(&value));
     cut(
         &if argument.is_empty() {
             name
@@ -73,4 +78,33 @@ pub fn tool_line(event: &Event, width: usize) -> String {
         },
         width,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn no_line_shows_the_beginning_of_what_the_whole_hides() {
+        let anew = |text: &str| text.replace("TOKEN", "[hidden]");
+        for before in 0..ACTIVITY_LINE {
+            let text = format!("{} TOKEN and more", "x".repeat(before));
+            for event in [
+                json!({"type": "agent.tool_use", "name": "bash", "input": {"command": text}}),
+                json!({"type": "agent.tool_use", "name": "bash", "input": {"a": text, "TOKEN": 1}}),
+                json!({"type": "agent.tool_use", "name": text, "input": {}}),
+                json!({"type": "session.error", "error": {"message": text}}),
+                json!({"type": "session.odd", "text": text}),
+            ] {
+                let event: Event = serde_json::from_value(event).unwrap();
+                let lines = activity(&[&event], &[], &anew);
+                assert!(
+                    !lines[0].is_empty() && !lines[0].contains("TO"),
+                    "{lines:?}"
+                );
+            }
+        }
+    }
 }

@@ -67,8 +67,8 @@ pub struct Fitted {
     ends_on_id: bool,
 }
 
-/// Fills a page with at most `limit` entries of the events to be `shown`, and `budget` characters in either half; it ends on one
-/// that `may_end` it.
+/// Fills a page with at most `limit` entries of the events to be `shown`, and `budget` characters in either half, with each text
+/// written `anew` before anything is cut; it ends on an event that `may_end` it.
 pub fn fill(
     events: &[&Event],
     shown: &dyn Fn(&Event) -> bool,
@@ -76,6 +76,7 @@ pub fn fill(
     detail: Detail,
     limit: usize,
     budget: usize,
+    anew: &dyn Fn(&str) -> String,
 ) -> Fitted {
     let mut left = budget.saturating_sub(FRAME_CHARS);
     let mut fitted = Fitted {
@@ -94,7 +95,7 @@ pub fn fill(
         if fitted.entries.len() >= limit && fitted.ends_on_id {
             break;
         }
-        let (entry, whole) = entry(event, detail, left);
+        let (entry, whole) = entry(event, detail, left, anew);
         let cost = cost(&entry);
         // The first entry always goes out, so that a page can never be stuck.
         if cost > left && !fitted.entries.is_empty() {
@@ -129,10 +130,15 @@ impl Fitted {
 }
 
 /// The entry of one event, and whether it is whole.
-fn entry(event: &Event, detail: Detail, room: usize) -> (Value, bool) {
+fn entry(
+    event: &Event,
+    detail: Detail,
+    room: usize,
+    anew: &dyn Fn(&str) -> String,
+) -> (Value, bool) {
     match detail {
         Detail::Digest => {
-            let text = summary(event);
+            let text = anew(&summary(event));
             let most = if event.kind.ends_with(".message") {
                 MESSAGE_CHARS
             } else {
@@ -143,7 +149,7 @@ fn entry(event: &Event, detail: Detail, room: usize) -> (Value, bool) {
             (digest_entry(event, shown), is_whole)
         }
         Detail::Full => {
-            let whole = escaped(&event.value());
+            let whole = rewritten(&escaped(&event.value()), anew);
             if cost(&whole) <= room.max(FRAME_CHARS) {
                 return (whole, event.is_whole());
             }
@@ -296,6 +302,7 @@ mod tests {
                     detail,
                     10,
                     2000,
+                    &str::to_owned,
                 );
                 assert!(json(&fitted.entries).len() < 2000, "{detail:?}");
                 assert!(fitted.cut.iter().all(|id| id.len() < 200), "{detail:?}");
@@ -319,6 +326,7 @@ mod tests {
             Detail::Digest,
             50,
             3000,
+            &str::to_owned,
         );
         assert!(json(&fitted.entries).len() < 3000);
         assert_eq!((fitted.used, fitted.cursor.as_deref()), (1001, Some("e")));
@@ -342,6 +350,18 @@ mod tests {
                     offset = part.next_offset;
                 }
                 assert_eq!(shown.matches("[hidden]").count(), 9, "{shown}");
+                let budget = FRAME_CHARS + 150 + room;
+                let page = fill(
+                    &[&event],
+                    &|_| true,
+                    Event::is_named,
+                    detail,
+                    1,
+                    budget,
+                    &anew,
+                );
+                let page = json(&page.entries);
+                assert!(!page.contains("TOK") && !page.contains("KEN"), "{page}");
             }
         }
     }

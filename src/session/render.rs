@@ -17,6 +17,7 @@ const TITLE_CHARS: usize = 200;
 const REASON_CHARS: usize = 600;
 const NOTE_CHARS: usize = 300;
 const NOTES: usize = 6;
+const TOOL_CHARS: usize = 100;
 
 /// Makes a report fit: neither its JSON nor its text is longer than `budget` characters.
 pub fn fit(report: Report, budget: usize) -> Report {
@@ -108,12 +109,17 @@ fn shorten_inputs(report: &mut Report, room: usize, cuts: &mut Vec<String>) {
     let share = room / report.pending.len().max(1);
     let mut shortened = Vec::new();
     for pending in &mut report.pending {
-        pending.tool = cut(&pending.tool, 100);
         let whole = json(&pending.input);
-        if chars(&json(&whole)) > share {
+        let is_long = chars(&json(&whole)) > share;
+        if is_long {
             pending.input = Value::String(cut(&whole, share / 2));
+        }
+        let tool = cut(&pending.tool, TOOL_CHARS);
+        // The end of a name tells what runs, also where a server's name before it is long.
+        if is_long || tool != pending.tool {
             shortened.push(pending.event_id.clone());
         }
+        pending.tool = tool;
     }
     if let Some(first) = shortened.first() {
         cuts.push(format!(
@@ -695,6 +701,19 @@ mod tests {
             (15_000..=16_000).contains(&size(&fitted)),
             "{}",
             size(&fitted)
+        );
+    }
+
+    #[test]
+    fn a_tool_whose_name_is_cut_is_named() {
+        let mut report = report(&[], Vec::new(), &["ls".to_owned()]);
+        report.pending[0].tool = format!("{}.delete_everything", "s".repeat(TOOL_CHARS));
+        let fitted = fit(report, 16_000);
+        assert!(!fitted.pending[0].tool.contains("delete"));
+        let omitted = fitted.omitted.unwrap_or_default();
+        assert!(
+            omitted.starts_with("the whole input of sevt_tool0: get_events"),
+            "{omitted}"
         );
     }
 

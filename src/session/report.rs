@@ -198,6 +198,8 @@ pub struct Facts<'a> {
     pub final_places: usize,
     /// For ages.
     pub now: DateTime<Utc>,
+    /// Writes a text of others anew before it is cut.
+    pub anew: &'a dyn Fn(&str) -> String,
 }
 
 /// Puts the facts together. `next`, `notes` and `omitted` are for the caller to fill.
@@ -209,6 +211,7 @@ pub fn report(facts: &Facts) -> Report {
         turn,
         final_places,
         now,
+        anew,
     } = facts;
     let of_turn: Vec<&Event> = history
         .events()
@@ -243,7 +246,7 @@ pub fn report(facts: &Facts) -> Report {
             .or(unmet),
         outcome,
         reply: (!words.is_empty()).then(|| reply.join("\n\n")),
-        activity: activity(&of_turn, &turn.pending),
+        activity: activity(&of_turn, &turn.pending, anew),
         pending: turn
             .pending
             .iter()
