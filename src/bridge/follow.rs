@@ -194,6 +194,10 @@ impl Follow {
             } else {
                 over_since = None;
                 may_be_late = true;
+                // What is queued may begin, or be passed over once the session rests.
+                if self.history.resting().is_some() && !self.rests() {
+                    look_at = look_at.min(Instant::now() + SETTLING_LOOK);
+                }
             }
             // Late words are worth the rest of the call's time, also for a caller who does not wait.
             let end = if turn.is_over() {
@@ -297,15 +301,25 @@ impl Follow {
         (-MOST_AHEAD..SETTLING_AGE).contains(&age)
     }
 
-    /// How many events, from the oldest on, have their final place.
-    pub(super) fn final_places(&self) -> usize {
-        self.final_places_in(&self.history)
+    /// Whether the end of the newest turn is no longer fresh, and nothing has begun after it.
+    pub(super) fn rests(&self) -> bool {
+        self.rests_in(&self.history)
     }
 
-    /// The same in another record of the session, such as that of a thread.
-    pub(super) fn final_places_in(&self, history: &History) -> usize {
+    fn rests_in(&self, history: &History) -> bool {
+        let end = history.resting();
+        end.is_some_and(|end| !end.at.is_some_and(|at| self.is_young(at)))
+    }
+
+    /// How many events, from the oldest on, have their final place.
+    pub(super) fn final_places(&self) -> usize {
+        self.final_places_in(&self.history, true)
+    }
+
+    /// The same in another record of the session, such as that of a thread; whether it `reaches` the newest event.
+    pub(super) fn final_places_in(&self, history: &History, reaches: bool) -> usize {
         let fresh = |event: &Event| event.at.is_some_and(|at| self.is_young(at));
-        places::final_events(history, &fresh)
+        places::final_events(history, reaches && self.rests_in(history), &fresh)
     }
 
     /// Whether the session object knows an outcome without a last verdict.
@@ -346,6 +360,7 @@ impl Follow {
                 .session
                 .as_ref()
                 .map_or(&[], |session| &session.outcome_evaluations),
+            rests: self.rests(),
         }
     }
 

@@ -78,7 +78,7 @@ impl Bridge {
             .map(|event| event.id.clone());
         let queued = match thread {
             Some(_) => 0,
-            None => queue::queued(&follow.history),
+            None => queue::queued(&follow.history, follow.rests()),
         };
         self.send_interrupt(session, thread, patience.deadline)
             .await?;

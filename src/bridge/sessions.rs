@@ -177,6 +177,7 @@ impl Bridge {
         let lifecycle = Lifecycle {
             running: is_running(session),
             outcomes: &session.outcome_evaluations,
+            rests: !is_running(session),
             ..Lifecycle::default()
         };
         let turn = turn::judge(&history, &self.memory.recall(id), lifecycle);

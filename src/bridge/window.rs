@@ -6,8 +6,7 @@ use super::follow::Follow;
 use super::read::{Order, Reading};
 use super::scan::Run;
 use crate::api::events::{Event, Taken};
-use crate::session::history::{History, is_asked};
-use crate::session::places::settles;
+use crate::session::history::History;
 
 /// Ids of the newest events that do not have their final place yet. The newest events are always in the window. What has no id
 /// waits with what follows it.
@@ -58,14 +57,10 @@ pub(super) fn from_window<'a>(follow: &'a Follow, reading: &Reading) -> Option<R
     })
 }
 
-/// Whether the newest events show that nothing older waits any more: a turn ended that answered one of them, or the last one did
-/// and nothing was taken in since.
+/// Whether the newest events show that nothing older waits any more: the session rested behind them, or ended.
 fn nothing_older_waits(follow: &Follow) -> bool {
-    let is_settled = |event: &Event| !event.at.is_some_and(|at| follow.is_young(at));
-    let events = || follow.history.events();
-    let end = events().rposition(|event| settles(event) && is_settled(event));
-    let mut before = events().take(end.unwrap_or(0));
-    end.is_some() && (follow.turn().is_over() || before.any(is_asked))
+    let rests = follow.rests();
+    rests || follow.history.answered(rests).is_some()
 }
 
 impl<'a> Read<'a> {
@@ -127,7 +122,8 @@ impl<'a> Read<'a> {
             .collect();
         let mut record = History::default();
         record.listed(kept.iter().map(|(_, event)| (**event).clone()).collect());
-        let held = kept.get(follow.final_places_in(&record));
+        // Behind a page that is not the last one the session may have gone on at once.
+        let held = kept.get(follow.final_places_in(&record, self.ended));
         held.map_or(self.events.len(), |(at, _)| *at)
     }
 

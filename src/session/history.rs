@@ -7,6 +7,7 @@ use std::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 
+use chrono::TimeDelta;
 use indexmap::IndexSet;
 
 use super::turn::ends_turn;
@@ -14,6 +15,8 @@ use crate::api::events::{Event, Taken};
 
 /// So many known events tell that a run meets what is known.
 pub const OVERLAP: usize = 16;
+/// A session that did nothing for so long after a turn had nothing more to take in.
+const REST: TimeDelta = TimeDelta::seconds(3);
 
 /// Events in the order of the list, the unlisted ones where they were streamed.
 #[derive(Debug, Default)]
@@ -26,8 +29,18 @@ pub struct History {
     /// Places of the last question that was taken in, and of the last end of a turn; beyond all where the session ended.
     last_question: Option<usize>,
     last_end: Option<usize>,
-    /// Place of the newest question after which a turn ended; beyond all where the session did.
+    /// Place of the newest question after whose turn the session rested; beyond all where it ended.
     last_answered: Option<usize>,
+    /// The end of a turn after which nothing has begun.
+    rest: Option<Rest>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Rest {
+    /// Where the turn ended.
+    end: usize,
+    /// The question that it answered.
+    answered: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -174,16 +187,34 @@ impl History {
         self.note_all();
     }
 
-    /// Whether the event at this place was sent and may still be taken in.
-    ///
-    /// One that never got a time does not wait for ever: questions are taken in one after the other, though the one that was taken
-    /// in last may have been sent before; and what else is sent belongs to a turn.
+    /// Whether the event at this place was sent and may still be taken in, as far as the record shows.
     pub fn is_queued(&self, place: usize) -> bool {
+        self.waits(place, false)
+    }
+
+    /// The same, where the session `rests`: the end of its newest turn is no longer fresh.
+    ///
+    /// One that never got a time does not wait for ever. Questions are taken in one after the other, without a pause between their
+    /// turns: at rest none waits. A later question alone shows nothing, since it may have moved there. What else is sent belongs
+    /// to a turn.
+    pub fn waits(&self, place: usize, rests: bool) -> bool {
         let is_passed = |entry: &Entry| match is_question(&entry.event.kind) {
-            true => self.last_answered > Some(place),
+            true => self.answered(rests) > Some(place),
             false => self.last_question.max(self.last_end) > Some(place),
         };
         self.is_untaken(place) && !self.entries.get_index(place).is_some_and(is_passed)
+    }
+
+    /// Place of the newest question of which it is known that none before it waits; beyond all where the session ended.
+    pub fn answered(&self, rests: bool) -> Option<usize> {
+        let rest = self.rest.filter(|_| rests);
+        self.last_answered.max(rest.and_then(|rest| rest.answered))
+    }
+
+    /// The end of the newest turn, if nothing has begun after it.
+    pub fn resting(&self) -> Option<&Event> {
+        let rest = self.rest?;
+        self.entries.get_index(rest.end).map(|entry| &entry.event)
     }
 
     /// Whether nothing shows that the event at this place was taken in.
@@ -253,15 +284,16 @@ impl History {
 
     /// The id up to which the record is final: everything that is still to come stands after it in the list.
     pub fn cursor(&self) -> Option<&str> {
-        self.cursor_within(self.entries.len())
+        let queued = (0..self.entries.len()).find(|place| self.is_queued(*place));
+        self.cursor_within(queued.unwrap_or(self.entries.len()))
     }
 
-    /// The same, among the first `places` events.
+    /// The same, among the first `places` events, of which none waits.
     pub fn cursor_within(&self, places: usize) -> Option<&str> {
-        let places = self.entries.iter().enumerate().take(places);
-        let settled = places.take_while(|(place, entry)| entry.listed && !self.is_queued(*place));
+        let settled = self.entries.iter().take(places);
         settled
-            .map(|(_, entry)| &entry.event)
+            .take_while(|entry| entry.listed)
+            .map(|entry| &entry.event)
             .filter(|event| event.can_be_cursor())
             .last()
             .map(|event| event.id.as_str())
@@ -272,13 +304,23 @@ impl History {
         let Some(event) = self.entries.get_index(place).map(|entry| &entry.event) else {
             return;
         };
+        let begins = is_asked(event) || event.kind == "session.status_running";
+        if let Some(rest) = self.rest.filter(|_| begins) {
+            if self.lasted(rest, event) {
+                self.last_answered = self.last_answered.max(rest.answered);
+            }
+            self.rest = None;
+        }
         if is_asked(event) {
             self.times_questions = true;
             self.last_question = Some(place);
         }
         if ends_turn(event) {
             self.last_end = Some(place);
-            self.last_answered = self.last_question;
+            self.rest = Some(Rest {
+                end: place,
+                answered: self.last_question,
+            });
         }
         if ends_session(event) {
             // Nothing waits any more, wherever it stands.
@@ -289,9 +331,18 @@ impl History {
         }
     }
 
+    /// Whether a session rested until this event.
+    fn lasted(&self, rest: Rest, begun: &Event) -> bool {
+        let end = self.entries.get_index(rest.end);
+        let ended = end.and_then(|end| end.event.at);
+        ended
+            .zip(begun.at)
+            .is_none_or(|(ended, begun)| begun - ended >= REST)
+    }
+
     fn note_all(&mut self) {
         (self.last_work, self.last_question) = (None, None);
-        (self.last_end, self.last_answered) = (None, None);
+        (self.last_end, self.last_answered, self.rest) = (None, None, None);
         (0..self.entries.len()).for_each(|place| self.note(place));
     }
 }
@@ -348,14 +399,37 @@ mod tests {
         history.listed(record.clone());
         assert!(history.is_queued(1));
         assert_eq!(history.cursor(), Some("q1"));
-        for last in [idle, "session.status_terminated", "session.deleted"] {
+        for last in ["session.status_terminated", "session.deleted"] {
             let mut history = History::default();
             history.listed([record.clone(), vec![event("last", last, at)]].concat());
             assert!(!history.is_queued(1));
             assert_eq!(history.cursor(), Some("last"));
-            // What is listed behind an end waits for the next turn, but for none behind the end of the session.
             assert!(history.streamed(event("q4", message, "null")));
-            assert_eq!(history.is_queued(history.events().len() - 1), last == idle);
+            assert!(!history.is_queued(history.events().len() - 1));
+        }
+        history.listed([record.clone(), vec![event("last", idle, at)]].concat());
+        assert!(history.is_queued(1), "the next turn may begin at once");
+        assert_eq!(history.resting().map(|end| end.id.as_str()), Some("last"));
+        assert!(!history.waits(1, true));
+        // What is listed behind the end waits for the next turn.
+        assert!(history.streamed(event("q4", message, "null")));
+        assert!(history.waits(history.events().len() - 1, true));
+        for (begun, waits) in [
+            ("\"2026-11-01T10:00:01Z\"", true),
+            ("\"2026-11-01T10:00:04Z\"", false),
+        ] {
+            let mut history = History::default();
+            let next = [
+                event("last", idle, at),
+                event("q5", message, begun),
+                event("q6", message, begun),
+            ];
+            history.listed([&record[..], &next[..]].concat());
+            assert_eq!(
+                (history.is_queued(1), history.resting().is_none()),
+                (waits, true),
+                "{begun}"
+            );
         }
     }
 

@@ -1,6 +1,7 @@
 //! What a session's events mean. Pure: data in, data out; no clock, no I/O.
 
 pub mod activity;
+mod answering;
 pub mod asked;
 pub mod clean;
 pub mod digest;

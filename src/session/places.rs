@@ -13,28 +13,28 @@ pub fn settles(event: &Event) -> bool {
 
 /// How many events, from the oldest on, have their final place: what comes later in the record stands after them.
 ///
-/// A queued event moves when it is taken in; that it was passed over is believed once what shows it is no longer fresh. And the
+/// A queued event moves when it is taken in; that it was passed over is believed once what shows it is no longer fresh, a question
+/// once the session [`rests`](History::waits). And the
 /// words of a model request may be listed after what follows them, for as long as `fresh` says; until then everything from where
 /// they may come is left out. Those of one turn are listed in their order: words that are there tell that all before them are.
 /// Whether more come after them its requests tell; of a server that shows none nobody knows.
-pub fn final_events(history: &History, fresh: &dyn Fn(&Event) -> bool) -> usize {
+pub fn final_events(history: &History, rests: bool, fresh: &dyn Fn(&Event) -> bool) -> usize {
     let newest = |places: usize, is_it: &dyn Fn(&Event) -> bool| {
         let mut events = history.events().take(places);
         events.rposition(|event| is_it(event) && !fresh(event))
     };
     let all = history.events().len();
     let (question, end) = (newest(all, &is_asked), newest(all, &settles));
-    let answered = newest(end.unwrap_or(0), &is_asked);
     // Behind the end of the session nothing waits any more, wherever it stands.
     let ended = newest(all, &ends_session).map(|_| all);
     let may_move = |place: usize, event: &Event| {
         let passed = match is_question(&event.kind) {
-            true => answered.max(ended),
+            true => history.answered(rests).max(ended),
             false => question.max(end).max(ended),
         };
         match event.taken {
             Taken::NotYet => passed <= Some(place),
-            Taken::In | Taken::Unstated => history.is_queued(place),
+            Taken::In | Taken::Unstated => history.waits(place, rests),
         }
     };
     let (missing, end) = walk(history, &may_move, &|_, event| fresh(event));
@@ -107,7 +107,7 @@ mod tests {
     fn a_page_stops_before_what_may_still_move() {
         let stable = |line: &str, is_fresh: bool| {
             let record = history(line);
-            final_events(&record, &|_: &Event| is_fresh)
+            final_events(&record, !is_fresh, &|_: &Event| is_fresh)
         };
         assert_eq!(stable("run u1 say end", true), 3);
         assert_eq!(stable("run u1 start say stop end", true), 6);
@@ -115,9 +115,10 @@ mod tests {
         assert_eq!(stable("run u1 end", true), 2);
         assert_eq!(stable("run u1 end", false), 3);
         assert_eq!(stable("run u1 q2 say end", false), 2);
-        // What never got a time was passed over once a later question was taken in.
-        assert_eq!(stable("run u1 q2 say end u3 say end", true), 2);
-        assert_eq!(stable("run u1 q2 say end u3 say end", false), 8);
+        // What never got a time was passed over once the session rested after a later question.
+        let passed = "run u1 q2 say end u3 say end";
+        assert_eq!((stable(passed, true), stable(passed, false)), (2, 8));
+        assert_eq!(final_events(&history(passed), false, &|_: &Event| false), 2);
         for (line, places) in [
             ("run u1 start say tool:a stop result:a", 7),
             ("run u1 start tool:a result:a stop", 3),

@@ -17,11 +17,11 @@ pub fn is_behind(history: &History, asked: &Asked) -> bool {
         && since_end.any(|(at, event)| is_question(&event.kind) && !history.is_queued(at))
 }
 
-/// Questions that wait for the turn to end.
-pub fn queued(history: &History) -> usize {
+/// Questions that wait for the turn to end, where the session [`rests`](History::waits) or not.
+pub fn queued(history: &History, rests: bool) -> usize {
     let questions = history.events().enumerate();
     questions
-        .filter(|(place, event)| is_question(&event.kind) && history.is_queued(*place))
+        .filter(|(place, event)| is_question(&event.kind) && history.waits(*place, rests))
         .count()
 }
 
@@ -92,7 +92,9 @@ mod tests {
                 "{line}"
             );
         }
-        assert_eq!(queued(&history("run u say q q")), 2);
+        assert_eq!(queued(&history("run u say q q"), false), 2);
+        assert_eq!(queued(&history("run u q say end"), false), 1);
+        assert_eq!(queued(&history("run u q say end u say end"), true), 0);
     }
 
     #[test]

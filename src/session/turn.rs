@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
+use super::answering::answers;
 pub use super::asked::{Asked, Unnamed};
 use super::clean::clean_line;
 use super::grading;
@@ -21,6 +22,8 @@ pub struct Lifecycle<'a> {
     pub running: bool,
     /// How its outcomes stand; used only where no event tells.
     pub outcomes: &'a [OutcomeEvaluation],
+    /// The end of its newest turn is no longer fresh.
+    pub rests: bool,
 }
 
 /// How a session came to its end.
@@ -119,7 +122,7 @@ pub(super) enum Status {
 pub fn judge(history: &History, asked: &Asked, lifecycle: Lifecycle<'_>) -> Turn {
     let events: Vec<&Event> = history.events().collect();
     let (at, status) = last_status(&events, asked);
-    let waiting = is_waiting(history, &events, asked);
+    let waiting = is_waiting(history, &events, asked, lifecycle.rests);
     let gradings = grading::pauses(&events, lifecycle.outcomes);
     let (turn_events, is_certain) = turn_events(history, &events, asked, &gradings);
     let turn = |state, reason: Option<String>| Turn {
@@ -240,7 +243,7 @@ pub(super) fn last_status(events: &[&Event], asked: &Asked) -> (usize, Status) {
 }
 
 /// Something was sent that the last status cannot have answered.
-fn is_waiting(history: &History, events: &[&Event], asked: &Asked) -> bool {
+fn is_waiting(history: &History, events: &[&Event], asked: &Asked, rests: bool) -> bool {
     let is_in = |id: &String, waits: fn(&History, usize) -> bool| {
         let place = history.position(id);
         place.is_some_and(|place| !waits(history, place))
@@ -248,7 +251,7 @@ fn is_waiting(history: &History, events: &[&Event], asked: &Asked) -> bool {
     let unasked = |id: &String| !is_in(id, History::is_untaken);
     let unanswered = |id: &String| !is_in(id, History::is_queued);
     let queued = |place: usize| {
-        history.is_queued(place) && events.get(place).is_some_and(|event| asks(event))
+        history.waits(place, rests) && events.get(place).is_some_and(|event| asks(event))
     };
     let unnamed_unseen =
         asked.unnamed.is_some() && unnamed_question(history, events, asked).is_none();
@@ -433,39 +436,6 @@ fn turn_events(
     (start..(end + 1).min(events.len()), is_certain)
 }
 
-/// Whether the end of a turn, listed after a question, can be that of the turn that answers it.
-///
-/// A server that keeps a queued message where it was sent lists the end of the turn before it behind it. What was sent to a
-/// session at rest stands behind no turn; otherwise times tell.
-fn answers(events: &[&Event], question: usize, end: usize) -> bool {
-    let time = |at: usize| events.get(at).and_then(|event| event.at);
-    let (Some(taken_in), Some(ended)) = (time(question), time(end)) else {
-        return true;
-    };
-    let between = events.get(question..end).unwrap_or_default();
-    let mut work = between
-        .iter()
-        .filter(|event| is_work(&event.kind) || begins_work(event));
-    ended > taken_in
-        || work.any(|event| event.at.is_some_and(|at| at >= taken_in))
-        || begins_turn(events, question, end)
-}
-
-/// Whether a question came to a session at rest, which began to work with it before this end.
-fn begins_turn(events: &[&Event], question: usize, end: usize) -> bool {
-    let before = events.get(..question).unwrap_or_default();
-    let rest = before.iter().rposition(|event| ends_turn(event));
-    let rest = rest.unwrap_or_default();
-    let mut since = before.iter().skip(rest);
-    let is_first = !since.any(|event| is_work(&event.kind) || is_question(&event.kind));
-    let turn = events.get(rest..end).unwrap_or_default();
-    is_first && turn.iter().any(|event| begins_work(event))
-}
-
-fn begins_work(event: &Event) -> bool {
-    event.kind == "session.status_running"
-}
-
 pub(super) fn ends_turn(event: &Event) -> bool {
     event.kind == "session.status_idle" && !pauses(event)
 }
@@ -500,7 +470,7 @@ pub(super) mod tests {
     use serde_json::{Value, json};
 
     /// Events from a line of words: `u1` a question, `q1` a queued one, `run`, `say`, `tool:a`, `ask:a,b` idle with
-    /// pending calls, `yes:a` an answer, `end` the end of a turn, `rest` that of a thread, `budget`, `err` an exhausted error, `over`.
+    /// pending calls, `yes:a` an answer, `end` the end of a turn, `rest` that of a thread, `halt` an interrupt, `budget`, `err` an exhausted error, `over`.
     pub(in crate::session) fn history(line: &str) -> History {
         let mut history = History::default();
         history.listed(
@@ -541,6 +511,7 @@ pub(super) mod tests {
                 let retry = json!({"type": "exhausted"});
                 json!({"type": "session.error", "error": {"type": "api_error", "message": "m", "retry_status": retry}})
             }
+            "halt" => json!({"type": "user.interrupt"}),
             "over" => json!({"type": "session.status_terminated"}),
             "gone" => json!({"type": "session.deleted"}),
             _ => json!({"type": "user.message", "id": name, "content": []}),
@@ -593,11 +564,22 @@ pub(super) mod tests {
             ("run u1 say end over", State::Terminated),
             ("run u1 say end q2", State::Working),
             ("run u1 say end u2", State::Working),
-            // A message that never got a time was passed over.
-            ("run u1 q2 say end u3 say end", State::Done),
+            // A message that never got a time may be next, until the session rests.
+            ("run u1 q2 say end u3 say end", State::Working),
             ("run u1 q2 say end u3 say", State::Working),
         ] {
             assert_eq!(state(line, &Asked::default()), expected, "{line}");
+        }
+        let rests = Lifecycle {
+            rests: true,
+            ..Lifecycle::default()
+        };
+        for (line, expected) in [
+            ("run u1 q2 say end u3 say end", State::Done),
+            ("run u1 say end q2", State::Working),
+        ] {
+            let turn = judge(&history(line), &Asked::default(), rests);
+            assert_eq!(turn.state, expected, "{line}");
         }
     }
 
