@@ -92,6 +92,30 @@ pub fn mask_field(text: &str) -> Cow<'_, str> {
     hidden(text, &known, Reach::Field)
 }
 
+/// The lines without secrets, which one writer wrote one after the other.
+pub fn mask_lines(lines: &[&str]) -> Vec<String> {
+    let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
+    let mut lines: Vec<String> = lines.iter().copied().map(str::to_owned).collect();
+    for _ in 0..MOST_LOOKS {
+        let spans = merged(spans(&lines.join("\n"), &known, Reach::Field));
+        if spans.is_empty() {
+            break;
+        }
+        let (mut at, mut rest) = (0, spans.as_slice());
+        for line in &mut lines {
+            let (start, end) = (at, at + line.len());
+            let past = rest.partition_point(|span| span.end <= start);
+            rest = rest.get(past..).unwrap_or_default();
+            let of_line = rest.iter().take_while(|span| span.start < end);
+            let of_line =
+                of_line.map(|span| span.start.max(start) - start..span.end.min(end) - start);
+            *line = without(line, of_line.collect()).into_owned();
+            at = end + 1;
+        }
+    }
+    lines
+}
+
 /// Whether some text in a value, or a name in it, holds a secret.
 pub fn holds_secret(value: &Value) -> bool {
     match value {
@@ -326,11 +350,8 @@ fn hidden<'a>(text: &'a str, known: &Known, reach: Reach) -> Cow<'a, str> {
     shown
 }
 
-/// The text with each span replaced; they are sorted by where they begin.
-fn without(text: &str, spans: Vec<Range<usize>>) -> Cow<'_, str> {
-    if spans.is_empty() {
-        return Cow::Borrowed(text);
-    }
+/// Spans that are sorted by where they begin, without overlaps.
+fn merged(spans: Vec<Range<usize>>) -> Vec<Range<usize>> {
     let mut merged: Vec<Range<usize>> = Vec::new();
     for span in spans {
         match merged.last_mut() {
@@ -338,9 +359,17 @@ fn without(text: &str, spans: Vec<Range<usize>>) -> Cow<'_, str> {
             _ => merged.push(span),
         }
     }
+    merged
+}
+
+/// The text with each span replaced; they are sorted by where they begin.
+fn without(text: &str, spans: Vec<Range<usize>>) -> Cow<'_, str> {
+    if spans.is_empty() {
+        return Cow::Borrowed(text);
+    }
     let mut masked = String::with_capacity(text.len());
     let mut done = 0;
-    for span in merged {
+    for span in merged(spans) {
         let start = floor_boundary(text, span.start);
         masked.push_str(text.get(done..start).unwrap_or_default());
         masked.push_str(MASK);

@@ -7,7 +7,7 @@ use managed_agents_mcp::session::asked::Asked;
 use managed_agents_mcp::session::digest::{self, Detail};
 use managed_agents_mcp::session::history::History;
 use managed_agents_mcp::session::render::{self, SMALLEST_BUDGET};
-use managed_agents_mcp::session::report::{self, Facts};
+use managed_agents_mcp::session::report::{self, Anew, Facts, rewritten};
 use managed_agents_mcp::session::turn::{self, Lifecycle};
 
 /// Characters that may never leave.
@@ -21,9 +21,10 @@ pub fn check(text: &str) {
     assert!(!text.chars().any(is_forbidden), "{text:?}");
 }
 
-fn masked(text: &str) -> String {
-    mask_field(text).into_owned()
-}
+const MASKED: Anew = Anew {
+    text: |text| mask_field(text).into_owned(),
+    value: |value| rewritten(value, &|text| mask_field(text).into_owned()),
+};
 
 /// Events come in this order over the stream, or in a list, and are told within this budget.
 pub fn tell(events: Vec<Event>, is_listed: bool, session: Option<Session>, budget: usize, offset: usize) {
@@ -36,7 +37,7 @@ pub fn tell(events: Vec<Event>, is_listed: bool, session: Option<Session>, budge
     }
     let turn = turn::judge(&history, &Asked::default(), Lifecycle::default());
     let now = "2026-11-25T12:00:00Z".parse().expect("a time");
-    let facts = Facts { session_id: "sesn_01fuzz", session: session.as_ref(), history: &history, turn: &turn, final_places: offset, now, anew: &masked };
+    let facts = Facts { session_id: "sesn_01fuzz", session: session.as_ref(), history: &history, turn: &turn, final_places: offset, now, anew: MASKED };
     let mut report = report::report(&facts);
     report.next = "get_status with session_ids [\"sesn_01fuzz\"] and wait_seconds waits on.".to_owned();
     let report = render::fit(report, budget);
@@ -44,14 +45,14 @@ pub fn tell(events: Vec<Event>, is_listed: bool, session: Option<Session>, budge
     check(&render::text(&report));
     let events: Vec<&Event> = history.events().collect();
     for detail in [Detail::Digest, Detail::Full] {
-        let fitted = digest::fill(&events, &|_| true, Event::can_be_cursor, detail, 100, budget, &masked);
+        let fitted = digest::fill(&events, &|_| true, Event::can_be_cursor, detail, 100, budget, MASKED);
         assert!(fitted.used > 0 || events.is_empty());
         for entry in &fitted.entries {
             check(entry["text"].as_str().unwrap_or_default());
         }
     }
     if let Some(event) = events.first() {
-        let slice = digest::slice(event, Detail::Digest, offset % 100_000, budget, &masked);
+        let slice = digest::slice(event, Detail::Digest, offset % 100_000, budget, MASKED);
         assert!(slice.next_offset.is_none_or(|next| next > offset % 100_000));
     }
 }

@@ -71,7 +71,8 @@ impl Subject {
         let message = message.to_ascii_lowercase();
         let words = [
             ("credit balance", Subject::Money),
-            ("api usage limit", Subject::Money),
+            ("usage limit", Subject::Money),
+            ("spend limit", Subject::Money),
             ("anthropic-beta", Subject::Beta),
             ("unsupported beta", Subject::Beta),
             ("anthropic-version", Subject::Version),
@@ -109,6 +110,9 @@ pub enum Fault {
     /// It is larger than what is read at most: ask for less.
     TooLarge,
 }
+
+/// How the reason begins why this process sent nothing yet: it keeps to the API's rate.
+pub const HELD_BACK: &str = "held back";
 
 /// What is known about a request that got no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

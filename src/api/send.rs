@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::body::{Answer, start};
 use super::call::Call;
-use super::error::NO_ENVELOPE;
+use super::error::{HELD_BACK, NO_ENVELOPE};
 use super::escapes::parse;
 use super::pace::Group;
 use super::probe::{Silence, explain};
@@ -285,7 +285,7 @@ impl Client {
             .reserve(group, left)
             .map_err(|wait| Error::Unreachable {
                 reason: format!(
-                    "held back for {} s to stay within the API's rate limit",
+                    "{HELD_BACK} for {} s to stay within the API's rate limit",
                     wait.as_secs().max(1)
                 ),
                 delivery: Delivery::NotSent,

@@ -379,7 +379,7 @@ impl Follow {
             turn: &turn,
             final_places: self.final_places(),
             now: self.api.now(),
-            anew: &hidden::text,
+            anew: hidden::MASKED,
         };
         let mut report = report::report(&facts);
         if self.crowded_out {

@@ -21,7 +21,7 @@ impl Progress {
         match event.kind.as_str() {
             kind if is_call(kind) => {
                 self.calls += 1;
-                let call = tool_line(event, 100, &hidden::text);
+                let call = tool_line(event, 100, hidden::MASKED);
                 self.latest = Some(match event.permission().as_deref() {
                     Some("ask") => format!("asks for permission: {call}"),
                     _ => call,

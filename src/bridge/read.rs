@@ -217,7 +217,7 @@ impl Bridge {
             reading.detail,
             reading.limit,
             self.config.result_chars,
-            &hidden::text,
+            hidden::MASKED,
         );
         if let (Some(run), Some(cursor)) = (read.run, &fitted.cursor)
             && let Some(place) = run.place(cursor)
@@ -299,7 +299,7 @@ impl Bridge {
         };
         let event = found.ok_or_else(|| unknown_event(session, event_id.as_str()))?;
         let chars = self.config.result_chars;
-        let slice = slice(&event, detail, offset, chars, &hidden::text);
+        let slice = slice(&event, detail, offset, chars, hidden::MASKED);
         let omitted = slice.next_offset.map(|next| {
             format!(
                 "characters {next} to {} of this event: get_events {{\"session_id\":\"{session}\",\"event_id\":\"{event_id}\",\"offset\":{next}}}",

@@ -75,7 +75,7 @@ fn document(
         reading.detail,
         reading.limit,
         chars,
-        &hidden::text,
+        hidden::MASKED,
     );
     let rest = events.get(fitted.used..).unwrap_or_default();
     let more = rest.iter().any(|event| shown(event)) || !read.ended;

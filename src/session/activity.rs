@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::Value;
 
 use super::clean::clean_line;
-use super::report::{cut, rewritten, tool_name};
+use super::report::{Anew, cut, tool_name};
 use super::summary::{is_known, summary};
 use crate::api::events::Event;
 
@@ -14,11 +14,7 @@ const ACTIVITY_LINE: usize = 90;
 
 /// One line for each tool call, with how it ended, and for what else a reader should know of; each text is written `anew` before
 /// it is cut.
-pub(super) fn activity(
-    events: &[&Event],
-    pending: &[String],
-    anew: &dyn Fn(&str) -> String,
-) -> Vec<String> {
+pub(super) fn activity(events: &[&Event], pending: &[String], anew: Anew) -> Vec<String> {
     let results: HashMap<String, bool> = events
         .iter()
         .filter(|event| event.kind.ends_with("tool_result"))
@@ -44,12 +40,12 @@ pub(super) fn activity(
             outcome(&event.id)
         )),
         "session.error" | "session.status_rescheduled" | "span.outcome_evaluation_end" => {
-            Some(cut(&anew(&summary(event)), ACTIVITY_LINE))
+            Some(cut(&(anew.text)(&summary(event)), ACTIVITY_LINE))
         }
         "session.thread_created" | "agent.thread_message_received" => {
-            Some(cut(&anew(&summary(event)), ACTIVITY_LINE))
+            Some(cut(&(anew.text)(&summary(event)), ACTIVITY_LINE))
         }
-        kind if !is_known(kind) => Some(cut(&anew(&summary(event)), ACTIVITY_LINE)),
+        kind if !is_known(kind) => Some(cut(&(anew.text)(&summary(event)), ACTIVITY_LINE)),
         _ => None,
     };
     let lines = events.iter().filter_map(line);
@@ -57,7 +53,7 @@ pub(super) fn activity(
 }
 
 /// `bash: cargo test`, at most `width` characters, each text written `anew` before it is cut.
-pub fn tool_line(event: &Event, width: usize, anew: &dyn Fn(&str) -> String) -> String {
+pub fn tool_line(event: &Event, width: usize, anew: Anew) -> String {
     let value = event.value();
     let input = value.get("input").unwrap_or(&Value::Null);
     // The one argument that says most, by the names that the built-in tools give it.
@@ -65,11 +61,11 @@ pub fn tool_line(event: &Event, width: usize, anew: &dyn Fn(&str) -> String) -> 
         .iter()
         .find_map(|key| input.get(*key).and_then(Value::as_str));
     let argument = match telling {
-        Some(text) => anew(&clean_line(text)),
+        Some(text) => (anew.text)(&clean_line(text)),
         None if input.is_null() => String::new(),
-        None => clean_line(&rewritten(input, anew).to_string()),
+        None => clean_line(&(anew.value)(input).to_string()),
     };
-    let name = anew(&tool_name(&value));
+    let name = (anew.text)(&tool_name(&value));
     cut(
         &if argument.is_empty() {
             name
@@ -85,10 +81,14 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::session::report::rewritten;
 
     #[test]
     fn no_line_shows_the_beginning_of_what_the_whole_hides() {
-        let anew = |text: &str| text.replace("TOKEN", "[hidden]");
+        let anew = Anew {
+            text: |text| text.replace("TOKEN", "[hidden]"),
+            value: |value| rewritten(value, &|text| text.replace("TOKEN", "[hidden]")),
+        };
         for before in 0..ACTIVITY_LINE {
             let text = format!("{} TOKEN and more", "x".repeat(before));
             for event in [
@@ -99,7 +99,7 @@ mod tests {
                 json!({"type": "session.odd", "text": text}),
             ] {
                 let event: Event = serde_json::from_value(event).unwrap();
-                let lines = activity(&[&event], &[], &anew);
+                let lines = activity(&[&event], &[], anew);
                 assert!(
                     !lines[0].is_empty() && !lines[0].contains("TO"),
                     "{lines:?}"

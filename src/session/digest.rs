@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::render::{fenced, prefix};
-use super::report::{cut, escaped, rewritten};
+use super::report::{Anew, cut, escaped};
 use super::summary::summary;
 use super::turn::State;
 use crate::api::events::Event;
@@ -67,7 +67,7 @@ pub struct Fitted {
     ends_on_id: bool,
 }
 
-/// Fills a page with at most `limit` entries of the events to be `shown`, and `budget` characters in either half, with each text
+/// Fills a page with at most `limit` entries of the events to be `shown`, and `budget` characters in either half, with what others wrote
 /// written `anew` before anything is cut; it ends on an event that `may_end` it.
 pub fn fill(
     events: &[&Event],
@@ -76,7 +76,7 @@ pub fn fill(
     detail: Detail,
     limit: usize,
     budget: usize,
-    anew: &dyn Fn(&str) -> String,
+    anew: Anew,
 ) -> Fitted {
     let mut left = budget.saturating_sub(FRAME_CHARS);
     let mut fitted = Fitted {
@@ -130,15 +130,10 @@ impl Fitted {
 }
 
 /// The entry of one event, and whether it is whole.
-fn entry(
-    event: &Event,
-    detail: Detail,
-    room: usize,
-    anew: &dyn Fn(&str) -> String,
-) -> (Value, bool) {
+fn entry(event: &Event, detail: Detail, room: usize, anew: Anew) -> (Value, bool) {
     match detail {
         Detail::Digest => {
-            let text = anew(&summary(event));
+            let text = (anew.text)(&summary(event));
             let most = if event.kind.ends_with(".message") {
                 MESSAGE_CHARS
             } else {
@@ -149,7 +144,7 @@ fn entry(
             (digest_entry(event, shown), is_whole)
         }
         Detail::Full => {
-            let whole = rewritten(&escaped(&event.value()), anew);
+            let whole = (anew.value)(&escaped(&event.value()));
             if cost(&whole) <= room.max(FRAME_CHARS) {
                 return (whole, event.is_whole());
             }
@@ -191,19 +186,13 @@ pub struct Slice {
     pub whole: usize,
 }
 
-/// One event whole, or as much of it from `offset` as fits, with each text written `anew` before anything is cut.
-pub fn slice(
-    event: &Event,
-    detail: Detail,
-    offset: usize,
-    budget: usize,
-    anew: &dyn Fn(&str) -> String,
-) -> Slice {
+/// One event whole, or as much of it from `offset` as fits, with what others wrote written `anew` before anything is cut.
+pub fn slice(event: &Event, detail: Detail, offset: usize, budget: usize, anew: Anew) -> Slice {
     let room = budget.saturating_sub(FRAME_CHARS);
     let text = match detail {
-        Detail::Digest => anew(&summary(event)),
+        Detail::Digest => (anew.text)(&summary(event)),
         Detail::Full => {
-            let whole = rewritten(&escaped(&event.value()), anew);
+            let whole = (anew.value)(&escaped(&event.value()));
             if offset == 0 && cost(&whole) <= room {
                 let chars = whole.to_string().chars().count();
                 return Slice {
@@ -282,6 +271,12 @@ fn line(entry: &Value) -> String {
 mod tests {
     use super::*;
     use crate::session::render::json;
+    use crate::session::report::rewritten;
+
+    const PLAIN: Anew = Anew {
+        text: str::to_owned,
+        value: Value::clone,
+    };
 
     #[test]
     fn whatever_a_server_calls_an_event_a_page_keeps_to_its_size() {
@@ -302,7 +297,7 @@ mod tests {
                     detail,
                     10,
                     2000,
-                    &str::to_owned,
+                    PLAIN,
                 );
                 assert!(json(&fitted.entries).len() < 2000, "{detail:?}");
                 assert!(fitted.cut.iter().all(|id| id.len() < 200), "{detail:?}");
@@ -326,7 +321,7 @@ mod tests {
             Detail::Digest,
             50,
             3000,
-            &str::to_owned,
+            PLAIN,
         );
         assert!(json(&fitted.entries).len() < 3000);
         assert_eq!((fitted.used, fitted.cursor.as_deref()), (1001, Some("e")));
@@ -338,12 +333,15 @@ mod tests {
         let words = "some words, TOKEN and more words, ".repeat(9);
         let event = json!({"id": "a", "type": "agent.message", "content": [{"type": "text", "text": words}]});
         let event: Event = serde_json::from_value(event).unwrap();
-        let anew = |text: &str| text.replace("TOKEN", "[hidden]");
+        let anew = Anew {
+            text: |text| text.replace("TOKEN", "[hidden]"),
+            value: |value| rewritten(value, &|text| text.replace("TOKEN", "[hidden]")),
+        };
         for detail in [Detail::Digest, Detail::Full] {
             for room in 7..40 {
                 let (mut offset, mut shown) = (Some(0), String::new());
                 while let Some(from) = offset {
-                    let part = slice(&event, detail, from, FRAME_CHARS + room, &anew);
+                    let part = slice(&event, detail, from, FRAME_CHARS + room, anew);
                     let text = part.entry["text"].as_str().unwrap().to_owned();
                     assert!(!text.contains("TOK") && !text.contains("KEN"), "{text}");
                     shown.push_str(&text);
@@ -358,7 +356,7 @@ mod tests {
                     detail,
                     1,
                     budget,
-                    &anew,
+                    anew,
                 );
                 let page = json(&page.entries);
                 assert!(!page.contains("TOK") && !page.contains("KEN"), "{page}");

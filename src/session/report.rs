@@ -198,8 +198,17 @@ pub struct Facts<'a> {
     pub final_places: usize,
     /// For ages.
     pub now: DateTime<Utc>,
-    /// Writes a text of others anew before it is cut.
-    pub anew: &'a dyn Fn(&str) -> String,
+    /// What others wrote is written so.
+    pub anew: Anew,
+}
+
+/// How what others wrote is written anew before anything of it is cut.
+#[derive(Clone, Copy)]
+pub struct Anew {
+    /// A text.
+    pub text: fn(&str) -> String,
+    /// A value with all texts in it.
+    pub value: fn(&Value) -> Value,
 }
 
 /// Puts the facts together. `next`, `notes` and `omitted` are for the caller to fill.
@@ -246,7 +255,7 @@ pub fn report(facts: &Facts) -> Report {
             .or(unmet),
         outcome,
         reply: (!words.is_empty()).then(|| reply.join("\n\n")),
-        activity: activity(&of_turn, &turn.pending, anew),
+        activity: activity(&of_turn, &turn.pending, *anew),
         pending: turn
             .pending
             .iter()

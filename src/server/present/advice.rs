@@ -1,6 +1,6 @@
 //! Why the API, or the way to it, failed, and what to do about it: every hint there is, on one screen.
 
-use crate::api::{Delivery, Error, Fault, Refusal, Subject, Trouble};
+use crate::api::{Delivery, Error, Fault, HELD_BACK, Refusal, Subject, Trouble};
 use crate::key::UNREPLACED;
 
 const STRANGER: &str = "this is not the API's answer: a proxy, a firewall or a login page gave it, or ANTHROPIC_BASE_URL is wrong. Ask the user to \
@@ -50,6 +50,9 @@ pub(super) fn advice(error: &Error) -> String {
              server's configuration and to restart it. Never ask for the key itself."
         }
         Error::Blocked(trouble) => blocked(*trouble),
+        Error::Unreachable { reason, .. } if reason.starts_with(HELD_BACK) => {
+            "nothing was sent. Make the same call again after that time, with fewer calls at once."
+        }
         Error::Unreachable {
             delivery: Delivery::NotSent,
             ..
@@ -155,6 +158,8 @@ fn refused(refusal: &Refusal) -> String {
         words.any(|it| it.eq_ignore_ascii_case(word))
     };
     let subject = refusal.subject();
+    let field = refusal.message.trim_start_matches(['`', '\'', '"']);
+    let about_page = field.starts_with("page") || says("invalid page") || says("parameter");
     let text = match refusal.status {
         408 | 500.. if refusal.is_foreign() => {
             return format!("make the same call again; if it stays, {STRANGER}");
@@ -184,7 +189,7 @@ fn refused(refusal: &Refusal) -> String {
         300..=303 | 307 | 308 => {
             "set ANTHROPIC_BASE_URL to the address that serves the API itself; the key is never sent along a redirect."
         }
-        400 | 422 if has_word("page") => {
+        400 | 422 if has_word("page") && (says("cursor") || says("token") || about_page) => {
             "pass the `page` that the list before returned, to the same call with the same filter; without `page` it begins anew."
         }
         400 if subject == Some(Subject::Beta) && (says("require") || says("model:")) => {
@@ -195,6 +200,9 @@ fn refused(refusal: &Refusal) -> String {
         400 | 422 => "correct the argument that the API names and call again.",
         401 => {
             "ask the user to check the key in this server's configuration (ANTHROPIC_API_KEY or what replaces it) and to restart it."
+        }
+        403 if has_word("disabled") => {
+            "ask the user to look into the Console (platform.claude.com), or to ask the API's support. Do not repeat the call before."
         }
         403 => {
             "ask the user whether this key's workspace may use it; ANTHROPIC_WORKSPACE_ID chooses the workspace."
@@ -370,6 +378,34 @@ mod tests {
             let text = advised_on(status, kind, message, Some("req_1"));
             assert!(text.contains(named), "{status} {message}: {text}");
         }
+    }
+
+    #[test]
+    fn advice_fits_what_was_said() {
+        for (status, message, named) in [
+            (
+                429,
+                "You have reached your monthly spend limit.",
+                "add credit",
+            ),
+            (403, "Your organization has been disabled.", "Console"),
+            (400, "page: not one of ours", "the list before"),
+            (400, "Invalid page token", "the list before"),
+            (
+                400,
+                "Unsupported language in web page",
+                "correct the argument",
+            ),
+            (400, "landing page must be set", "correct the argument"),
+        ] {
+            let text = advised_on(status, "invalid_request_error", message, Some("req_1"));
+            assert!(text.contains(named), "{message}: {text}");
+        }
+        let held_back = Error::Unreachable {
+            reason: format!("{HELD_BACK} for 2 s"),
+            delivery: Delivery::NotSent,
+        };
+        assert!(advice(&held_back).contains("after that time"));
     }
 
     #[test]
