@@ -67,8 +67,8 @@ pub struct Fitted {
     ends_on_id: bool,
 }
 
-/// Fills a page with at most `limit` entries of the events to be `shown`, and `budget` characters in either half, with what others wrote
-/// written `anew` before anything is cut; it ends on an event that `may_end` it.
+/// Fills a page with at most `limit` entries of the events to be `shown`, and `budget` characters in either half, with what others
+/// wrote written `anew` before anything is cut; it ends on an event that `may_end` it.
 pub fn fill(
     events: &[&Event],
     shown: &dyn Fn(&Event) -> bool,

@@ -194,9 +194,9 @@ impl History {
 
     /// The same, where the session `rests`: the end of its newest turn is no longer fresh.
     ///
-    /// One that never got a time does not wait for ever. Questions are taken in one after the other, without a pause between their
-    /// turns: at rest none waits. A later question alone shows nothing, since it may have moved there. What else is sent belongs
-    /// to a turn.
+    /// One that never got a time does not wait for ever. Questions are taken in one after the other, without a pause between
+    /// their turns: at rest none waits. A later question alone shows nothing, since it may have moved there. What else is sent
+    /// belongs to a turn.
     pub fn waits(&self, place: usize, rests: bool) -> bool {
         let is_passed = |entry: &Entry| match is_question(&entry.event.kind) {
             true => self.answered(rests) > Some(place),

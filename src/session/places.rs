@@ -7,17 +7,17 @@ use super::turn::{ends_turn, pauses, speaks};
 use crate::api::events::{Event, Taken};
 
 /// Whether with this event a turn ends, or all of them.
-pub fn settles(event: &Event) -> bool {
+fn settles(event: &Event) -> bool {
     ends_turn(event) || ends_session(event)
 }
 
 /// How many events, from the oldest on, have their final place: what comes later in the record stands after them.
 ///
-/// A queued event moves when it is taken in; that it was passed over is believed once what shows it is no longer fresh, a question
-/// once the session [`rests`](History::waits). And the
-/// words of a model request may be listed after what follows them, for as long as `fresh` says; until then everything from where
-/// they may come is left out. Those of one turn are listed in their order: words that are there tell that all before them are.
-/// Whether more come after them its requests tell; of a server that shows none nobody knows.
+/// A queued event moves when it is taken in; that it was passed over is believed once what shows it is no longer fresh, of a
+/// question once the session [`rests`](History::waits). And the words of a model request may be listed after what follows them,
+/// for as long as `fresh` says; until then everything from where they may come is left out. Those of one turn are listed in their
+/// order: words that are there tell that all before them are. Whether more come after them its requests tell; of a server that
+/// shows none nobody knows.
 pub fn final_events(history: &History, rests: bool, fresh: &dyn Fn(&Event) -> bool) -> usize {
     let newest = |places: usize, is_it: &dyn Fn(&Event) -> bool| {
         let mut events = history.events().take(places);

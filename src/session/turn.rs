@@ -470,7 +470,8 @@ pub(super) mod tests {
     use serde_json::{Value, json};
 
     /// Events from a line of words: `u1` a question, `q1` a queued one, `run`, `say`, `tool:a`, `ask:a,b` idle with
-    /// pending calls, `yes:a` an answer, `end` the end of a turn, `rest` that of a thread, `halt` an interrupt, `budget`, `err` an exhausted error, `over`.
+    /// pending calls, `yes:a` an answer, `end` the end of a turn, `rest` that of a thread, `halt` an interrupt, `budget`, `err` an
+    /// exhausted error, `over`.
     pub(in crate::session) fn history(line: &str) -> History {
         let mut history = History::default();
         history.listed(
