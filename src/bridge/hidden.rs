@@ -105,10 +105,16 @@ fn take_lines<'a>(value: &'a Value, lines: &mut Vec<&'a str>) {
         Value::Array(items) => items.iter().for_each(|item| take_lines(item, lines)),
         Value::Object(fields) => fields
             .iter()
-            .filter(|(name, _)| *name != "type")
+            .filter(|(name, value)| !is_type(name, value))
             .for_each(|(_, value)| take_lines(value, lines)),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
+}
+
+fn is_type(name: &str, value: &Value) -> bool {
+    let is_sign = |byte: u8| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'.');
+    let is_word = |word: &str| word.len() <= 40 && word.bytes().all(is_sign);
+    name == "type" && value.as_str().is_some_and(is_word)
 }
 
 /// The names and texts in a list, whose lines were masked together; each for itself as well.
@@ -119,9 +125,9 @@ fn put_lines(value: &Value, lines: &mut impl Iterator<Item = String>, texts: &mu
         Value::Object(fields) => {
             for (name, value) in fields {
                 texts.push(text(name));
-                match name.as_str() {
-                    "type" => mask_texts(value, texts),
-                    _ => put_lines(value, lines, texts),
+                match is_type(name, value) {
+                    true => mask_texts(value, texts),
+                    false => put_lines(value, lines, texts),
                 }
             }
         }
@@ -159,6 +165,7 @@ mod tests {
             ]),
             json!(lines.iter().map(row).collect::<Vec<_>>()),
             json!([[lines[0], lines[1]], [lines[2], lines[3], lines[4]]]),
+            json!([{"n": lines[0], "type": lines[1]}, {"n": lines[2], "type": lines[3]}, lines[4]]),
         ] {
             for value in [
                 list.clone(),

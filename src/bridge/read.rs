@@ -229,7 +229,8 @@ impl Bridge {
         let held = Held::of(rest_of_record, &follow);
         let more = (held == Held::Settling && state != State::Working)
             || rest.iter().any(|event| shown(event))
-            || (!read.ended && fitted.used == available.len());
+            // Behind what is queued nothing can be read yet.
+            || (!read.ended && fitted.used == available.len() && held != Held::Queued);
         // What is held back may have them.
         let absent = absent(reading, &fitted.entries, events).filter(|_| held == Held::Nothing);
         let notes = [held.note(rest_of_record.len()), absent];

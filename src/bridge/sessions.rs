@@ -11,7 +11,7 @@ use crate::api::sessions::{Session, SessionFilter};
 use crate::api::{Client, Error, Id};
 use crate::seen::Pages;
 use crate::session::clean::clean_line;
-use crate::session::history::History;
+use crate::session::history::{History, REST};
 use crate::session::turn::{self, Lifecycle, State};
 
 /// A session in a list.
@@ -174,10 +174,12 @@ impl Bridge {
         newest.reverse();
         let mut history = History::default();
         history.listed(newest);
+        let end = history.resting().and_then(|end| end.at);
+        let rested = end.is_none_or(|end| api.now() - end >= REST);
         let lifecycle = Lifecycle {
             running: is_running(session),
             outcomes: &session.outcome_evaluations,
-            rests: !is_running(session),
+            rests: !is_running(session) && rested,
             ..Lifecycle::default()
         };
         let turn = turn::judge(&history, &self.memory.recall(id), lifecycle);

@@ -37,10 +37,12 @@ fn begins_turn(events: &[&Event], question: usize, end: usize) -> bool {
 /// Whether this is the end of a turn at work that was interrupted for the question, which has begun nothing yet.
 fn stops_before(events: &[&Event], question: usize, end: usize) -> bool {
     let before = events.get(..question).unwrap_or_default();
-    let since = || before.iter().rev().take_while(|event| !ends_turn(event));
-    let is_stopped = since().any(|event| event.kind == "user.interrupt");
+    let mut newest_first = before.iter().rev().take_while(|event| !ends_turn(event));
+    // Work before the interrupt: a session at rest has none to stop.
+    let is_stopped = newest_first.any(|event| event.kind == "user.interrupt")
+        && newest_first.any(|event| works(event));
     let between = events.get(question..end).unwrap_or_default();
-    is_stopped && since().any(|event| works(event)) && !between.iter().any(|event| works(event))
+    is_stopped && !between.iter().any(|event| works(event))
 }
 
 fn works(event: &Event) -> bool {
@@ -64,6 +66,7 @@ mod tests {
             ("run u1 say halt u2 end", 4..6),
             ("run u1 say end halt u2 run say end", 5..9),
             ("run u1 say end halt u2 end", 5..7),
+            ("run u1 say end halt run u2 end u3 say end", 6..8),
             ("run u1 say halt end u2 run say end", 5..9),
             ("run u1 say u2 end", 3..5),
         ] {

@@ -4,7 +4,7 @@
 //! nothing is kept twice; what only the stream has shown stands at the end until a list gives it its place.
 
 use std::borrow::Borrow;
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{Hash, Hasher};
 
 use chrono::TimeDelta;
@@ -13,10 +13,14 @@ use indexmap::IndexSet;
 use super::turn::ends_turn;
 use crate::api::events::{Event, Taken};
 
+/// The grader is done.
+const VERDICT: &str = "span.outcome_evaluation_end";
 /// So many known events tell that a run meets what is known.
 pub const OVERLAP: usize = 16;
 /// A session that did nothing for so long after a turn had nothing more to take in.
-const REST: TimeDelta = TimeDelta::seconds(3);
+pub const REST: TimeDelta = TimeDelta::seconds(3);
+/// A queue is no longer: what so many later questions were answered before does not wait behind them.
+const LONGEST_QUEUE: usize = 16;
 
 /// Events in the order of the list, the unlisted ones where they were streamed.
 #[derive(Debug, Default)]
@@ -31,6 +35,8 @@ pub struct History {
     last_end: Option<usize>,
     /// Place of the newest question after whose turn the session rested; beyond all where it ended.
     last_answered: Option<usize>,
+    /// Places of the newest questions that were taken in, as many as a queue may hold.
+    asked: VecDeque<usize>,
     /// The end of a turn after which nothing has begun.
     rest: Option<Rest>,
 }
@@ -95,6 +101,19 @@ pub fn ends_session(event: &Event) -> bool {
         event.kind.as_str(),
         "session.status_terminated" | "session.deleted"
     )
+}
+
+/// Whether something begins. Between work and its grading no session rests; after a verdict it does, unless the work goes on.
+fn ends_rest(event: &Event) -> bool {
+    let kind = event.kind.as_str();
+    let works = [
+        "session.status_running",
+        "session.status_rescheduled",
+        "session.status_rescheduling",
+    ];
+    is_asked(event)
+        || works.contains(&kind)
+        || (kind.starts_with("span.outcome_evaluation") && kind != VERDICT)
 }
 
 /// Whether the agent calls a tool.
@@ -195,8 +214,8 @@ impl History {
     /// The same, where the session `rests`: the end of its newest turn is no longer fresh.
     ///
     /// One that never got a time does not wait for ever. Questions are taken in one after the other, without a pause between
-    /// their turns: at rest none waits. A later question alone shows nothing, since it may have moved there. What else is sent
-    /// belongs to a turn.
+    /// their turns: at rest none waits, nor before more later ones than a queue may hold. A few of them show nothing, since they may
+    /// have moved there. What else is sent belongs to a turn.
     pub fn waits(&self, place: usize, rests: bool) -> bool {
         let is_passed = |entry: &Entry| match is_question(&entry.event.kind) {
             true => self.answered(rests) > Some(place),
@@ -304,8 +323,7 @@ impl History {
         let Some(event) = self.entries.get_index(place).map(|entry| &entry.event) else {
             return;
         };
-        let begins = is_asked(event) || event.kind == "session.status_running";
-        if let Some(rest) = self.rest.filter(|_| begins) {
+        if let Some(rest) = self.rest.filter(|_| ends_rest(event)) {
             if self.lasted(rest, event) {
                 self.last_answered = self.last_answered.max(rest.answered);
             }
@@ -314,9 +332,15 @@ impl History {
         if is_asked(event) {
             self.times_questions = true;
             self.last_question = Some(place);
+            self.asked.push_back(place);
+            if self.asked.len() > LONGEST_QUEUE {
+                self.last_answered = self.last_answered.max(self.asked.pop_front());
+            }
         }
         if ends_turn(event) {
             self.last_end = Some(place);
+        }
+        if ends_turn(event) || event.kind == VERDICT {
             self.rest = Some(Rest {
                 end: place,
                 answered: self.last_question,
@@ -343,6 +367,7 @@ impl History {
     fn note_all(&mut self) {
         (self.last_work, self.last_question) = (None, None);
         (self.last_end, self.last_answered, self.rest) = (None, None, None);
+        self.asked.clear();
         (0..self.entries.len()).for_each(|place| self.note(place));
     }
 }
@@ -431,6 +456,43 @@ mod tests {
                 "{begun}"
             );
         }
+    }
+
+    #[test]
+    fn between_work_and_its_grading_no_session_rests() {
+        let event = |(id, (kind, second)): (usize, &(&str, u32))| -> Event {
+            let at = format!("\"2026-11-01T10:00:{second:02}Z\"");
+            let at = if *kind == "queued" {
+                "null".to_owned()
+            } else {
+                at
+            };
+            let kind = kind.replace("queued", "user.message");
+            let text = format!(r#"{{"id":"e{id}","type":"{kind}","processed_at":{at}}}"#);
+            serde_json::from_str(&text).unwrap()
+        };
+        let graded = [
+            ("user.define_outcome", 0),
+            ("queued", 0),
+            ("user.message", 1),
+            ("session.status_idle", 2),
+            ("span.outcome_evaluation_start", 3),
+            ("span.outcome_evaluation_end", 9),
+        ];
+        for (next, second, waits) in [
+            ("session.status_running", 10, true),
+            ("user.message", 20, false),
+        ] {
+            let record = [&graded[..], &[(next, second)]].concat();
+            let mut history = History::default();
+            history.listed(record.iter().enumerate().take(5).map(event).collect());
+            assert!(history.waits(1, true) && history.resting().is_none());
+            history.listed(record.iter().enumerate().map(event).collect());
+            assert_eq!(history.is_queued(1), waits, "{next}");
+        }
+        let mut history = History::default();
+        history.listed(graded.iter().enumerate().map(event).collect());
+        assert!(history.is_queued(1) && !history.waits(1, true));
     }
 
     #[test]

@@ -118,7 +118,14 @@ mod tests {
         // What never got a time was passed over once the session rested after a later question.
         let passed = "run u1 q2 say end u3 say end";
         assert_eq!((stable(passed, true), stable(passed, false)), (2, 8));
-        assert_eq!(final_events(&history(passed), false, &|_: &Event| false), 2);
+        let at_work = |line: &str| final_events(&history(line), false, &|_: &Event| false);
+        assert_eq!(at_work(passed), 2);
+        // A queue is not so long as that.
+        let later = |count: usize| -> String {
+            let turns = (0..count).map(|turn| format!(" u3{turn} say end"));
+            format!("run u1 q2{}", turns.collect::<String>())
+        };
+        assert_eq!((at_work(&later(10)), at_work(&later(17))), (2, 3 + 17 * 3));
         for (line, places) in [
             ("run u1 start say tool:a stop result:a", 7),
             ("run u1 start tool:a result:a stop", 3),
