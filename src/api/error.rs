@@ -20,6 +20,8 @@ pub enum Error {
         /// Whether the request may have been acted on.
         delivery: Delivery,
     },
+    /// This process sends nothing before so long, to stay within the API's rate limit.
+    HeldBack(Duration),
     /// Something stands in the way that is known by its kind; nothing was sent.
     Blocked(Trouble),
     /// An answer came that is not what this endpoint returns.
@@ -111,13 +113,10 @@ pub enum Fault {
     TooLarge,
 }
 
-/// How the reason begins why this process sent nothing yet: it keeps to the API's rate.
-pub const HELD_BACK: &str = "held back";
-
 /// What is known about a request that got no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {
-    /// The connection was never made: the request surely was not acted on.
+    /// Nothing was sent: the request surely was not acted on.
     NotSent,
     /// The request left; whether it was acted on is not known.
     Unknown,
@@ -146,7 +145,7 @@ impl Error {
                 refusal.status,
                 408 | 429 | 500 | 502 | 503 | 504 | 529
             )),
-            Error::Unreachable { .. } => true,
+            Error::Unreachable { .. } | Error::HeldBack(_) => true,
             Error::Blocked(trouble) => {
                 matches!(trouble, Trouble::Unresolved | Trouble::ProxyDenied)
             }
@@ -161,7 +160,15 @@ impl Error {
             Error::Refused(refusal) => refusal.status == 408 || refusal.status >= 500,
             Error::Unreachable { delivery, .. } => *delivery != Delivery::NotSent,
             Error::Unreadable { .. } => true,
-            Error::Keyless(_) | Error::Blocked(_) => false,
+            Error::Keyless(_) | Error::Blocked(_) | Error::HeldBack(_) => false,
+        }
+    }
+
+    /// Whether nothing was sent, though it may be another time.
+    pub fn is_unsent(&self) -> bool {
+        match self {
+            Error::Unreachable { delivery, .. } => *delivery == Delivery::NotSent,
+            error => matches!(error, Error::HeldBack(_) | Error::Blocked(_)),
         }
     }
 
@@ -191,6 +198,13 @@ impl fmt::Display for Error {
             }
             Error::Unreachable { reason, .. } | Error::Unreadable { reason, .. } => {
                 f.write_str(reason)
+            }
+            Error::HeldBack(wait) => {
+                let seconds = wait.as_secs().max(1);
+                write!(
+                    f,
+                    "held back for {seconds} s to stay within the API's rate limit"
+                )
             }
             Error::Blocked(trouble) => f.write_str(trouble.words()),
             Error::Keyless(why) => f.write_str(why),

@@ -48,7 +48,7 @@ use crate::key::KeySource;
 use body::Bodies;
 use clock::Clock;
 use credentials::Credentials;
-pub use error::{Delivery, Error, Fault, HELD_BACK, Refusal, Subject};
+pub use error::{Delivery, Error, Fault, Refusal, Subject};
 pub use id::Id;
 use lines::{Keeper, Lines, Use, Wanted};
 use pace::Pace;

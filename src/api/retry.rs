@@ -7,7 +7,7 @@ use reqwest::{Method, header::HeaderMap};
 
 use super::call::Call;
 use super::send::header;
-use super::{Delivery, Error, Fault};
+use super::{Error, Fault};
 
 /// Attempts after the first.
 const MAX_RETRIES: u32 = 2;
@@ -18,13 +18,7 @@ const A_DAY: Duration = Duration::from_secs(86_400);
 
 /// How long to wait before making the call again; `None`: not again.
 pub(super) fn retry_delay(call: &Call, error: &Error, attempt: u32) -> Option<Duration> {
-    let unsent = matches!(
-        error,
-        Error::Unreachable {
-            delivery: Delivery::NotSent,
-            ..
-        }
-    ) || (matches!(error, Error::Blocked(_)) && error.is_transient());
+    let unsent = error.is_unsent() && error.is_transient();
     // A conflict of a read is a race inside the API; of a write it is an answer.
     let forbidden = matches!(error, Error::Refused(refusal) if refusal.should_retry == Some(false));
     let raced = error.status() == Some(409) && !forbidden;
@@ -79,6 +73,7 @@ mod tests {
 
     use super::super::Refusal;
     use super::*;
+    use crate::api::Delivery;
 
     #[test]
     fn retry_after_is_read_in_each_form_and_ignored_when_past() {

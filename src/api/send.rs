@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::body::{Answer, start};
 use super::call::Call;
-use super::error::{HELD_BACK, NO_ENVELOPE};
+use super::error::NO_ENVELOPE;
 use super::escapes::parse;
 use super::pace::Group;
 use super::probe::{Silence, explain};
@@ -283,13 +283,7 @@ impl Client {
             .shared
             .pace
             .reserve(group, left)
-            .map_err(|wait| Error::Unreachable {
-                reason: format!(
-                    "{HELD_BACK} for {} s to stay within the API's rate limit",
-                    wait.as_secs().max(1)
-                ),
-                delivery: Delivery::NotSent,
-            })?;
+            .map_err(Error::HeldBack)?;
         if !wait.is_zero() {
             sleep(wait).await;
         }

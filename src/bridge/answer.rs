@@ -93,11 +93,7 @@ impl Bridge {
         };
         // What the caller asked may not be what was asked last.
         let asked = match question {
-            Some(question) => Asked {
-                question: Some(question.to_owned()),
-                unnamed: None,
-                ..asked
-            },
+            Some(question) => asked.about(question.to_owned()),
             None => asked,
         };
         let mut report = self.follow(session, asked, patience, attention).await?;

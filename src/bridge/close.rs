@@ -72,12 +72,11 @@ impl Bridge {
                 last = self.interrupt(session, None, &patience, attention).await?;
             }
         }
-        if follow.is_archived() && ending == Ending::Archive {
-            return Ok(Closed { ending, last });
+        if !(follow.is_archived() && ending == Ending::Archive) {
+            self.end(session, ending, patience.deadline).await?;
         }
-        self.end(session, ending, patience.deadline).await?;
         // The same request_key may start something new from now on.
-        self.started.forget(session);
+        self.started.forget(session.as_str());
         Ok(Closed { ending, last })
     }
 

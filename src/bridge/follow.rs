@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
@@ -16,17 +16,15 @@ use super::{Attention, Patience};
 use crate::api::events::Event;
 use crate::api::lines::Keeper;
 use crate::api::sessions::Session;
-use crate::api::{Client, Delivery, Error, Id};
+use crate::api::{Client, Error, Id};
 use crate::session::grading;
-use crate::session::history::{History, is_question};
+use crate::session::history::{self, History, LATENESS, is_question};
 use crate::session::places;
 use crate::session::report::{self, Facts, Report};
 use crate::session::turn::{self, Asked, Lifecycle, Over, Turn};
 
 /// Late words and late tool calls are waited for so long.
-const SETTLING: Duration = Duration::from_secs(3);
-const SETTLING_AGE: TimeDelta = TimeDelta::seconds(3);
-const MOST_AHEAD: TimeDelta = TimeDelta::seconds(30);
+const SETTLING: Duration = Duration::from_secs(LATENESS.num_seconds().unsigned_abs());
 const SETTLING_LOOK: Duration = Duration::from_millis(400);
 /// Kept free at the end of a call for its last look.
 pub(super) const LAST_LOOK: Duration = Duration::from_millis(500);
@@ -165,10 +163,8 @@ impl Follow {
     /// Whether the list shows the newest status. While only the stream has told of it the list lags behind, and may not
     /// show either what happened before it while there was no stream.
     fn shows_end(&self) -> bool {
-        let mut newest_first = self.history.events().rev();
-        newest_first
-            .find(|event| event.kind.starts_with("session.status_"))
-            .is_none_or(|event| self.history.is_listed(&event.id))
+        let newest = self.history.newest_status();
+        newest.is_none_or(|event| self.history.is_listed(&event.id))
     }
 
     /// Waits until the turn is over and settled, the patience ends or the caller stops. Trouble on the way is borne.
@@ -262,17 +258,9 @@ impl Follow {
         !self.gone
     }
 
-    /// Keeps a failure for the report. A look that this process held back itself is none where the line tells what happens.
+    /// Keeps a failure for the report. A look that was never sent is none where the line tells what happens.
     fn bear(&mut self, error: Error) {
-        let held_back = matches!(
-            error,
-            Error::Blocked(_)
-                | Error::Unreachable {
-                    delivery: Delivery::NotSent,
-                    ..
-                }
-        );
-        if !(held_back && self.has_line) {
+        if !(error.is_unsent() && self.has_line) {
             self.trouble = Some(error);
         }
     }
@@ -294,21 +282,14 @@ impl Follow {
         newest.is_none_or(|newest| self.is_young(newest))
     }
 
-    /// Whether what happened then may still get company from before it. An answer that took its time makes the clock of the
-    /// server seem late, so that a young event lies ahead of it.
+    /// Whether what belongs before this time may still be listed.
     pub(super) fn is_young(&self, at: DateTime<Utc>) -> bool {
-        let age = self.api.now() - at;
-        (-MOST_AHEAD..SETTLING_AGE).contains(&age)
+        history::is_young(at, self.api.now())
     }
 
-    /// Whether the end of the newest turn is no longer fresh, and nothing has begun after it.
+    /// Whether the end of the newest turn is no longer young, and nothing has begun after it.
     pub(super) fn rests(&self) -> bool {
-        self.rests_in(&self.history)
-    }
-
-    fn rests_in(&self, history: &History) -> bool {
-        let end = history.resting();
-        end.is_some_and(|end| !end.at.is_some_and(|at| self.is_young(at)))
+        self.history.rests(self.api.now())
     }
 
     /// How many events, from the oldest on, have their final place.
@@ -319,7 +300,8 @@ impl Follow {
     /// The same in another record of the session, such as that of a thread; whether it `reaches` the newest event.
     pub(super) fn final_places_in(&self, history: &History, reaches: bool) -> usize {
         let fresh = |event: &Event| event.at.is_some_and(|at| self.is_young(at));
-        places::final_events(history, reaches && self.rests_in(history), &fresh)
+        let rests = reaches && history.rests(self.api.now());
+        places::final_events(history, rests, &fresh)
     }
 
     /// Whether the session object knows an outcome without a last verdict.
@@ -342,25 +324,12 @@ impl Follow {
     }
 
     pub(super) fn lifecycle(&self) -> Lifecycle<'_> {
-        let status = self.session.as_ref().map(|session| session.status.as_str());
-        let archived = self
-            .session
-            .as_ref()
-            .is_some_and(|session| session.archived_at.is_some());
-        let over = match status {
-            _ if self.gone => Some(Over::Deleted),
-            _ if archived => Some(Over::Archived),
-            Some("terminated") => Some(Over::Terminated),
-            _ => None,
-        };
+        let said = self.session.as_ref().map(Lifecycle::of);
+        let said = said.unwrap_or_default();
         Lifecycle {
-            over,
-            running: matches!(status, Some("running" | "rescheduling")),
-            outcomes: self
-                .session
-                .as_ref()
-                .map_or(&[], |session| &session.outcome_evaluations),
+            over: self.gone.then_some(Over::Deleted).or(said.over),
             rests: self.rests(),
+            ..said
         }
     }
 

@@ -51,15 +51,9 @@ fn hide_call(pending: &mut Pending) {
     }
 }
 
-/// Whether nothing of a call is masked in the lines in which it goes out, where its name and its fields stand together.
+/// Whether nothing of a call is masked where it goes out, its name and its fields together.
 fn is_shown(pending: &Pending) -> bool {
-    let Pending { tool, input, .. } = pending;
-    let pretty = serde_json::to_string_pretty(input).unwrap_or_default();
-    let lines = [
-        format!("{tool} {input}"),
-        format!("{tool} with this input:\n\n{pretty}"),
-    ];
-    lines
+    [pending.line(), pending.form()]
         .iter()
         .all(|line| matches!(mask_field(line), Cow::Borrowed(_)))
 }

@@ -40,11 +40,7 @@ impl Memory {
         let known = sent
             .get(session.as_str())
             .filter(|(at, _)| at.elapsed() < LONGEST);
-        let known = known.map(|(_, asked)| asked.clone()).unwrap_or_default();
-        Asked {
-            just_sent: false,
-            ..known
-        }
+        known.map(|(_, asked)| asked.clone()).unwrap_or_default()
     }
 
     /// Changes what is remembered of a session, and returns it.
@@ -62,7 +58,8 @@ impl Memory {
                 .map(|(session, _)| session.clone());
             oldest.and_then(|oldest| sent.remove(&oldest));
         }
-        sent.insert(session.as_str().to_owned(), (Instant::now(), asked.clone()));
+        let kept = no_longer_new(&asked);
+        sent.insert(session.as_str().to_owned(), (Instant::now(), kept));
         asked
     }
 
@@ -104,10 +101,18 @@ impl Memory {
         let mut sent = lock(&self.sent);
         if sent
             .get(session.as_str())
-            .is_some_and(|(_, asked)| asked == shown)
+            .is_some_and(|(_, asked)| *asked == no_longer_new(shown))
         {
             sent.remove(session.as_str());
         }
+    }
+}
+
+/// As later calls recall it: only the one that sends does so a moment ago.
+fn no_longer_new(asked: &Asked) -> Asked {
+    Asked {
+        just_sent: false,
+        ..asked.clone()
     }
 }
 
@@ -139,6 +144,19 @@ mod tests {
         memory.settle(&session, &first);
         assert_eq!(memory.recall(&session), second);
         memory.settle(&session, &second);
+        assert_eq!(memory.recall(&session), Asked::default());
+    }
+
+    #[test]
+    fn a_later_call_that_shows_what_was_sent_forgets_it() {
+        let (memory, session) = (Memory::default(), Id::parse("sesn_1").unwrap());
+        let sent = memory.update(&session, |asked| {
+            (asked.question, asked.just_sent) = (Some("a".to_owned()), true);
+        });
+        assert!(sent.just_sent);
+        let later = memory.recall(&session);
+        assert!(!later.just_sent);
+        memory.settle(&session, &later);
         assert_eq!(memory.recall(&session), Asked::default());
     }
 

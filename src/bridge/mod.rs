@@ -226,6 +226,10 @@ impl Bridge {
                 interrupted: false,
             });
         }
+        // Of what could not be read nobody can say that nothing is at work.
+        if report.state == State::Ready && follow.listed_at.is_none() {
+            report.state = State::Working;
+        }
         report.simulated = self.config.is_simulated();
         report.next = next(&report, &self.config);
         let told = Told {

@@ -236,11 +236,7 @@ enum Said {
 
 fn said(error: &Error) -> Said {
     match error {
-        Error::Blocked(_)
-        | Error::Unreachable {
-            delivery: Delivery::NotSent,
-            ..
-        } => Said::Unsent,
+        error if error.is_unsent() => Said::Unsent,
         error if error.is_ambiguous() || error.is_transient() => Said::Open,
         _ => Said::No,
     }

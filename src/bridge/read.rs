@@ -314,11 +314,12 @@ impl Bridge {
             cursor: Some(event.id.clone()),
             more: slice.next_offset.is_some(),
             untrusted: true,
-            next: if omitted.is_some() {
-                "the call in omitted reads on.".to_owned()
-            } else {
-                "this event is complete.".to_owned()
-            },
+            next: match (&omitted, event.is_whole()) {
+                (Some(_), _) => "the call in omitted reads on.",
+                (None, true) => "this event is complete.",
+                (None, false) => "this is all that can be shown of this event; it has more.",
+            }
+            .to_owned(),
             omitted,
             notes: Vec::new(),
             simulated: self.config.is_simulated(),

@@ -67,13 +67,10 @@ impl Bridge {
             let note = "no turn was running, so nothing was sent".to_owned();
             return Ok(self.conclude(session, &follow, vec![note]));
         }
-        let newest = follow
-            .history
-            .events()
-            .rev()
-            .find(|event| event.kind.starts_with("session.status_"));
         // Stopping one thread need not change how the session stands.
-        let stale_status = newest
+        let stale_status = follow
+            .history
+            .newest_status()
             .filter(|_| thread.is_none())
             .map(|event| event.id.clone());
         let queued = match thread {

@@ -1,18 +1,20 @@
 //! Several sessions at once: how they stand, which exist; and changes to one that start no work.
 
+use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
 use serde::Serialize;
 use tokio::time::{Duration, timeout};
 
 use super::catalog::{Listed, SIFTED_PAGE};
-use super::{Bridge, Failure, MARK, find};
+use super::find::{self, SEARCHED_PAGES};
+use super::{Bridge, Failure, MARK};
 use crate::api::events::EventFilter;
 use crate::api::sessions::{Session, SessionFilter};
 use crate::api::{Client, Error, Id};
 use crate::seen::Pages;
 use crate::session::clean::clean_line;
-use crate::session::history::{History, REST};
-use crate::session::turn::{self, Lifecycle, State};
+use crate::session::history::History;
+use crate::session::turn::{self, Asked, Lifecycle, State};
 
 /// A session in a list.
 #[derive(Debug, Clone, Serialize)]
@@ -64,12 +66,21 @@ pub struct SessionQuery {
     pub page: Option<String>,
 }
 
-/// Pages that a search through all sessions reads at most.
-const SEARCHED_PAGES: usize = 25;
 /// A list is not held up by events that do not come.
 const LONGEST_GLANCE: Duration = Duration::from_secs(3);
+/// So many of a session's newest events are read, and so many where these do not tell.
+const GLANCED_AT: [u32; 2] = [50, 1000];
 /// Sessions of a list whose events are read.
 const GLANCES: usize = 30;
+
+/// What the newest events of a session tell.
+#[derive(Debug, Default)]
+pub(super) struct Glance {
+    /// `None`: these do not tell.
+    pub(super) state: Option<State>,
+    /// When it last went idle.
+    pub(super) idle_at: Option<DateTime<Utc>>,
+}
 
 impl Bridge {
     /// One page of sessions. The API cannot search metadata, so for `mine` whole pages are read and sifted.
@@ -148,8 +159,13 @@ impl Bridge {
             if row.state != Some(State::Terminated)
                 && place < GLANCES
                 && let Ok(id) = Id::parse(&row.session_id)
-                && let Ok(Ok(Some(state))) =
-                    timeout(LONGEST_GLANCE, self.glance(api, &id, session)).await
+                && let Ok(Ok(Glance {
+                    state: Some(state), ..
+                })) = timeout(
+                    LONGEST_GLANCE,
+                    self.glance(api, &id, Lifecycle::of(session)),
+                )
+                .await
             {
                 row.state = Some(state);
             }
@@ -158,39 +174,42 @@ impl Bridge {
         join_all(rows).await
     }
 
-    async fn glance(
+    /// How a session stands by its newest events: more of them where what was sent to it must stand further back.
+    pub(super) async fn glance(
         &self,
         api: &Client,
         id: &Id,
-        session: &Session,
-    ) -> Result<Option<State>, Error> {
-        let filter = EventFilter {
-            newest_first: true,
-            limit: Some(50),
-            ..EventFilter::default()
-        };
-        let page = api.list_events(id, &filter).await?;
-        let mut newest = page.data;
-        newest.reverse();
-        let mut history = History::default();
-        history.listed(newest);
-        let end = history.resting().and_then(|end| end.at);
-        let rested = end.is_none_or(|end| api.now() - end >= REST);
-        let lifecycle = Lifecycle {
-            running: is_running(session),
-            outcomes: &session.outcome_evaluations,
-            rests: !is_running(session) && rested,
-            ..Lifecycle::default()
-        };
-        let turn = turn::judge(&history, &self.memory.recall(id), lifecycle);
-        // Fifty events of work, and no word on how it stands.
-        let is_guess = turn.state == State::Ready && page.next_page.is_some();
-        Ok((!is_guess).then_some(turn.state))
+        lifecycle: Lifecycle<'_>,
+    ) -> Result<Glance, Error> {
+        let mut glance = Glance::default();
+        for limit in GLANCED_AT {
+            let filter = EventFilter {
+                newest_first: true,
+                limit: Some(limit),
+                ..EventFilter::default()
+            };
+            let page = api.list_events(id, &filter).await?;
+            let (mut newest, goes_on) = (page.data, page.next_page.is_some());
+            newest.reverse();
+            let mut history = History::default();
+            history.listed(newest);
+            let lifecycle = Lifecycle {
+                rests: !lifecycle.running && history.rests(api.now()),
+                ..lifecycle
+            };
+            let judge = |asked: &Asked| turn::judge(&history, asked, lifecycle).state;
+            let (state, of_record) = (judge(&self.memory.recall(id)), judge(&Asked::default()));
+            let mut newest_first = history.events().rev();
+            let idle = newest_first.find(|event| event.kind == "session.status_idle");
+            glance.idle_at = idle.and_then(|idle| idle.at);
+            if state == of_record || !goes_on {
+                // Nothing but work, and no word on how it stands.
+                glance.state = (state != State::Ready || !goes_on).then_some(state);
+                break;
+            }
+        }
+        Ok(glance)
     }
-}
-
-fn is_running(session: &Session) -> bool {
-    matches!(session.status.as_str(), "running" | "rescheduling")
 }
 
 fn row(session: &Session) -> SessionRow {
@@ -202,10 +221,9 @@ fn row(session: &Session) -> SessionRow {
     SessionRow {
         session_id: clean_line(&session.id),
         title: session.title.as_deref().map(clean_line),
-        state: match session.status.as_str() {
-            _ if session.archived_at.is_some() => Some(State::Terminated),
-            "terminated" => Some(State::Terminated),
-            _ if is_running(session) => Some(State::Working),
+        state: match Lifecycle::of(session) {
+            Lifecycle { over: Some(_), .. } => Some(State::Terminated),
+            Lifecycle { running: true, .. } => Some(State::Working),
             _ => None,
         },
         agent: clean_line(agent),

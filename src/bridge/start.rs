@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Map, Value, json};
-use tokio::time::{Duration, Instant};
+use tokio::time::{Duration, Instant, sleep};
 
 use super::defaults::in_time;
 use super::find::{NEWEST_PAGES, SEARCHED_PAGES};
+use super::follow::CONFIRMED_AFTER;
 use super::locks::Locks;
 use super::marks::{REQUEST, bears};
 use super::once::{Second, Write, may_still_run, named};
@@ -40,7 +41,7 @@ pub struct Start {
     pub resources: Vec<Value>,
     /// Vaults whose credentials the agent may use.
     pub vault_ids: Vec<String>,
-    /// Ceiling in cents instead of the configured one.
+    /// Its ceiling.
     pub budget: Budget,
     /// The caller's own pairs.
     pub metadata: Map<String, Value>,
@@ -62,15 +63,6 @@ pub enum Budget {
     Cents(u64),
 }
 
-/// How a call comes to a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Joining {
-    /// It was just created with a question.
-    Asked,
-    /// It was there already, or was asked nothing.
-    Found,
-}
-
 impl Bridge {
     /// Starts a session and waits for its first turn.
     pub async fn start(
@@ -88,6 +80,11 @@ impl Bridge {
             None => None,
         };
         if let Some(key) = &start.request_key {
+            if let Some(id) = self.started.by(key)
+                && is_closed(&api, &session_id(&id)?).await
+            {
+                self.started.forget(&id);
+            }
             let found = match self.started.by(key) {
                 Some(id) => Some(id),
                 None => find_session(&api, key, SEARCHED_PAGES)
@@ -101,9 +98,10 @@ impl Bridge {
                     "this request_key has already started this session: nothing new was started, and no message was sent"
                         .to_owned(),
                 );
-                return self
-                    .join(&id, Joining::Found, patience, attention, notes)
-                    .await;
+                let report = self
+                    .stand(&session_id(&id)?, &without_note(patience), attention)
+                    .await?;
+                return Ok(noted(report, notes));
             }
         }
         if let Some(key) = &start.request_key
@@ -145,39 +143,17 @@ impl Bridge {
             self.started.remember(key, session.id.clone());
         }
         drop(keyed);
-        let joining = match start.question {
-            Some(_) => Joining::Asked,
-            None => Joining::Found,
-        };
-        self.join(&session.id, joining, patience, attention, notes)
-            .await
-    }
-
-    async fn join(
-        &self,
-        session: &str,
-        joining: Joining,
-        patience: &Patience,
-        attention: &Attention,
-        notes: Vec<String>,
-    ) -> Result<Report, Failure> {
-        let id = Id::parse(session)
-            .map_err(|why| Failure::argument(why, "the API returned this session id."))?;
-        let asked = match joining {
-            Joining::Found => self.memory.recall(&id),
-            Joining::Asked => self
+        let id = session_id(&session.id)?;
+        let asked = match start.question {
+            Some(_) => self
                 .memory
                 .update(&id, |asked| asked.unnamed = Some(Unnamed::default())),
+            None => self.memory.recall(&id),
         };
-        let patience = Patience {
-            note: None,
-            ..patience.clone()
-        };
-        let report = self.follow(&id, asked, &patience, attention).await?;
-        Ok(Report {
-            notes: notes.into_iter().chain(report.notes).collect(),
-            ..report
-        })
+        let report = self
+            .follow(&id, asked, &without_note(patience), attention)
+            .await?;
+        Ok(noted(report, notes))
     }
 
     /// Creates the session, which is found by its key where its creation is in doubt.
@@ -202,6 +178,38 @@ impl Bridge {
         }
         created
     }
+}
+
+fn session_id(id: &str) -> Result<Id, Failure> {
+    Id::parse(id).map_err(|why| Failure::argument(why, "the API returned this session id."))
+}
+
+/// Whose note is among those of the call already.
+fn without_note(patience: &Patience) -> Patience {
+    Patience {
+        note: None,
+        ..patience.clone()
+    }
+}
+
+/// With what is to be said first.
+fn noted(report: Report, notes: Vec<String>) -> Report {
+    Report {
+        notes: notes.into_iter().chain(report.notes).collect(),
+        ..report
+    }
+}
+
+/// Whether a session of this process was archived or deleted, by whomever: its key may start something new. One that was
+/// created a moment ago may not be found at first.
+async fn is_closed(api: &Client, session: &Id) -> bool {
+    let is_missing = |read: &Result<Session, Error>| read.as_ref().is_err_and(Error::is_not_found);
+    let mut read = api.get_session(session).await;
+    if is_missing(&read) {
+        sleep(CONFIRMED_AFTER).await;
+        read = api.get_session(session).await;
+    }
+    is_missing(&read) || read.is_ok_and(|session| session.archived_at.is_some())
 }
 
 /// Sessions of this process by their request_key.
@@ -243,8 +251,8 @@ impl Started {
     }
 
     /// A session is over: its key may start something new.
-    pub(super) fn forget(&self, session: &Id) {
-        self.ids().retain(|_, id| id != session.as_str());
+    pub(super) fn forget(&self, session: &str) {
+        self.ids().retain(|_, id| id != session);
     }
 
     fn ids(&self) -> MutexGuard<'_, HashMap<String, String>> {

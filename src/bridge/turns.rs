@@ -6,6 +6,7 @@ use super::follow::Follow;
 use super::{Attention, Bridge, Failure, Patience, next};
 use crate::api::events::EventFilter;
 use crate::api::{Client, Error, Id};
+use crate::session::history::QUESTIONS;
 use crate::session::report::Report;
 use crate::session::turn::{self, Asked, State};
 
@@ -44,15 +45,12 @@ impl Bridge {
         };
         let known = self.memory.recall(session);
         let wanted = question.clone();
-        let asked = if question.is_none() || known.question == question {
-            known
-        } else {
-            Asked {
-                question,
+        let asked = match question {
+            Some(question) if known.question.as_ref() != Some(&question) => Asked {
                 answers: Vec::new(),
-                unnamed: None,
-                ..known
-            }
+                ..known.about(question)
+            },
+            _ => known,
         };
         let mut follow = Follow::new(&self.api, patience.deadline, session, asked);
         follow
@@ -133,9 +131,7 @@ impl Bridge {
 
 async fn first_question(api: &Client, session: &Id) -> Result<Option<String>, Error> {
     let filter = EventFilter {
-        types: ["user.message", "user.define_outcome"]
-            .map(str::to_owned)
-            .to_vec(),
+        types: QUESTIONS.map(str::to_owned).to_vec(),
         limit: Some(1),
         ..EventFilter::default()
     };

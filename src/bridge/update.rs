@@ -59,12 +59,8 @@ impl Bridge {
             .await?;
         if resumes {
             // The pause is over, though the record does not say so yet.
-            let newest = follow
-                .history
-                .events()
-                .rev()
-                .find(|event| event.kind.starts_with("session.status_"));
-            let pause = newest.map(|event| event.id.clone());
+            let pause = follow.history.newest_status();
+            let pause = pause.map(|event| event.id.clone());
             self.memory.update(id, |asked| asked.stale_status = pause);
         }
         let reading = Patience {

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::Value;
 
 use super::clean::clean_line;
+use super::history::is_call;
 use super::report::{Anew, cut, tool_name};
 use super::summary::{is_known, summary};
 use crate::api::events::Event;
@@ -34,22 +35,30 @@ pub(super) fn activity(events: &[&Event], pending: &[String], anew: Anew) -> Vec
         None => "no result yet",
     };
     let line = |event: &&Event| match event.kind.as_str() {
-        "agent.tool_use" | "agent.mcp_tool_use" | "agent.custom_tool_use" => Some(format!(
+        kind if is_call(kind) => Some(format!(
             "{} ({})",
             tool_line(event, ACTIVITY_LINE, anew),
             outcome(&event.id)
         )),
-        "session.error" | "session.status_rescheduled" | "span.outcome_evaluation_end" => {
+        kind if is_news(kind) || !is_known(kind) => {
             Some(cut(&(anew.text)(&summary(event)), ACTIVITY_LINE))
         }
-        "session.thread_created" | "agent.thread_message_received" => {
-            Some(cut(&(anew.text)(&summary(event)), ACTIVITY_LINE))
-        }
-        kind if !is_known(kind) => Some(cut(&(anew.text)(&summary(event)), ACTIVITY_LINE)),
         _ => None,
     };
     let lines = events.iter().filter_map(line);
     lines.map(|line| clean_line(&line)).collect()
+}
+
+/// What a reader should know of beside calls.
+fn is_news(kind: &str) -> bool {
+    matches!(
+        kind,
+        "session.error"
+            | "session.status_rescheduled"
+            | "session.thread_created"
+            | "agent.thread_message_received"
+            | "span.outcome_evaluation_end"
+    )
 }
 
 /// `bash: cargo test`, at most `width` characters, each text written `anew` before it is cut.

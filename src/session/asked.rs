@@ -24,6 +24,19 @@ pub struct Asked {
     pub stale_status: Option<String>,
 }
 
+impl Asked {
+    /// The same, for the turn of another question or of this one.
+    pub fn about(self, question: String) -> Asked {
+        let is_same = self.question.as_ref() == Some(&question);
+        Asked {
+            behind: self.behind && is_same,
+            question: Some(question),
+            unnamed: None,
+            ..self
+        }
+    }
+}
+
 /// What is known of a question that was accepted without a word about its event.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unnamed {

@@ -116,7 +116,8 @@ impl Open {
     }
 }
 
-fn is_verdict(event: &Event) -> bool {
+/// Whether the grader is done.
+pub(super) fn is_verdict(event: &Event) -> bool {
     event.kind == "span.outcome_evaluation_end"
 }
 

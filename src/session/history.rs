@@ -7,19 +7,21 @@ use std::borrow::Borrow;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{Hash, Hasher};
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use indexmap::IndexSet;
 
-use super::turn::ends_turn;
+use super::grading::is_verdict;
+use super::turn::{ends_turn, is_running};
 use crate::api::events::{Event, Taken};
 
-/// The grader is done.
-const VERDICT: &str = "span.outcome_evaluation_end";
 /// So many known events tell that a run meets what is known.
 pub const OVERLAP: usize = 16;
-/// A session that did nothing for so long after a turn had nothing more to take in.
-pub const REST: TimeDelta = TimeDelta::seconds(3);
-/// A queue is no longer: what so many later questions were answered before does not wait behind them.
+/// What belongs before an event may be listed so much later. A session that did nothing for so long after a turn had nothing
+/// more to take in: it rests.
+pub const LATENESS: TimeDelta = TimeDelta::seconds(3);
+/// So much late does an answer that took its time make the clock of the server seem.
+const MOST_AHEAD: TimeDelta = TimeDelta::seconds(30);
+/// A queue holds no more questions: one before more than so many that were taken in does not wait.
 const LONGEST_QUEUE: usize = 16;
 
 /// Events in the order of the list, the unlisted ones where they were streamed.
@@ -85,9 +87,12 @@ fn key(event: &Event) -> &str {
     }
 }
 
+/// The types of a client's questions.
+pub const QUESTIONS: [&str; 2] = ["user.message", "user.define_outcome"];
+
 /// Whether an event is a client's question: a turn answers it.
 pub fn is_question(kind: &str) -> bool {
-    matches!(kind, "user.message" | "user.define_outcome")
+    QUESTIONS.contains(&kind)
 }
 
 /// Whether an event is a question that was taken in.
@@ -105,15 +110,13 @@ pub fn ends_session(event: &Event) -> bool {
 
 /// Whether something begins. Between work and its grading no session rests; after a verdict it does, unless the work goes on.
 fn ends_rest(event: &Event) -> bool {
-    let kind = event.kind.as_str();
-    let works = [
-        "session.status_running",
-        "session.status_rescheduled",
-        "session.status_rescheduling",
-    ];
-    is_asked(event)
-        || works.contains(&kind)
-        || (kind.starts_with("span.outcome_evaluation") && kind != VERDICT)
+    let is_grading = event.kind.starts_with("span.outcome_evaluation") && !is_verdict(event);
+    is_asked(event) || is_running(&event.kind) || is_grading
+}
+
+/// Whether what belongs before this time may still be listed. By the server's clock, as far as it is known.
+pub fn is_young(at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    (-MOST_AHEAD..LATENESS).contains(&(now - at))
 }
 
 /// Whether the agent calls a tool.
@@ -213,9 +216,9 @@ impl History {
 
     /// The same, where the session `rests`: the end of its newest turn is no longer fresh.
     ///
-    /// One that never got a time does not wait for ever. Questions are taken in one after the other, without a pause between
-    /// their turns: at rest none waits, nor before more later ones than a queue may hold. A few of them show nothing, since they may
-    /// have moved there. What else is sent belongs to a turn.
+    /// One that never got a time does not wait for ever: it was passed over once a later question was answered and the session
+    /// then rested, or more later ones were taken in than a queue holds. A few later ones prove nothing: it may be listed before
+    /// them and still come next. What else is sent belongs to a turn, and ends with it.
     pub fn waits(&self, place: usize, rests: bool) -> bool {
         let is_passed = |entry: &Entry| match is_question(&entry.event.kind) {
             true => self.answered(rests) > Some(place),
@@ -228,6 +231,12 @@ impl History {
     pub fn answered(&self, rests: bool) -> Option<usize> {
         let rest = self.rest.filter(|_| rests);
         self.last_answered.max(rest.and_then(|rest| rest.answered))
+    }
+
+    /// Whether the end of the newest turn is no longer young, and nothing has begun after it.
+    pub fn rests(&self, now: DateTime<Utc>) -> bool {
+        let end = self.resting();
+        end.is_some_and(|end| !end.at.is_some_and(|at| is_young(at, now)))
     }
 
     /// The end of the newest turn, if nothing has begun after it.
@@ -277,6 +286,12 @@ impl History {
         self.entries.iter().map(|entry| &entry.event)
     }
 
+    /// The event that said last how the session stands.
+    pub fn newest_status(&self) -> Option<&Event> {
+        let mut newest_first = self.events().rev();
+        newest_first.find(|event| event.kind.starts_with("session.status_"))
+    }
+
     /// The event that came last.
     pub fn newest(&self) -> Option<&Event> {
         self.entries.last().map(|entry| &entry.event)
@@ -301,13 +316,8 @@ impl History {
         self.entries.get(id)
     }
 
-    /// The id up to which the record is final: everything that is still to come stands after it in the list.
-    pub fn cursor(&self) -> Option<&str> {
-        let queued = (0..self.entries.len()).find(|place| self.is_queued(*place));
-        self.cursor_within(queued.unwrap_or(self.entries.len()))
-    }
-
-    /// The same, among the first `places` events, of which none waits.
+    /// The id up to which the record is final: everything that is still to come stands after it in the list. Among the first
+    /// `places` events, of which none waits.
     pub fn cursor_within(&self, places: usize) -> Option<&str> {
         let settled = self.entries.iter().take(places);
         settled
@@ -340,7 +350,7 @@ impl History {
         if ends_turn(event) {
             self.last_end = Some(place);
         }
-        if ends_turn(event) || event.kind == VERDICT {
+        if ends_turn(event) || is_verdict(event) {
             self.rest = Some(Rest {
                 end: place,
                 answered: self.last_question,
@@ -361,7 +371,7 @@ impl History {
         let ended = end.and_then(|end| end.event.at);
         ended
             .zip(begun.at)
-            .is_none_or(|(ended, begun)| begun - ended >= REST)
+            .is_none_or(|(ended, begun)| begun - ended >= LATENESS)
     }
 
     fn note_all(&mut self) {
@@ -375,6 +385,7 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::places::final_events;
     use proptest::prelude::*;
 
     pub(crate) fn event(id: &str, queued: bool) -> Event {
@@ -391,6 +402,11 @@ mod tests {
 
     fn ids(history: &History) -> Vec<String> {
         history.events().map(|event| event.id.clone()).collect()
+    }
+
+    /// Where a reader goes on who comes once nothing is young any more.
+    fn cursor(history: &History) -> Option<&str> {
+        history.cursor_within(final_events(history, false, &|_| false))
     }
 
     fn run(names: &str) -> Vec<Event> {
@@ -423,12 +439,12 @@ mod tests {
         ];
         history.listed(record.clone());
         assert!(history.is_queued(1));
-        assert_eq!(history.cursor(), Some("q1"));
+        assert_eq!(cursor(&history), Some("q1"));
         for last in ["session.status_terminated", "session.deleted"] {
             let mut history = History::default();
             history.listed([record.clone(), vec![event("last", last, at)]].concat());
             assert!(!history.is_queued(1));
-            assert_eq!(history.cursor(), Some("last"));
+            assert_eq!(cursor(&history), Some("last"));
             assert!(history.streamed(event("q4", message, "null")));
             assert!(!history.is_queued(history.events().len() - 1));
         }
@@ -529,7 +545,7 @@ mod tests {
         history.streamed(event("z", false));
         history.listed(run("abyz"));
         assert_eq!(ids(&history), ["a", "b", "y", "w", "z"]);
-        assert_eq!(history.cursor(), Some("y"));
+        assert_eq!(cursor(&history), Some("y"));
         history.listed(run("abwyz"));
         assert_eq!(ids(&history), ["a", "b", "w", "y", "z"]);
     }
@@ -560,24 +576,24 @@ mod tests {
         }
         history.listed(run("def"));
         assert_eq!(ids(&history), ["a", "b", "c", "d", "e", "f"]);
-        assert_eq!(history.cursor(), Some("a"));
+        assert_eq!(cursor(&history), Some("a"));
     }
 
     #[test]
     fn a_queued_event_moves_when_it_is_taken_in_and_never_goes_back() {
         let mut history = History::default();
         history.listed(run("aM"));
-        assert_eq!(history.cursor(), Some("a"));
+        assert_eq!(cursor(&history), Some("a"));
         history.streamed(event("b", false));
         assert!(history.streamed(event("m", false)));
         assert!(!history.streamed(event("m", true)));
         assert_eq!(ids(&history), ["a", "b", "m"]);
         history.listed(run("aM"));
         assert_eq!(history.get("m").unwrap().taken, Taken::In);
-        assert_eq!(history.cursor(), Some("a"));
+        assert_eq!(cursor(&history), Some("a"));
         history.listed(run("abm"));
         assert_eq!(ids(&history), ["a", "b", "m"]);
-        assert_eq!(history.cursor(), Some("m"));
+        assert_eq!(cursor(&history), Some("m"));
     }
 
     #[test]
@@ -599,9 +615,9 @@ mod tests {
     fn what_only_the_stream_has_shown_is_no_cursor() {
         let mut history = History::default();
         history.streamed(event("b", false));
-        assert_eq!(history.cursor(), None);
+        assert_eq!(cursor(&history), None);
         history.listed(run("a"));
-        assert_eq!(history.cursor(), Some("a"));
+        assert_eq!(cursor(&history), Some("a"));
     }
 
     /// One server and one reader under a random schedule.
@@ -712,7 +728,7 @@ mod tests {
                 let distinct: HashSet<&String> = ids.iter().collect();
                 prop_assert_eq!(ids.len(), distinct.len(), "an event stands twice");
                 // A cursor is final: all that the list holds beyond what is known stands after it.
-                if let Some(cursor) = world.history.cursor() {
+                if let Some(cursor) = cursor(&world.history) {
                     let at = world.record.iter().position(|id| id == cursor);
                     prop_assert!(at.is_some());
                 }

@@ -349,12 +349,7 @@ pub fn text(report: &Report) -> String {
     if !report.pending.is_empty() {
         let line = |pending: &super::report::Pending| {
             let kind = pending.kind.word();
-            format!(
-                "- {} {kind} {} {}",
-                pending.event_id,
-                pending.tool,
-                json(&pending.input)
-            )
+            format!("- {} {kind} {}", pending.event_id, pending.line())
         };
         let lines: Vec<String> = report.pending.iter().map(line).collect();
         parts.push(format!("It waits for an answer to:\n{}", lines.join("\n")));

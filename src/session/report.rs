@@ -122,6 +122,19 @@ pub struct Pending {
     pub seen: Seen,
 }
 
+impl Pending {
+    /// Name and input on one line, as a report shows them.
+    pub fn line(&self) -> String {
+        format!("{} {}", self.tool, self.input)
+    }
+
+    /// Name and input as a dialog shows them.
+    pub fn form(&self) -> String {
+        let input = serde_json::to_string_pretty(&self.input).unwrap_or_default();
+        format!("{} with this input:\n\n{input}", self.tool)
+    }
+}
+
 /// How much of a pending call the record shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Seen {

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::clean::{clean, clean_line};
+use super::history::is_call;
 use super::report::{escaped, tool_name};
 use crate::api::events::{Content, Event};
 
@@ -71,7 +72,7 @@ fn words(event: &Event) -> String {
     };
     match event.kind.as_str() {
         "agent.message" | "user.message" | "system.message" => clean(&event.text()).text,
-        "agent.tool_use" | "agent.mcp_tool_use" | "agent.custom_tool_use" => {
+        kind if is_call(kind) => {
             let input = escaped(value.get("input").unwrap_or(&Value::Null));
             format!("{} {input}", tool_name(&value))
         }

@@ -11,7 +11,7 @@ use super::history::{History, is_question};
 use super::places;
 pub use super::state::State;
 use crate::api::events::{Event, Taken};
-use crate::api::sessions::OutcomeEvaluation;
+use crate::api::sessions::{OutcomeEvaluation, Session};
 
 /// What the session object says beside its events.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -24,6 +24,23 @@ pub struct Lifecycle<'a> {
     pub outcomes: &'a [OutcomeEvaluation],
     /// The end of its newest turn is no longer fresh.
     pub rests: bool,
+}
+
+impl<'a> Lifecycle<'a> {
+    /// What the session object says; whether it rests only its events tell.
+    pub fn of(session: &'a Session) -> Lifecycle<'a> {
+        let over = match session.status.as_str() {
+            _ if session.archived_at.is_some() => Some(Over::Archived),
+            "terminated" => Some(Over::Terminated),
+            _ => None,
+        };
+        Lifecycle {
+            over,
+            running: matches!(session.status.as_str(), "running" | "rescheduling"),
+            outcomes: &session.outcome_evaluations,
+            rests: false,
+        }
+    }
 }
 
 /// How a session came to its end.
@@ -100,6 +117,14 @@ pub(super) fn is_answer(kind: &str) -> bool {
     matches!(
         kind,
         "user.tool_confirmation" | "user.custom_tool_result" | "user.tool_result"
+    )
+}
+
+/// Whether a status says that the session works, or will.
+pub(super) fn is_running(kind: &str) -> bool {
+    matches!(
+        kind,
+        "session.status_running" | "session.status_rescheduled"
     )
 }
 
@@ -221,9 +246,7 @@ pub(super) fn last_status(events: &[&Event], asked: &Asked) -> (usize, Status) {
             return (at, Status::Running);
         }
         let status = match event.kind.as_str() {
-            "session.status_running"
-            | "session.status_rescheduled"
-            | "session.status_rescheduling" => Status::Running,
+            kind if is_running(kind) => Status::Running,
             "session.status_terminated" | "session.deleted" => Status::Over,
             "session.status_idle" => match event.stop_reason() {
                 Some(reason) => Status::Idle {

@@ -7,12 +7,18 @@ use std::collections::HashSet;
 use fastrand::Rng;
 use managed_agents_mcp::api::events::{Event, Taken};
 use managed_agents_mcp::session::history::{History, OVERLAP};
+use managed_agents_mcp::session::places;
 use managed_agents_mcp::session::turn::{Asked, Lifecycle, judge};
 
 /// Words come late by so many events at most.
 const LATE: usize = 3;
 /// The list lags so many events behind at most.
 const LAG: usize = 3;
+
+/// Where a reader goes on who comes once nothing is young any more.
+fn cursor(history: &History) -> Option<&str> {
+    history.cursor_within(places::final_events(history, true, &|_| false))
+}
 
 /// An event as the server keeps it.
 #[derive(Clone)]
@@ -264,11 +270,11 @@ impl World {
                 judged(&whole)
             ));
         }
-        if self.history.cursor() != whole.cursor() {
+        if cursor(&self.history) != cursor(&whole) {
             return Err(format!(
                 "cursor {:?} instead of {:?}",
-                self.history.cursor(),
-                whole.cursor()
+                cursor(&self.history),
+                cursor(&whole)
             ));
         }
         Ok(())

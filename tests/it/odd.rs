@@ -80,12 +80,12 @@ impl Running {
         instead.insert(on, instead_of);
     }
 
-    /// From the first post on every list of events is this.
-    fn lists_once_posted(&self, body: &str) {
+    /// From the first post on every list of events is answered so.
+    fn lists_once_posted(&self, status: u16, body: &str) {
         let instead = Instead {
             times: usize::MAX,
             once_posted: true,
-            answer: Some((200, body.to_owned())),
+            answer: Some((status, body.to_owned())),
         };
         let mut known = self.service.instead.lock().unwrap();
         known.insert(("GET", "/events"), instead);
@@ -489,7 +489,7 @@ async fn after_a_cut_an_answer_without_a_list_makes_nothing_be_sent_again() {
         let service = running(&[IDLE]).await;
         let client = client(&service).await;
         service.instead(("POST", "/events"), 1, None);
-        service.lists_once_posted(body);
+        service.lists_once_posted(200, body);
         let arguments = json!({"session_id": SESSION, "message": "go", "wait_seconds": 0});
         let called = client.call("send_message", arguments).await;
         assert_eq!(service.posts("/events").len(), 1, "{body}: {}", called.text);
@@ -566,4 +566,23 @@ async fn one_odd_session_or_agent_breaks_no_list() {
     service.instead(("GET", "/agents"), 99, Some((200, agents)));
     let listed = client.call("list_agents", json!({})).await.ok();
     assert_eq!(listed["agents"].as_array().unwrap().len(), 2, "{listed}");
+}
+
+/// What was sent is sent, and nobody can say that nothing is at work.
+#[tokio::test]
+async fn a_session_that_could_not_be_read_after_a_sending_is_not_called_ready() {
+    let asked = r#"{"id":"sevt_1","type":"user.message","content":[],"processed_at":"2026-11-25T10:00:00Z"}"#;
+    let runs =
+        r#"{"id":"sevt_2","type":"session.status_running","processed_at":"2026-11-25T10:00:01Z"}"#;
+    let service = running(&[asked, runs]).await;
+    let client = client(&service).await;
+    service.lists_once_posted(500, "{}");
+    let arguments = json!({"session_id": SESSION, "wait_seconds": 0});
+    let report = client.call("interrupt_session", arguments).await.ok();
+    assert_eq!(service.posts("/events").len(), 1, "{report}");
+    assert_eq!(report["state"], "working", "{report}");
+    assert!(
+        report["notes"].to_string().contains("could not be read"),
+        "{report}"
+    );
 }

@@ -6,15 +6,14 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
+use super::super::sessions::Glance;
 use super::super::{Attention, Bridge, Failure};
 use super::NAME_CHARS;
-use crate::api::events::EventFilter;
+use crate::api::Id;
 use crate::api::files::{File, Files};
-use crate::api::{Client, Error, Id};
 use crate::session::clean::clean_line;
-use crate::session::history::History;
 use crate::session::report::cut;
-use crate::session::turn::{self, Lifecycle, State};
+use crate::session::turn::{Lifecycle, State};
 
 /// A file is listed so long after the end of the turn that wrote it, at the latest.
 const LISTED_WITHIN: Duration = Duration::from_millis(3500);
@@ -89,20 +88,25 @@ impl Bridge {
         attention: &Attention,
     ) -> Result<Found, Failure> {
         let api = self.api_in_time();
-        let (listed, stand) =
-            tokio::join!(api.list_session_files(session), self.look(&api, session));
+        let (listed, glance) = tokio::join!(
+            api.list_session_files(session),
+            self.glance(&api, session, Lifecycle::default()),
+        );
         let failed = |error| Failure::while_trying("list the session's files")(error);
         let mut listed = listed.map_err(failed)?;
-        let (is_working, ended) = match stand {
-            Ok(stand) => stand,
+        let glance = match glance {
+            Ok(glance) => glance,
             // A list of what belongs to nothing is only empty.
             Err(error) if error.status() == Some(404) && listed.files.is_empty() => {
                 return Err(failed(error));
             }
             // Without its events the list is as good as any.
-            Err(_) => (false, None),
+            Err(_) => Glance::default(),
         };
-        let settled = Instant::now() + ended.map_or(Duration::ZERO, |ended| left(ended, api.now()));
+        let settled = Instant::now()
+            + glance
+                .idle_at
+                .map_or(Duration::ZERO, |ended| left(ended, api.now()));
         while Instant::now() < settled {
             attention.tell("waiting for the files that were written last".to_owned());
             tokio::select! {
@@ -111,30 +115,10 @@ impl Bridge {
             }
             listed = api.list_session_files(session).await.unwrap_or(listed);
         }
-        Ok(Found { listed, is_working })
-    }
-
-    /// Whether the session works, and when its last turn ended.
-    async fn look(
-        &self,
-        api: &Client,
-        session: &Id,
-    ) -> Result<(bool, Option<DateTime<Utc>>), Error> {
-        let filter = EventFilter {
-            newest_first: true,
-            limit: Some(50),
-            ..EventFilter::default()
-        };
-        let mut newest = api.list_events(session, &filter).await?.data;
-        let ended = newest
-            .iter()
-            .find(|event| event.kind == "session.status_idle")
-            .and_then(|event| event.at);
-        newest.reverse();
-        let mut history = History::default();
-        history.listed(newest);
-        let turn = turn::judge(&history, &self.memory.recall(session), Lifecycle::default());
-        Ok((turn.state == State::Working, ended))
+        Ok(Found {
+            listed,
+            is_working: glance.state == Some(State::Working),
+        })
     }
 }
 

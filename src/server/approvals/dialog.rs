@@ -33,8 +33,7 @@ pub(in crate::server) fn form(report: &Report, pending: &Pending) -> ElicitReque
         PendingKind::ToolConfirmation => "wants to run",
         PendingKind::CustomToolResult | PendingKind::ToolResult => "waits for the result of",
     };
-    let input = pretty(&pending.input);
-    let message = format!("{who} {what} {} with this input:\n\n{input}", pending.tool);
+    let message = format!("{who} {what} {}", pending.form());
     ElicitRequestParams::FormElicitationParams {
         meta: None,
         message,

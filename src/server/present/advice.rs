@@ -1,6 +1,6 @@
 //! Why the API, or the way to it, failed, and what to do about it: every hint there is, on one screen.
 
-use crate::api::{Delivery, Error, Fault, HELD_BACK, Refusal, Subject, Trouble};
+use crate::api::{Delivery, Error, Fault, Refusal, Subject, Trouble};
 use crate::key::UNREPLACED;
 
 const STRANGER: &str = "this is not the API's answer: a proxy, a firewall or a login page gave it, or ANTHROPIC_BASE_URL is wrong. Ask the user to \
@@ -31,7 +31,9 @@ pub(super) fn reference(error: &Error) -> Option<String> {
             Some(format!("{status} {kind}{id}"))
         }
         Error::Unreadable { request_id, .. } => id(request_id),
-        Error::Unreachable { .. } | Error::Blocked(_) | Error::Keyless(_) => None,
+        Error::Unreachable { .. } | Error::HeldBack(_) | Error::Blocked(_) | Error::Keyless(_) => {
+            None
+        }
     }
 }
 
@@ -50,7 +52,7 @@ pub(super) fn advice(error: &Error) -> String {
              server's configuration and to restart it. Never ask for the key itself."
         }
         Error::Blocked(trouble) => blocked(*trouble),
-        Error::Unreachable { reason, .. } if reason.starts_with(HELD_BACK) => {
+        Error::HeldBack(_) => {
             "nothing was sent. Make the same call again after that time, with fewer calls at once."
         }
         Error::Unreachable {
@@ -401,10 +403,7 @@ mod tests {
             let text = advised_on(status, "invalid_request_error", message, Some("req_1"));
             assert!(text.contains(named), "{message}: {text}");
         }
-        let held_back = Error::Unreachable {
-            reason: format!("{HELD_BACK} for 2 s"),
-            delivery: Delivery::NotSent,
-        };
+        let held_back = Error::HeldBack(std::time::Duration::from_secs(2));
         assert!(advice(&held_back).contains("after that time"));
     }
 
