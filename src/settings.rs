@@ -95,7 +95,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "MANAGED_AGENTS_WAIT_SECONDS",
         "25",
-        "default wait of the calls that wait",
+        "default wait of create_session, send_message, resolve_action and interrupt_session",
     ),
     setting(
         "MANAGED_AGENTS_MAX_WAIT_SECONDS",

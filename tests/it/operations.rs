@@ -66,11 +66,12 @@ pub(crate) const OPERATIONS: &[Row] = &[
         &["DELETE /v1/environments/{environment_id}"],
         "close_environment with mode delete",
     ),
+    reached(
+        &["GET /v1/environments/{environment_id}"],
+        "close_environment, where it is in doubt whether it was done",
+    ),
     left_out(
-        &[
-            "GET /v1/environments/{environment_id}",
-            "POST /v1/environments/{environment_id}",
-        ],
+        &["POST /v1/environments/{environment_id}"],
         "an environment that is to be different is a new one: sessions that run keep theirs",
     ),
     left_out(
