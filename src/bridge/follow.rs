@@ -17,7 +17,6 @@ use crate::api::events::Event;
 use crate::api::lines::Keeper;
 use crate::api::sessions::Session;
 use crate::api::{Client, Error, Id};
-use crate::session::grading;
 use crate::session::history::{self, History, LATENESS, is_question};
 use crate::session::places;
 use crate::session::report::{self, Facts, Report};
@@ -191,7 +190,7 @@ impl Follow {
                 over_since = None;
                 may_be_late = true;
                 // What is queued may begin, or be passed over once the session rests.
-                if self.history.resting().is_some() && !self.rests() {
+                if self.history.resting().is_some() && !self.history.rests(self.api.now()) {
                     look_at = look_at.min(Instant::now() + SETTLING_LOOK);
                 }
             }
@@ -287,9 +286,13 @@ impl Follow {
         history::is_young(at, self.api.now())
     }
 
-    /// Whether the end of the newest turn is no longer young, and nothing has begun after it.
+    /// Whether the session rests, and is not about to be graded.
     pub(super) fn rests(&self) -> bool {
-        self.history.rests(self.api.now())
+        self.rests_in(&self.history)
+    }
+
+    fn rests_in(&self, history: &History) -> bool {
+        history.rests(self.api.now()) && !self.is_graded()
     }
 
     /// How many events, from the oldest on, have their final place.
@@ -300,15 +303,14 @@ impl Follow {
     /// The same in another record of the session, such as that of a thread; whether it `reaches` the newest event.
     pub(super) fn final_places_in(&self, history: &History, reaches: bool) -> usize {
         let fresh = |event: &Event| event.at.is_some_and(|at| self.is_young(at));
-        let rests = reaches && history.rests(self.api.now());
-        places::final_events(history, rests, &fresh)
+        places::final_events(history, reaches && self.rests_in(history), &fresh)
     }
 
     /// Whether the session object knows an outcome without a last verdict.
     fn is_graded(&self) -> bool {
         self.session
             .as_ref()
-            .is_some_and(|session| session.outcome_evaluations.iter().any(grading::is_open))
+            .is_some_and(|session| Lifecycle::of(session).is_graded())
     }
 
     /// Whether somebody archived the session.

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 
 use serde_json::Value;
 
-use crate::secrets::{MASK, holds_secret, mask_field, mask_lines};
+use crate::secrets::{MASK, mask_field, mask_lines};
 use crate::session::report::{Anew, Pending, Report, Seen, rewritten};
 
 /// What others wrote, masked.
@@ -31,17 +31,16 @@ pub(super) fn hide(report: &mut Report) {
         .for_each(|field| *field = text(field));
 }
 
-/// Masks a call, and what it would show beside that where its fields stand together.
+/// Masks a call. Where its fields together would still show something that is masked, its input is masked as one text, or as a whole.
 fn hide_call(pending: &mut Pending) {
-    let tool = text(&pending.tool);
-    if tool == pending.tool && !holds_secret(&pending.input) && is_shown(pending) {
+    let (tool, fields) = (text(&pending.tool), masked(&pending.input));
+    if tool == pending.tool && fields == pending.input && is_shown(pending) {
         return;
     }
     pending.tool = tool;
     if pending.seen == Seen::Whole {
         pending.seen = Seen::Masked;
     }
-    let fields = masked(&pending.input);
     let line = Value::String(text(&pending.input.to_string()));
     for input in [fields, line, Value::String(MASK.to_owned())] {
         pending.input = input;
@@ -214,6 +213,9 @@ mod tests {
         }
         let grep = json!({"command": format!("grep -rl -e '{title}' /home/runner/work/MyProject2/src\nls")});
         let call = call("bash", grep);
-        assert!(is_shown(&call) && !holds_secret(&call.input), "{call:?}");
+        assert!(
+            is_shown(&call) && masked(&call.input) == call.input,
+            "{call:?}"
+        );
     }
 }

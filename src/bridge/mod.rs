@@ -248,9 +248,11 @@ impl Bridge {
 /// What is said of a message that was sent while another turn ran.
 fn behind(session: &Id, follow: &Follow, turn: &Turn) -> Option<String> {
     if queue::is_behind(&follow.history, &follow.asked) {
-        return Some(
-            "the message is queued behind the turn that runs, which ends first".to_owned(),
-        );
+        let until = match turn.state {
+            State::BudgetReached => "until the budget is raised",
+            _ => "behind the turn that runs, which ends first",
+        };
+        return Some(format!("the message is queued {until}"));
     }
     let reply = queue::reply_before(&follow.history, turn)?;
     Some(format!(

@@ -79,11 +79,11 @@ enum Held {
 }
 
 impl Held {
-    fn of(events: &[&Event], follow: &Follow) -> Held {
+    fn of(events: &[&Event], follow: &Follow, reading: &Reading) -> Held {
         let history = &follow.history;
         let is_queued = |event: &Event| match history.position(&event.id) {
-            Some(place) => history.is_queued(place),
-            None => event.taken == Taken::NotYet,
+            Some(place) if reading.thread.is_none() => history.is_queued(place),
+            _ => event.taken == Taken::NotYet,
         };
         let is_young = |event: &&Event| event.at.is_some_and(|at| follow.is_young(at));
         // What has no id waits with what follows it.
@@ -226,7 +226,7 @@ impl Bridge {
         }
         let rest = available.get(fitted.used..).unwrap_or_default();
         let rest_of_record = events.get(stable..).unwrap_or_default();
-        let held = Held::of(rest_of_record, &follow);
+        let held = Held::of(rest_of_record, &follow, reading);
         let more = (held == Held::Settling && state != State::Working)
             || rest.iter().any(|event| shown(event))
             // Behind what is queued nothing can be read yet.

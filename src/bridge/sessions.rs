@@ -194,7 +194,7 @@ impl Bridge {
             let mut history = History::default();
             history.listed(newest);
             let lifecycle = Lifecycle {
-                rests: !lifecycle.running && history.rests(api.now()),
+                rests: !lifecycle.running && !lifecycle.is_graded() && history.rests(api.now()),
                 ..lifecycle
             };
             let judge = |asked: &Asked| turn::judge(&history, asked, lifecycle).state;

@@ -59,8 +59,7 @@ pub(super) fn from_window<'a>(follow: &'a Follow, reading: &Reading) -> Option<R
 
 /// Whether the newest events show that nothing older waits any more: the session rested behind them, or ended.
 fn nothing_older_waits(follow: &Follow) -> bool {
-    let rests = follow.rests();
-    rests || follow.history.answered(rests).is_some()
+    follow.rests() || follow.history.answered(false).is_some()
 }
 
 impl<'a> Read<'a> {
@@ -110,15 +109,15 @@ impl<'a> Read<'a> {
         if self.run.is_none() {
             return self.events.len();
         }
-        let is_older = |event: &Event| {
-            event.taken == Taken::NotYet && follow.history.position(&event.id).is_none()
+        // What never got a time, and is passed over, holds up nothing. Of what the newest events do not show, in a thread, nothing
+        // is known.
+        let is_passed = |event: &Event| match follow.history.position(&event.id) {
+            Some(place) => reading.thread.is_some() && !follow.history.waits(place, follow.rests()),
+            None => reading.thread.is_none() && nothing_older_waits(follow),
         };
-        // About what waits in a thread the session's turns say nothing.
-        let older_wait = reading.thread.is_some() || !nothing_older_waits(follow);
         let events = self.events.iter().enumerate();
-        // What never got a time, and is passed over, holds up nothing.
         let kept: Vec<_> = events
-            .filter(|(_, event)| older_wait || !is_older(event))
+            .filter(|(_, event)| event.taken != Taken::NotYet || !is_passed(event))
             .collect();
         let mut record = History::default();
         record.listed(kept.iter().map(|(_, event)| (**event).clone()).collect());

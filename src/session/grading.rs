@@ -116,8 +116,17 @@ impl Open {
     }
 }
 
-/// Whether the grader is done.
-pub(super) fn is_verdict(event: &Event) -> bool {
+/// Whether the grader is done, and the agent too.
+pub(super) fn ends_grading(event: &Event) -> bool {
+    is_verdict(event) && result(event) != REVISION
+}
+
+/// Whether a grader starts or is at work.
+pub(super) fn is_grading(event: &Event) -> bool {
+    event.kind.starts_with("span.outcome_evaluation") && !is_verdict(event)
+}
+
+fn is_verdict(event: &Event) -> bool {
     event.kind == "span.outcome_evaluation_end"
 }
 

@@ -10,7 +10,7 @@ use std::hash::{Hash, Hasher};
 use chrono::{DateTime, TimeDelta, Utc};
 use indexmap::IndexSet;
 
-use super::grading::is_verdict;
+use super::grading::{ends_grading, is_grading};
 use super::turn::{ends_turn, is_running};
 use crate::api::events::{Event, Taken};
 
@@ -35,7 +35,7 @@ pub struct History {
     /// Places of the last question that was taken in, and of the last end of a turn; beyond all where the session ended.
     last_question: Option<usize>,
     last_end: Option<usize>,
-    /// Place of the newest question after whose turn the session rested; beyond all where it ended.
+    /// Place of the newest question of which it is known that none before it waits; beyond all where the session ended.
     last_answered: Option<usize>,
     /// Places of the newest questions that were taken in, as many as a queue may hold.
     asked: VecDeque<usize>,
@@ -108,10 +108,9 @@ pub fn ends_session(event: &Event) -> bool {
     )
 }
 
-/// Whether something begins. Between work and its grading no session rests; after a verdict it does, unless the work goes on.
+/// Whether something begins. Between work and its grading no session rests; after the last verdict it does.
 fn ends_rest(event: &Event) -> bool {
-    let is_grading = event.kind.starts_with("span.outcome_evaluation") && !is_verdict(event);
-    is_asked(event) || is_running(&event.kind) || is_grading
+    is_asked(event) || is_running(&event.kind) || is_grading(event)
 }
 
 /// Whether what belongs before this time may still be listed. By the server's clock, as far as it is known.
@@ -334,7 +333,8 @@ impl History {
             return;
         };
         if let Some(rest) = self.rest.filter(|_| ends_rest(event)) {
-            if self.lasted(rest, event) {
+            // A grader may take its time to begin.
+            if !is_grading(event) && self.lasted(rest, event) {
                 self.last_answered = self.last_answered.max(rest.answered);
             }
             self.rest = None;
@@ -350,7 +350,7 @@ impl History {
         if ends_turn(event) {
             self.last_end = Some(place);
         }
-        if ends_turn(event) || is_verdict(event) {
+        if ends_turn(event) || ends_grading(event) {
             self.rest = Some(Rest {
                 end: place,
                 answered: self.last_question,
@@ -483,10 +483,33 @@ mod tests {
             } else {
                 at
             };
-            let kind = kind.replace("queued", "user.message");
-            let text = format!(r#"{{"id":"e{id}","type":"{kind}","processed_at":{at}}}"#);
-            serde_json::from_str(&text).unwrap()
+            let result = match *kind {
+                "revision" => "needs_revision",
+                _ => "satisfied",
+            };
+            let kind = kind
+                .replace("queued", "user.message")
+                .replace("revision", "span.outcome_evaluation_end");
+            let more = format!(r#""processed_at":{at},"result":"{result}""#);
+            serde_json::from_str(&format!(r#"{{"id":"e{id}","type":"{kind}",{more}}}"#)).unwrap()
         };
+        // Neither a grader that takes its time nor work that goes on after a verdict ends a rest.
+        for begun in ["span.outcome_evaluation_start", "session.status_running"] {
+            let last = match begun {
+                "session.status_running" => "revision",
+                _ => "session.status_idle",
+            };
+            let record = [
+                ("user.define_outcome", 0),
+                ("queued", 0),
+                ("user.message", 1),
+                (last, 2),
+                (begun, 10),
+            ];
+            let mut history = History::default();
+            history.listed(record.iter().enumerate().map(event).collect());
+            assert!(history.is_queued(1) && history.waits(1, true), "{begun}");
+        }
         let graded = [
             ("user.define_outcome", 0),
             ("queued", 0),

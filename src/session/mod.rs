@@ -7,6 +7,7 @@ pub mod clean;
 pub mod digest;
 pub mod grading;
 pub mod history;
+mod lifecycle;
 pub mod outline;
 pub mod places;
 pub mod queue;

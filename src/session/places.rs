@@ -19,18 +19,17 @@ fn settles(event: &Event) -> bool {
 /// order: words that are there tell that all before them are. Whether more come after them its requests tell; of a server that
 /// shows none nobody knows.
 pub fn final_events(history: &History, rests: bool, fresh: &dyn Fn(&Event) -> bool) -> usize {
-    let newest = |places: usize, is_it: &dyn Fn(&Event) -> bool| {
-        let mut events = history.events().take(places);
+    let newest = |is_it: &dyn Fn(&Event) -> bool| {
+        let mut events = history.events();
         events.rposition(|event| is_it(event) && !fresh(event))
     };
-    let all = history.events().len();
-    let (question, end) = (newest(all, &is_asked), newest(all, &settles));
+    let (question, end_of_turn) = (newest(&is_asked), newest(&settles));
     // Behind the end of the session nothing waits any more, wherever it stands.
-    let ended = newest(all, &ends_session).map(|_| all);
+    let ended = newest(&ends_session).map(|_| history.events().len());
     let may_move = |place: usize, event: &Event| {
         let passed = match is_question(&event.kind) {
             true => history.answered(rests).max(ended),
-            false => question.max(end).max(ended),
+            false => question.max(end_of_turn).max(ended),
         };
         match event.taken {
             Taken::NotYet => passed <= Some(place),

@@ -8,51 +8,10 @@ pub use super::asked::{Asked, Unnamed};
 use super::clean::clean_line;
 use super::grading;
 use super::history::{History, is_question};
+pub use super::lifecycle::{Lifecycle, Over};
 use super::places;
 pub use super::state::State;
 use crate::api::events::{Event, Taken};
-use crate::api::sessions::{OutcomeEvaluation, Session};
-
-/// What the session object says beside its events.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Lifecycle<'a> {
-    /// It is over for good.
-    pub over: Option<Over>,
-    /// Its `status` is one of work; used only where no event tells.
-    pub running: bool,
-    /// How its outcomes stand; used only where no event tells.
-    pub outcomes: &'a [OutcomeEvaluation],
-    /// The end of its newest turn is no longer fresh.
-    pub rests: bool,
-}
-
-impl<'a> Lifecycle<'a> {
-    /// What the session object says; whether it rests only its events tell.
-    pub fn of(session: &'a Session) -> Lifecycle<'a> {
-        let over = match session.status.as_str() {
-            _ if session.archived_at.is_some() => Some(Over::Archived),
-            "terminated" => Some(Over::Terminated),
-            _ => None,
-        };
-        Lifecycle {
-            over,
-            running: matches!(session.status.as_str(), "running" | "rescheduling"),
-            outcomes: &session.outcome_evaluations,
-            rests: false,
-        }
-    }
-}
-
-/// How a session came to its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Over {
-    /// Someone archived it.
-    Archived,
-    /// The API does not know it any more.
-    Deleted,
-    /// The platform ended it.
-    Terminated,
-}
 
 /// The judgement on the newest turn, or on the turn of the question that was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -203,6 +162,16 @@ pub fn judge(history: &History, asked: &Asked, lifecycle: Lifecycle<'_>) -> Turn
                 ..turn(state, None)
             }
         }
+        // Nothing goes on before the budget is raised, and what is queued waits for that as well.
+        Status::Idle { kind, .. }
+            if kind == "budget_reached" && !is_asked_since(history, &events, at) =>
+        {
+            let (state, reason) = verdict(&kind, &events, at);
+            Turn {
+                settled: !waiting,
+                ..turn(state, reason)
+            }
+        }
         // What was taken in after the end of the turn before starts the next one.
         Status::Idle { .. } if waiting || events.iter().skip(at).any(|event| asks(event)) => {
             turn(State::Working, None)
@@ -294,6 +263,14 @@ fn unnamed_question(history: &History, events: &[&Event], asked: &Asked) -> Opti
     found
         .find(|(place, _)| !history.is_untaken(*place))
         .map(|(place, _)| place)
+}
+
+/// Whether a question or an answer was taken in after this place.
+fn is_asked_since(history: &History, events: &[&Event], at: usize) -> bool {
+    let since = events.iter().enumerate().skip(at);
+    since
+        .filter(|(_, event)| asks(event))
+        .any(|(place, _)| !history.is_untaken(place))
 }
 
 fn asks(event: &Event) -> bool {

@@ -586,3 +586,26 @@ async fn a_session_that_could_not_be_read_after_a_sending_is_not_called_ready() 
         "{report}"
     );
 }
+
+/// What the session passed over waits in no thread of it either.
+#[tokio::test]
+async fn a_message_that_was_passed_over_ends_no_reading_of_a_thread() {
+    let event = |id: &str, kind: &str, at: &str, more: &str| {
+        format!(r#"{{"id":"{id}","type":"{kind}","processed_at":{at}{more}}}"#)
+    };
+    let end = r#","stop_reason":{"type":"end_turn"}"#;
+    let at = |second: u32| format!("\"2026-11-01T10:00:{second:02}Z\"");
+    let record = [
+        event("sevt_3", "user.message", "null", r#","content":[]"#),
+        event("sevt_4", "session.status_idle", &at(2), end),
+        event("sevt_5", "user.message", &at(20), r#","content":[]"#),
+        event("sevt_6", "session.status_idle", &at(22), end),
+    ];
+    let record: Vec<&str> = record.iter().map(String::as_str).collect();
+    let service = running(&record).await;
+    let client = client(&service).await;
+    let arguments = json!({"session_id": SESSION, "thread_id": "sthr_1"});
+    let page = client.call("get_events", arguments).await.ok();
+    assert_eq!(page["events"].as_array().unwrap().len(), 6, "{page}");
+    assert_eq!(page["more"], false, "{page}");
+}

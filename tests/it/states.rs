@@ -369,3 +369,26 @@ async fn a_long_turn_that_is_over_is_listed_so_though_nobody_asked_since() {
     let files = client.call("list_files", json!({"session_id": id})).await;
     assert!(!files.text.contains("still works"), "{}", files.text);
 }
+
+/// The budget holds up what is queued as well.
+#[tokio::test]
+async fn a_used_up_budget_is_said_though_a_message_is_queued() {
+    let rig = Rig::start().await;
+    let client = rig.client().await;
+    let arguments =
+        json!({"message": "[work 20][budget] go", "budget_usd": 1.0, "wait_seconds": 0});
+    let id = session(&client.call("create_session", arguments).await.ok());
+    let sent = client.send(&id, "and then this", 20).await;
+    assert_eq!(sent["state"], "budget_reached", "{sent}");
+    let note = "queued until the budget is raised";
+    assert!(sent["notes"].to_string().contains(note), "{sent}");
+    let listed = client.call("list_sessions", json!({})).await.ok();
+    assert_eq!(listed["sessions"][0]["state"], "budget_reached", "{listed}");
+    let raise = json!({"session_id": id, "budget_usd": 2.5});
+    client.call("update_session", raise).await.ok();
+    until("the message is answered", async || {
+        let report = client.status(&id).await;
+        report["state"] == "done" && reply(&report).contains("and then this")
+    })
+    .await;
+}
