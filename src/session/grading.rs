@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::clean::{clean, clean_line};
+use super::turn::why_idle;
 use crate::api::events::{Event, Taken};
 use crate::api::sessions::OutcomeEvaluation;
 
@@ -68,7 +69,7 @@ pub fn pauses(events: &[&Event], outcomes: &[OutcomeEvaluation]) -> Vec<usize> {
                     open = None;
                 }
             }
-            "session.status_idle" if ends_normally(event) => {
+            "session.status_idle" if why_idle(event).kind == "end_turn" => {
                 open.iter_mut()
                     .for_each(|outcome| outcome.idles.push(place));
             }
@@ -134,11 +135,6 @@ fn result(event: &Event) -> String {
     let value = event.value();
     let result = value.get("result").and_then(|result| result.as_str());
     clean_line(result.unwrap_or("unknown"))
-}
-
-fn ends_normally(idle: &Event) -> bool {
-    idle.stop_reason()
-        .is_none_or(|reason| reason.kind == "end_turn")
 }
 
 #[cfg(test)]

@@ -4,7 +4,9 @@
 use std::collections::HashSet;
 
 use super::history::{History, is_question};
-use super::turn::{Asked, Lifecycle, State, Status, is_work, judge, last_status};
+use super::turn::{
+    Asked, Lifecycle, State, Status, before_idle, judge, last_status, rules_out_errors,
+};
 use crate::api::events::{Event, Taken};
 
 /// The events of an outline. What is not among them changes how a session stands only near its end, or not at all.
@@ -40,15 +42,17 @@ pub fn state(
     let is_told = match &status {
         Status::Over => true,
         // Without names they are looked for among all events of the turn.
-        Status::Idle { kind, event_ids } if kind == "requires_action" => !event_ids.is_empty(),
-        Status::Idle { .. } => rules_out_errors(&newest, at),
-        Status::Running => rules_out_errors(&newest, end_of_work(&newest, at)),
+        Status::Awaits(event_ids) => !event_ids.is_empty(),
+        Status::Idle(_) | Status::Running => {
+            let searched = before_idle(&newest, at);
+            searched.iter().any(|event| rules_out_errors(event))
+        }
         Status::None => {
             let older: Vec<&Event> = older.iter().rev().collect();
             let (at, status) = last_status(&older, asked);
             let is_running = matches!(status, Status::Running)
                 && older.get(at).is_some_and(|event| !is_idle(event));
-            is_running && rules_out_errors(&newest, newest.len())
+            is_running && newest.iter().any(|event| rules_out_errors(event))
         }
     };
     let is_seen = |id: &String| {
@@ -93,25 +97,8 @@ fn older<'a>(newest: &[&Event], outline: &'a [Event]) -> Option<&'a [Event]> {
     is_apart.then_some(older)
 }
 
-/// Where what may hold the error of a turn ends: before the idle that ended it, or at the end.
-fn end_of_work(events: &[&Event], at: usize) -> usize {
-    match events.get(at) {
-        Some(event) if is_idle(event) => at,
-        _ => events.len(),
-    }
-}
-
 fn is_idle(event: &Event) -> bool {
     event.kind == "session.status_idle"
-}
-
-/// Whether the search for the error that ended a turn goes no further back than these events.
-fn rules_out_errors(newest: &[&Event], until: usize) -> bool {
-    let ends_search = |event: &&Event| {
-        is_question(&event.kind) || event.kind == "session.status_running" || is_work(&event.kind)
-    };
-    let until = newest.get(..until).unwrap_or_default();
-    until.iter().any(ends_search)
 }
 
 /// What is queued, or graded, is judged by what stands around it.
@@ -261,7 +248,7 @@ mod tests {
             // Who asks for something without a name, and then works on, is not understood either way.
             let is_vague = |events: &[&Event]| matches!(
                 last_status(events, &asked).1,
-                Status::Idle { kind, event_ids } if kind == "requires_action" && event_ids.is_empty()
+                Status::Awaits(event_ids) if event_ids.is_empty()
             );
             prop_assume!(is_vague(&newest) || !is_vague(&all));
             let (all, kept) = (history(&record), history(&kept));

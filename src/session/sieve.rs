@@ -115,12 +115,8 @@ impl Sieve {
     fn await_as(&mut self, event: &Event, asked: &Asked) {
         self.awaited = match last_status(&[event], asked).1 {
             Status::None => return,
-            Status::Idle { kind, event_ids } if kind == "requires_action" => {
-                match event_ids.is_empty() {
-                    true => Awaited::Any,
-                    false => Awaited::These(event_ids.into_iter().collect()),
-                }
-            }
+            Status::Awaits(event_ids) if event_ids.is_empty() => Awaited::Any,
+            Status::Awaits(event_ids) => Awaited::These(event_ids.into_iter().collect()),
             _ => Awaited::These(HashSet::new()),
         };
     }

@@ -1,4 +1,4 @@
-//! When a turn is over, and why; what is pending; which events belong to it. Only this file looks at stop reasons.
+//! When a turn is over, and why; what is pending; which events belong to it. Only this file decides by stop reasons.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -11,7 +11,7 @@ use super::history::{History, is_question};
 pub use super::lifecycle::{Lifecycle, Over};
 use super::places;
 pub use super::state::State;
-use crate::api::events::{Event, Taken};
+use crate::api::events::{Event, StopReason, Taken};
 
 /// The judgement on the newest turn, or on the turn of the question that was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,10 +95,10 @@ pub(super) fn is_work(kind: &str) -> bool {
 pub(super) enum Status {
     None,
     Running,
-    Idle {
-        kind: String,
-        event_ids: Vec<String>,
-    },
+    /// Waits for an answer to these calls; where it names none, to any that is open.
+    Awaits(Vec<String>),
+    /// Rests, for this reason.
+    Idle(String),
     Over,
 }
 
@@ -141,7 +141,7 @@ pub fn judge(history: &History, asked: &Asked, lifecycle: Lifecycle<'_>) -> Turn
             },
             _ => turn(State::Working, None),
         },
-        Status::Idle { kind, event_ids } if kind == "requires_action" => {
+        Status::Awaits(event_ids) => {
             let named = !event_ids.is_empty();
             let ids = if named {
                 event_ids
@@ -163,9 +163,7 @@ pub fn judge(history: &History, asked: &Asked, lifecycle: Lifecycle<'_>) -> Turn
             }
         }
         // Nothing goes on before the budget is raised, and what is queued waits for that as well.
-        Status::Idle { kind, .. }
-            if kind == "budget_reached" && !is_asked_since(history, &events, at) =>
-        {
+        Status::Idle(kind) if kind == "budget_reached" && !is_asked_since(history, &events, at) => {
             let (state, reason) = verdict(&kind, &events, at);
             Turn {
                 settled: !waiting,
@@ -173,10 +171,10 @@ pub fn judge(history: &History, asked: &Asked, lifecycle: Lifecycle<'_>) -> Turn
             }
         }
         // What was taken in after the end of the turn before starts the next one.
-        Status::Idle { .. } if waiting || events.iter().skip(at).any(|event| asks(event)) => {
+        Status::Idle(_) if waiting || events.iter().skip(at).any(|event| asks(event)) => {
             turn(State::Working, None)
         }
-        Status::Idle { kind, .. } => {
+        Status::Idle(kind) => {
             let (state, reason) = verdict(&kind, &events, at);
             if state == State::Done && gradings.contains(&at) {
                 return turn(State::Working, None);
@@ -198,11 +196,16 @@ pub fn end(history: &History, turn: &Turn) -> Option<(State, Option<String>)> {
     let idle = events
         .get(last)
         .filter(|event| turn.events.contains(&last) && ends_turn(event))?;
-    let kind = idle
-        .stop_reason()
-        .map_or_else(|| "end_turn".to_owned(), |reason| reason.kind);
-    let (state, reason) = verdict(&kind, &events, last);
+    let (state, reason) = verdict(&why_idle(idle).kind, &events, last);
     Some((state, reason.map(|reason| clean_line(&reason))))
+}
+
+/// Why a session went idle; one that does not say so ended its turn.
+pub(super) fn why_idle(event: &Event) -> StopReason {
+    event.stop_reason().unwrap_or_else(|| StopReason {
+        kind: "end_turn".to_owned(),
+        event_ids: Vec::new(),
+    })
 }
 
 pub(super) fn last_status(events: &[&Event], asked: &Asked) -> (usize, Status) {
@@ -217,15 +220,9 @@ pub(super) fn last_status(events: &[&Event], asked: &Asked) -> (usize, Status) {
         let status = match event.kind.as_str() {
             kind if is_running(kind) => Status::Running,
             "session.status_terminated" | "session.deleted" => Status::Over,
-            "session.status_idle" => match event.stop_reason() {
-                Some(reason) => Status::Idle {
-                    kind: reason.kind,
-                    event_ids: reason.event_ids,
-                },
-                None => Status::Idle {
-                    kind: "end_turn".to_owned(),
-                    event_ids: Vec::new(),
-                },
+            "session.status_idle" => match why_idle(event) {
+                reason if reason.kind == "requires_action" => Status::Awaits(reason.event_ids),
+                reason => Status::Idle(reason.kind),
             },
             _ => continue,
         };
@@ -334,22 +331,24 @@ fn verdict(kind: &str, events: &[&Event], idle_at: usize) -> (State, Option<Stri
     }
 }
 
+/// Events among which the error of a turn is looked for: those before the idle that ended it, or all.
+pub(super) fn before_idle<'a, 'e>(events: &'a [&'e Event], at: usize) -> &'a [&'e Event] {
+    let status = events.get(at);
+    match status.is_some_and(|event| event.kind == "session.status_idle") {
+        true => events.get(..at).unwrap_or_default(),
+        false => events,
+    }
+}
+
+/// Whether no error from before this event ended the turn.
+pub(super) fn rules_out_errors(event: &Event) -> bool {
+    is_question(&event.kind) || event.kind == "session.status_running" || is_work(&event.kind)
+}
+
 /// The error that ended the turn: given up for good, and no work came after it.
 fn fatal_error(events: &[&Event], until: usize) -> Option<String> {
-    let turn_start =
-        |event: &&Event| is_question(&event.kind) || event.kind == "session.status_running";
-    let scanned = if events
-        .get(until)
-        .is_some_and(|event| event.kind == "session.status_idle")
-    {
-        events.get(..until)
-    } else {
-        Some(events)
-    };
-    let last = scanned?
-        .iter()
-        .rev()
-        .take_while(|event| !turn_start(event) && !is_work(&event.kind));
+    let newest_first = before_idle(events, until).iter().rev();
+    let last = newest_first.take_while(|event| !rules_out_errors(event));
     let error = last
         .filter(|event| event.kind == "session.error")
         .find_map(|event| {
