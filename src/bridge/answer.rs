@@ -1,7 +1,5 @@
 //! Answers to what an agent waits for.
 
-use std::collections::HashSet;
-
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant, sleep_until};
 
@@ -12,7 +10,6 @@ use super::{Attention, Bridge, Failure, Patience};
 use crate::api::{Id, with};
 use crate::config::Approvals;
 use crate::session::report::{Pending, PendingKind, Report, Seen};
-use crate::session::turn::Asked;
 
 /// One decision on one pending tool call.
 #[derive(Debug, Clone)]
@@ -64,12 +61,12 @@ impl Bridge {
         attention: &Attention,
     ) -> Result<Report, Failure> {
         self.may_decide(decider)?;
-        let before = self.memory.recall(session);
-        let mut follow = Follow::new(&self.api, patience.deadline, session, before.clone());
-        let report = listed(&mut follow, &before, decisions, patience.deadline).await?;
+        let asked = self.memory.recall(session);
+        let mut follow = Follow::new(&self.api, patience.deadline, session, asked);
+        let report = listed(&mut follow, decisions, patience.deadline).await?;
         let mut answers = Answers::default();
         for decision in decisions {
-            self.sort(decision, decider, &report, &follow, &before, &mut answers)
+            self.sort(decision, decider, &report, &follow, &mut answers)
                 .or_else(|failure| answers.bear(failure, is_borne(decider, decisions)))?;
         }
         if answers.events.is_empty()
@@ -79,7 +76,7 @@ impl Bridge {
             return Err(failure.clone());
         }
         let asked = if answers.events.is_empty() {
-            before
+            follow.asked.clone()
         } else {
             let opposed = match is_borne(decider, decisions) {
                 true => Opposed::IsLeftOut,
@@ -108,7 +105,6 @@ impl Bridge {
         decider: Decider,
         report: &Report,
         follow: &Follow,
-        before: &Asked,
         answers: &mut Answers,
     ) -> Result<(), Failure> {
         let event_id = &decision.event_id;
@@ -116,9 +112,9 @@ impl Bridge {
         if let Some(pending) = pending.find(|pending| pending.event_id == *event_id) {
             let event = self.answer(pending, &decision.verdict, decider)?;
             answers.events.push(event);
-        } else if let Some(failure) = self.contradicted(&follow.id, follow, decision) {
+        } else if let Some(failure) = self.contradicted(follow, decision) {
             return Err(failure);
-        } else if is_answered(follow, before, event_id) {
+        } else if is_answered(follow, event_id) {
             answers.repeated.push(event_id.clone());
         } else {
             return Err(not_pending(event_id, report));
@@ -244,7 +240,6 @@ fn is_borne(decider: Decider, decisions: &[Decision]) -> bool {
 /// Looks until what is decided on is listed: the stream may have told of it before the list does.
 async fn listed(
     follow: &mut Follow,
-    before: &Asked,
     decisions: &[Decision],
     deadline: Instant,
 ) -> Result<Report, Failure> {
@@ -260,7 +255,7 @@ async fn listed(
             };
             let mut pending = report.pending.iter();
             pending.any(|pending| pending.event_id == decision.event_id && is_known(pending))
-                || is_answered(follow, before, &decision.event_id)
+                || is_answered(follow, &decision.event_id)
         };
         let next_look = Instant::now() + BETWEEN_LOOKS;
         let late = started.elapsed() >= LISTED_WITHIN || next_look + BETWEEN_LOOKS >= deadline;
@@ -272,14 +267,11 @@ async fn listed(
 }
 
 /// Whether the record or this process knows of an answer to a tool call.
-pub(super) fn is_answered(follow: &Follow, before: &Asked, event_id: &str) -> bool {
-    let recorded: HashSet<String> = follow
-        .history
-        .events()
-        .filter(|event| event.kind.starts_with("user."))
-        .filter_map(|event| event.answers())
-        .collect();
-    recorded.contains(event_id) || before.answered.contains(event_id)
+pub(super) fn is_answered(follow: &Follow, event_id: &str) -> bool {
+    let events = follow.history.events();
+    let mut ours = events.filter(|event| event.kind.starts_with("user."));
+    follow.asked.answered.contains(event_id)
+        || ours.any(|event| event.answers().as_deref() == Some(event_id))
 }
 
 /// Nobody shall allow what nobody can see.

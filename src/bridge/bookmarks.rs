@@ -2,8 +2,9 @@
 //! that is not in it is looked for.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
+use super::locks::lock;
 use super::read::{Order, Reading};
 use crate::api::Id;
 
@@ -48,7 +49,7 @@ impl Bookmarks {
     /// The page on which an event of the list that is read stood.
     pub(super) fn find(&self, session: &Id, reading: &Reading, event: &str) -> Option<Place> {
         let key = Key::new(session, reading, event);
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = lock(&self.0);
         let found = known.iter().find(|(marked, _)| *marked == key);
         found.map(|(_, place)| place.clone())
     }
@@ -63,7 +64,7 @@ impl Bookmarks {
             return;
         }
         let key = Key::new(session, reading, event);
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.0);
         known.retain(|(marked, _)| *marked != key);
         if known.len() >= MOST {
             known.pop_front();

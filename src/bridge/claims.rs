@@ -1,13 +1,14 @@
 //! Each pending call is answered once: of two answers at the same time one is sent, and the other caller is told which.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
 use super::answer::{Decision, Verdict};
 use super::follow::Follow;
+use super::locks::lock;
 use super::newest::Mark;
 use super::{Bridge, Failure, Patience};
 use crate::api::Id;
@@ -142,9 +143,8 @@ impl Claims {
         }
     }
 
-    /// The map is whole whatever a panicking holder was doing.
     fn decided(&self) -> MutexGuard<'_, HashMap<(String, String), Claimed>> {
-        self.decided.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.decided)
     }
 }
 
@@ -297,12 +297,7 @@ impl Bridge {
     }
 
     /// The failure of a decision that comes too late: the record holds the opposite, or another call decided so.
-    pub(super) fn contradicted(
-        &self,
-        session: &Id,
-        follow: &Follow,
-        decision: &Decision,
-    ) -> Option<Failure> {
+    pub(super) fn contradicted(&self, follow: &Follow, decision: &Decision) -> Option<Failure> {
         let wanted = Word::of_decision(decision);
         let id = decision.event_id.as_str();
         let is_opposite = |event: &Event| {
@@ -310,7 +305,7 @@ impl Bridge {
                 && event.answers().as_deref() == Some(id)
                 && Word::of(&event.value()).is_some_and(|word| Some(word) != wanted)
         };
-        let known = self.claims.opposed(session, id, wanted);
+        let known = self.claims.opposed(&follow.id, id, wanted);
         known.or_else(|| {
             let wanted = wanted.filter(|_| follow.history.events().any(is_opposite))?;
             Some(wanted.too_late(id, "was already {}"))

@@ -385,11 +385,6 @@ impl Follow {
         events.any(|event| is_it(event) && self.history.is_listed(&event.id))
     }
 
-    /// Whether the history holds the record from its first event on.
-    pub(super) fn is_complete(&self) -> bool {
-        self.complete
-    }
-
     /// Takes in an event of the stream; whether it can change the judgement.
     fn take(&mut self, event: Event, is_over: bool) -> bool {
         let matters = is_over || turn::may_decide(&event.kind);

@@ -2,14 +2,19 @@
 //! takes no memory.
 
 use std::collections::HashMap;
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::{self, Arc, MutexGuard, PoisonError};
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
+
+/// What a mutex holds; it is whole whatever a panicking holder was doing.
+pub(super) fn lock<T>(mutex: &sync::Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// The locks that are held or waited for.
 #[derive(Default)]
 pub(super) struct Locks {
-    held: std::sync::Mutex<HashMap<String, Arc<Mutex<()>>>>,
+    held: sync::Mutex<HashMap<String, Arc<Mutex<()>>>>,
 }
 
 /// The lock of one name; let go when it is dropped.
@@ -47,9 +52,8 @@ impl Locks {
         }
     }
 
-    /// The map is whole whatever a panicking holder was doing.
     fn held(&self) -> MutexGuard<'_, HashMap<String, Arc<Mutex<()>>>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.held)
     }
 }
 

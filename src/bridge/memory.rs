@@ -2,11 +2,12 @@
 //! that a later look at the record does not bring back.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::locks::lock;
 use crate::api::Id;
 use crate::session::turn::{Asked, State};
 
@@ -114,11 +115,6 @@ fn no_longer_new(asked: &Asked) -> Asked {
         just_sent: false,
         ..asked.clone()
     }
-}
-
-/// The maps are whole whatever a panicking holder was doing.
-fn lock<T>(map: &Mutex<T>) -> MutexGuard<'_, T> {
-    map.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! One idempotent start: defaults, resources, budget and the first event in a single request.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use serde_json::{Map, Value, json};
 use tokio::time::{Duration, Instant, sleep};
@@ -9,7 +9,7 @@ use tokio::time::{Duration, Instant, sleep};
 use super::defaults::in_time;
 use super::find::{NEWEST_PAGES, SEARCHED_PAGES};
 use super::follow::CONFIRMED_AFTER;
-use super::locks::Locks;
+use super::locks::{Locks, lock};
 use super::marks::{REQUEST, bears};
 use super::once::{Second, Write, may_still_run, named};
 use super::{Attention, Bridge, Failure, MARK, Patience, Question, find};
@@ -258,11 +258,6 @@ impl Started {
     fn ids(&self) -> MutexGuard<'_, HashMap<String, String>> {
         lock(&self.ids)
     }
-}
-
-/// The maps are whole whatever a panicking holder was doing.
-fn lock<T>(map: &Mutex<T>) -> MutexGuard<'_, T> {
-    map.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The newest session that was started with this key, among those on so many pages.

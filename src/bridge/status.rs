@@ -185,7 +185,7 @@ impl Bridge {
         let api = self.api.until(deadline);
         let mut line = Line::new(&api, id);
         let asked = self.memory.recall(id);
-        let mut follow = Follow::new(&api, deadline, id, asked.clone());
+        let mut follow = Follow::new(&api, deadline, id, asked);
         loop {
             tokio::select! {
                 () = something_new(&mut line) => {}
@@ -194,7 +194,7 @@ impl Bridge {
             // That a list does not show the question yet is no answer to it.
             let is_read = follow.look().await.is_ok();
             let is_over = || !matches!(follow.turn().state, State::Working | State::NeedsAction);
-            if is_read && (is_answered(&follow, &asked, event_id) || is_over()) {
+            if is_read && (is_answered(&follow, event_id) || is_over()) {
                 return;
             }
         }

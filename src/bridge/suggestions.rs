@@ -2,12 +2,13 @@
 //! is worth little time: what is not there by then is left out, and no failure is told.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
 use super::Bridge;
+use super::locks::lock;
 use crate::api::agents::AgentFilter;
 use crate::api::sessions::SessionFilter;
 use crate::api::{Client, Error, Id};
@@ -83,10 +84,7 @@ impl Bridge {
     }
 
     async fn known(&self, subject: Subject, deadline: Instant) -> Option<Arc<Known>> {
-        let recent = || {
-            let recent = self.recent.0.lock();
-            recent.unwrap_or_else(PoisonError::into_inner)
-        };
+        let recent = || lock(&self.recent.0);
         if let Some((at, known)) = recent().get(&subject)
             && at.elapsed() < FRESH
         {

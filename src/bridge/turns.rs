@@ -60,7 +60,7 @@ impl Bridge {
         let asked_by_us = self.memory.recall(session).question == wanted;
         if let Some(wanted) = &wanted
             && !asked_by_us
-            && follow.is_complete()
+            && follow.complete
             && follow.history.get(wanted).is_none()
         {
             return Err(Failure::argument(

@@ -45,11 +45,11 @@ pub(super) fn from_window<'a>(follow: &'a Follow, reading: &Reading) -> Option<R
     };
     let start = match &reading.after {
         Some(after) => events.iter().position(|event| event.id == *after)? + 1,
-        None if reading.order == Order::Newest || follow.is_complete() => 0,
+        None if reading.order == Order::Newest || follow.complete => 0,
         None => return None,
     };
     events.drain(..start);
-    let ended = reading.order == Order::Oldest || follow.is_complete();
+    let ended = reading.order == Order::Oldest || follow.complete;
     (ended || events.len() > reading.limit).then_some(Read {
         events,
         ended,
