@@ -89,7 +89,7 @@ impl Shown {
                 listed.items.len()
             ),
             (false, Some(page)) => format!("more rows: repeat this call with page {page}."),
-            (false, None) => "this is all.".to_owned(),
+            (false, None) => "no more rows.".to_owned(),
         };
         let next = match &prev_page {
             Some(page) => format!("{next} Earlier rows: page {page}."),
