@@ -29,7 +29,7 @@ pub(super) struct Sent {
 
 impl Sent {
     /// What to wait for when the last of the events is a question.
-    pub(super) fn question(self, question: &Value, answered: HashSet<String>) -> Asked {
+    pub(super) fn question(self, question: &Value, known: &mut Asked) -> Asked {
         let text = content_text(question.get("content").unwrap_or(&Value::Null));
         let unnamed = self.ids.is_empty().then_some(Unnamed {
             before: self.before,
@@ -39,8 +39,9 @@ impl Sent {
         Asked {
             question: self.ids.into_iter().next_back(),
             unnamed,
-            answered,
+            answered: std::mem::take(&mut known.answered),
             just_sent: true,
+            stale_status: known.stale_status.take(),
             ..Asked::default()
         }
     }

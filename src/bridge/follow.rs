@@ -17,6 +17,7 @@ use crate::api::events::Event;
 use crate::api::lines::Keeper;
 use crate::api::sessions::Session;
 use crate::api::{Client, Error, Id};
+use crate::session::grading::awaits_grading;
 use crate::session::history::{self, History, LATENESS, is_question};
 use crate::session::places;
 use crate::session::report::{self, Facts, Report};
@@ -47,6 +48,8 @@ pub struct Follow {
     pub(super) asked: Asked,
     pub(super) history: History,
     session: Option<Session>,
+    /// When the session object was read last, by the server's clock.
+    read_at: Option<DateTime<Utc>>,
     /// The API does not know the session any more.
     gone: bool,
     pub(super) listed_at: Option<Instant>,
@@ -80,6 +83,7 @@ impl Follow {
             asked,
             history: History::default(),
             session: None,
+            read_at: None,
             gone: false,
             listed_at: None,
             complete: false,
@@ -120,7 +124,7 @@ impl Follow {
             (Err(_), _) => return listed,
             (Ok(_), Err(error)) if error.is_final() => return Err(error),
             (Ok(_), Err(error)) => self.bear(error),
-            (Ok(_), Ok(session)) => self.session = Some(session),
+            (Ok(_), Ok(session)) => self.keep(session),
         }
         Ok(self.gone || listed.is_ok_and(|is_enough| is_enough))
     }
@@ -240,6 +244,11 @@ impl Follow {
         }
     }
 
+    fn keep(&mut self, session: Session) {
+        self.session = Some(session);
+        self.read_at = Some(self.api.now());
+    }
+
     /// Whether it was read, or took what was sent to it.
     fn was_there(&self) -> bool {
         self.listed_at.is_some() || self.asked.just_sent
@@ -250,7 +259,7 @@ impl Follow {
         let latest = self.api.deadline() - LAST_LOOK;
         sleep_until((Instant::now() + CONFIRMED_AFTER).min(latest)).await;
         match Box::pin(self.api.get_session(&self.id)).await {
-            Ok(session) => self.session = Some(session),
+            Ok(session) => self.keep(session),
             Err(error) if error.is_not_found() => self.gone = true,
             Err(error) => self.bear(error),
         }
@@ -286,13 +295,14 @@ impl Follow {
         history::is_young(at, self.api.now())
     }
 
-    /// Whether the session rests, and is not about to be graded.
+    /// Whether the session rests, and its work is not about to be graded.
     pub(super) fn rests(&self) -> bool {
         self.rests_in(&self.history)
     }
 
     fn rests_in(&self, history: &History) -> bool {
-        history.rests(self.api.now()) && !self.is_graded()
+        let said = self.session.as_ref().map(Lifecycle::of).unwrap_or_default();
+        history.rests(self.api.now()) && !awaits_grading(history, said.outcomes)
     }
 
     /// How many events, from the oldest on, have their final place.
@@ -330,6 +340,10 @@ impl Follow {
         let said = said.unwrap_or_default();
         Lifecycle {
             over: self.gone.then_some(Over::Deleted).or(said.over),
+            running: said.running
+                && !self
+                    .read_at
+                    .is_some_and(|at| self.history.went_idle_before(at)),
             rests: self.rests(),
             ..said
         }
@@ -397,7 +411,7 @@ impl Follow {
             // Where no event tells of the grading, the object does.
             Ok(_) if self.is_graded() => {
                 if let Ok(session) = Box::pin(self.api.get_session(&self.id)).await {
-                    self.session = Some(session);
+                    self.keep(session);
                 }
             }
             Ok(_) => {}

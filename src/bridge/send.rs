@@ -28,9 +28,9 @@ impl Bridge {
         let sent = self
             .deliver(session, events, doing, patience.deadline)
             .await?;
-        let asked = self.memory.update(session, |asked| {
-            *asked = sent.question(&question, std::mem::take(&mut asked.answered))
-        });
+        let asked = self
+            .memory
+            .update(session, |asked| *asked = sent.question(&question, asked));
         let mut report = self.follow(session, asked, patience, attention).await?;
         let is_queued = report
             .question

@@ -13,6 +13,7 @@ use crate::api::sessions::{Session, SessionFilter};
 use crate::api::{Client, Error, Id};
 use crate::seen::Pages;
 use crate::session::clean::clean_line;
+use crate::session::grading::awaits_grading;
 use crate::session::history::History;
 use crate::session::turn::{self, Asked, Lifecycle, State};
 
@@ -194,7 +195,10 @@ impl Bridge {
             let mut history = History::default();
             history.listed(newest);
             let lifecycle = Lifecycle {
-                rests: !lifecycle.running && !lifecycle.is_graded() && history.rests(api.now()),
+                running: lifecycle.running && !history.went_idle_before(api.now()),
+                rests: !lifecycle.running
+                    && history.rests(api.now())
+                    && !awaits_grading(&history, lifecycle.outcomes),
                 ..lifecycle
             };
             let judge = |asked: &Asked| turn::judge(&history, asked, lifecycle).state;

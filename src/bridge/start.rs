@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
 
 use serde_json::{Map, Value, json};
-use tokio::time::{Duration, Instant, sleep};
+use tokio::time::{Duration, Instant, timeout};
 
 use super::defaults::in_time;
 use super::find::{NEWEST_PAGES, SEARCHED_PAGES};
-use super::follow::CONFIRMED_AFTER;
+use super::follow::Follow;
 use super::locks::{Locks, lock};
 use super::marks::{REQUEST, bears};
 use super::once::{Second, Write, may_still_run, named};
@@ -23,6 +23,9 @@ const MOST_STARTED: usize = 1000;
 
 /// A create that nobody waits for any more is not taken to be at work for longer.
 const LONGEST_UNSEEN: Duration = Duration::from_secs(120);
+
+/// A look at a session that was started before takes no longer, so that the rest of the call has time.
+const LONGEST_LOOK: Duration = Duration::from_secs(1);
 
 /// What to start.
 #[derive(Debug, Clone, Default)]
@@ -80,13 +83,15 @@ impl Bridge {
             None => None,
         };
         if let Some(key) = &start.request_key {
-            if let Some(id) = self.started.by(key)
-                && is_closed(&api, &session_id(&id)?).await
+            let mut found = self.started.by(key);
+            if let Some((id, since)) = &found
+                && is_closed(&api, &session_id(id)?, *since).await
             {
-                self.started.forget(&id);
+                self.started.forget(id);
+                found = None;
             }
-            let found = match self.started.by(key) {
-                Some(id) => Some(id),
+            let found = match found {
+                Some((id, _)) => Some(id),
                 None => find_session(&api, key, SEARCHED_PAGES)
                     .await
                     .map_err(Failure::while_trying(doing))?
@@ -98,10 +103,9 @@ impl Bridge {
                     "this request_key has already started this session: nothing new was started, and no message was sent"
                         .to_owned(),
                 );
-                let report = self
-                    .stand(&session_id(&id)?, &without_note(patience), attention)
-                    .await?;
-                return Ok(noted(report, notes));
+                return self
+                    .rejoin(&session_id(&id)?, patience, attention, notes)
+                    .await;
             }
         }
         if let Some(key) = &start.request_key
@@ -156,6 +160,26 @@ impl Bridge {
         Ok(noted(report, notes))
     }
 
+    /// How a session stands that was started before. That it was is said also where it cannot be read.
+    async fn rejoin(
+        &self,
+        id: &Id,
+        patience: &Patience,
+        attention: &Attention,
+        mut notes: Vec<String>,
+    ) -> Result<Report, Failure> {
+        match self.stand(id, &without_note(patience), attention).await {
+            Ok(report) => Ok(noted(report, notes)),
+            Err(Failure::Api { error, .. }) if !error.is_final() => {
+                notes.push(format!("the session could not be read: {error}"));
+                let asked = self.memory.recall(id);
+                let unread = Follow::new(&self.api, patience.deadline, id, asked);
+                Ok(self.conclude(id, &unread, notes))
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
     /// Creates the session, which is found by its key where its creation is in doubt.
     async fn create(&self, body: Value, key: &str, deadline: Instant) -> Result<Session, Failure> {
         let next = format!(
@@ -200,22 +224,20 @@ fn noted(report: Report, notes: Vec<String>) -> Report {
     }
 }
 
-/// Whether a session of this process was archived or deleted, by whomever: its key may start something new. One that was
-/// created a moment ago may not be found at first.
-async fn is_closed(api: &Client, session: &Id) -> bool {
-    let is_missing = |read: &Result<Session, Error>| read.as_ref().is_err_and(Error::is_not_found);
-    let mut read = api.get_session(session).await;
-    if is_missing(&read) {
-        sleep(CONFIRMED_AFTER).await;
-        read = api.get_session(session).await;
+/// Whether a session that this process started `since` was archived or deleted, by whomever: its key may start something new.
+/// That one is not found says so only later: what was just created may be missing for a while.
+async fn is_closed(api: &Client, session: &Id, since: Instant) -> bool {
+    match timeout(LONGEST_LOOK, api.get_session(session)).await {
+        Ok(Ok(session)) => session.archived_at.is_some(),
+        Ok(Err(error)) => error.is_not_found() && since.elapsed() >= LONGEST_UNSEEN,
+        Err(_) => false,
     }
-    is_missing(&read) || read.is_ok_and(|session| session.archived_at.is_some())
 }
 
 /// Sessions of this process by their request_key.
 #[derive(Default)]
 pub(super) struct Started {
-    ids: Mutex<HashMap<String, String>>,
+    ids: Mutex<HashMap<String, (String, Instant)>>,
     /// Held by whoever is starting something with a key.
     keys: Locks,
     /// Keys whose create may still be at work though nobody waits for its answer, and since when.
@@ -238,7 +260,8 @@ impl Started {
         (since < LONGEST_UNSEEN).then_some(since)
     }
 
-    fn by(&self, key: &str) -> Option<String> {
+    /// The session, and since when.
+    fn by(&self, key: &str) -> Option<(String, Instant)> {
         self.ids().get(key).cloned()
     }
 
@@ -247,15 +270,15 @@ impl Started {
         if ids.len() >= MOST_STARTED {
             ids.clear();
         }
-        ids.insert(key, session);
+        ids.insert(key, (session, Instant::now()));
     }
 
     /// A session is over: its key may start something new.
     pub(super) fn forget(&self, session: &str) {
-        self.ids().retain(|_, id| id != session);
+        self.ids().retain(|_, (id, _)| id != session);
     }
 
-    fn ids(&self) -> MutexGuard<'_, HashMap<String, String>> {
+    fn ids(&self) -> MutexGuard<'_, HashMap<String, (String, Instant)>> {
         lock(&self.ids)
     }
 }
@@ -270,7 +293,8 @@ async fn find_session(api: &Client, key: &str, pages: usize) -> Result<Option<Se
         };
         api.list_sessions(&filter).await
     };
-    let is_it = |session: &Session| bears(&session.metadata, key);
+    // A list that lags behind may still show one that was archived.
+    let is_it = |session: &Session| bears(&session.metadata, key) && session.archived_at.is_none();
     find::first(pages, page, is_it).await
 }
 

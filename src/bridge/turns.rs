@@ -109,13 +109,19 @@ impl Bridge {
             let report = self
                 .turn_of(session, question, patience, &Attention::none())
                 .await?;
-            if !matches!(report.state, State::Working | State::NeedsAction) {
-                return Ok(Interrupted::Over);
-            }
             let is_taken_in = report
                 .question
                 .as_ref()
                 .is_some_and(|question| question.at.is_some());
+            let is_open = match report.state {
+                State::Working | State::NeedsAction => true,
+                // Behind a turn that waits for a higher budget it is queued.
+                State::BudgetReached => !is_taken_in,
+                _ => false,
+            };
+            if !is_open {
+                return Ok(Interrupted::Over);
+            }
             if is_taken_in {
                 let nobody = Attention::none();
                 let interrupt = self.interrupt(session, None, patience, &nobody);

@@ -6,7 +6,7 @@ use super::follow::Follow;
 use super::read::{Order, Reading};
 use super::scan::Run;
 use crate::api::events::{Event, Taken};
-use crate::session::history::History;
+use crate::session::history::{History, is_question};
 
 /// Ids of the newest events that do not have their final place yet. The newest events are always in the window. What has no id
 /// waits with what follows it.
@@ -112,7 +112,12 @@ impl<'a> Read<'a> {
         // What never got a time, and is passed over, holds up nothing. Of what the newest events do not show, in a thread, nothing
         // is known.
         let is_passed = |event: &Event| match follow.history.position(&event.id) {
-            Some(place) => reading.thread.is_some() && !follow.history.waits(place, follow.rests()),
+            Some(place) => {
+                let rests = follow.rests();
+                // What is no question belongs to its thread, which works on while the session takes in others.
+                let is_told = rests || is_question(&event.kind);
+                reading.thread.is_some() && is_told && !follow.history.waits(place, rests)
+            }
             None => reading.thread.is_none() && nothing_older_waits(follow),
         };
         let events = self.events.iter().enumerate();

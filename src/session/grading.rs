@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::clean::{clean, clean_line};
+use super::history::History;
 use super::turn::why_idle;
 use crate::api::events::{Event, Taken};
 use crate::api::sessions::OutcomeEvaluation;
@@ -82,6 +83,16 @@ pub fn pauses(events: &[&Event], outcomes: &[OutcomeEvaluation]) -> Vec<usize> {
             .flat_map(|outcome| outcome.idles),
     );
     pauses
+}
+
+/// Whether the session rests only until its work is graded.
+pub fn awaits_grading(history: &History, outcomes: &[OutcomeEvaluation]) -> bool {
+    if !outcomes.iter().any(is_open) {
+        return false;
+    }
+    let events: Vec<&Event> = history.events().collect();
+    let end = history.resting().and_then(|end| history.position(&end.id));
+    end.is_some_and(|end| pauses(&events, outcomes).contains(&end))
 }
 
 /// An outcome without a last verdict.

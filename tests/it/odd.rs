@@ -609,3 +609,25 @@ async fn a_message_that_was_passed_over_ends_no_reading_of_a_thread() {
     assert_eq!(page["events"].as_array().unwrap().len(), 6, "{page}");
     assert_eq!(page["more"], false, "{page}");
 }
+
+/// What was just created may be missing for a while, in lists and by itself.
+#[tokio::test]
+async fn a_session_that_is_not_found_yet_is_not_started_again() {
+    let missing =
+        r#"{"type":"error","error":{"type":"not_found_error","message":"no such session"}}"#;
+    let service = running(&[IDLE]).await;
+    let client = client(&service).await;
+    service.instead(("GET", "/sessions"), 99, Some((200, r#"{"data":[]}"#)));
+    let arguments = json!({"message": "go", "wait_seconds": 0, "request_key": "k"});
+    client.call("create_session", arguments.clone()).await.ok();
+    for (status, body) in [(404, missing), (500, "{}")] {
+        service.instead(("GET", "/sesn_odd"), 99, Some((status, body)));
+        service.instead(("GET", "/events"), 99, Some((status, body)));
+        let again = client.call("create_session", arguments.clone()).await;
+        assert_eq!(again.is_error, status == 404, "{}", again.text);
+        let told = ["Could not read session", "has already started this session"]
+            [usize::from(status == 500)];
+        assert!(again.text.contains(told), "{}", again.text);
+        assert_eq!(service.posts("/sessions").len(), 1);
+    }
+}
