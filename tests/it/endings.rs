@@ -22,7 +22,7 @@ async fn a_signal_ends_the_process_at_once_and_the_work_goes_on() {
         let _ = pipe.tool("create_session", arguments.clone()).await;
         until("the session is there", async || rig.sessions().await == 1).await;
         send(signal, &pipe).await;
-        let status = pipe.exit_within(Duration::from_secs(1)).await;
+        let status = pipe.exit().await;
         assert!(status.success(), "{status}");
         assert!(
             !pipe.stderr.text().contains("panick"),
@@ -62,7 +62,7 @@ async fn a_download_that_is_cut_off_by_a_signal_leaves_no_part() {
         let _ = pipe.tool("download_file", arguments.clone()).await;
         until("a part is on the disk", async || !disk.names().is_empty()).await;
         send(signal, &pipe).await;
-        let status = pipe.exit_within(Duration::from_secs(1)).await;
+        let status = pipe.exit().await;
         assert!(status.success(), "{signal}: {status}");
         assert!(disk.names().is_empty(), "{signal}: {:?}", disk.names());
     }
@@ -79,7 +79,7 @@ async fn a_signal_that_was_to_be_ignored_ends_nothing() {
     let tools = pipe.ask("tools/list", json!({})).await;
     assert!(tools.to_string().contains("create_session"), "{tools}");
     send("TERM", &pipe).await;
-    let status = pipe.exit_within(Duration::from_secs(1)).await;
+    let status = pipe.exit().await;
     assert!(status.success(), "{status}");
 }
 
@@ -263,6 +263,6 @@ async fn a_client_that_stopped_reading_and_went_away_is_not_waited_for() {
     };
     let _ = tokio::time::timeout(Duration::from_secs(5), sending).await;
     pipe.hang_up();
-    let status = pipe.exit_within(Duration::from_secs(10)).await;
+    let status = pipe.exit().await;
     assert!(status.success(), "{status}");
 }

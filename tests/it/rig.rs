@@ -745,9 +745,9 @@ impl Pipe {
         self.child.try_wait().unwrap().is_some()
     }
 
-    /// How the process ended, which it must do soon.
-    pub(crate) async fn exit_within(&mut self, most: Duration) -> ExitStatus {
-        timeout(most, self.child.wait())
+    /// How the process ended, which it must do soon: at once, but for what else a busy machine does.
+    pub(crate) async fn exit(&mut self) -> ExitStatus {
+        timeout(Duration::from_secs(10), self.child.wait())
             .await
             .expect("the process should have ended")
             .unwrap()

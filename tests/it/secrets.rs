@@ -1,7 +1,5 @@
 //! Secrets stay put: neither a key nor a token reaches a log, an error, a result or the model.
 
-use std::time::Duration;
-
 use managed_agents_mcp::simulator::{Acting, Kind};
 use serde_json::{Value, json};
 
@@ -97,7 +95,7 @@ async fn everything_said(rig: &Rig) -> String {
     while let Some(message) = pipe.receive().await {
         pipe.aside.push(message);
     }
-    let _ = pipe.exit_within(Duration::from_secs(3)).await;
+    let _ = pipe.exit().await;
     format!("{}\n{}", json!(pipe.aside), pipe.stderr.text())
 }
 
