@@ -48,8 +48,6 @@ pub struct Follow {
     pub(super) asked: Asked,
     pub(super) history: History,
     session: Option<Session>,
-    /// When the session object was read last, by the server's clock.
-    read_at: Option<DateTime<Utc>>,
     /// The API does not know the session any more.
     gone: bool,
     pub(super) listed_at: Option<Instant>,
@@ -83,7 +81,6 @@ impl Follow {
             asked,
             history: History::default(),
             session: None,
-            read_at: None,
             gone: false,
             listed_at: None,
             complete: false,
@@ -124,7 +121,7 @@ impl Follow {
             (Err(_), _) => return listed,
             (Ok(_), Err(error)) if error.is_final() => return Err(error),
             (Ok(_), Err(error)) => self.bear(error),
-            (Ok(_), Ok(session)) => self.keep(session),
+            (Ok(_), Ok(session)) => self.session = Some(session),
         }
         Ok(self.gone || listed.is_ok_and(|is_enough| is_enough))
     }
@@ -244,11 +241,6 @@ impl Follow {
         }
     }
 
-    fn keep(&mut self, session: Session) {
-        self.session = Some(session);
-        self.read_at = Some(self.api.now());
-    }
-
     /// Whether it was read, or took what was sent to it.
     fn was_there(&self) -> bool {
         self.listed_at.is_some() || self.asked.just_sent
@@ -259,7 +251,7 @@ impl Follow {
         let latest = self.api.deadline() - LAST_LOOK;
         sleep_until((Instant::now() + CONFIRMED_AFTER).min(latest)).await;
         match Box::pin(self.api.get_session(&self.id)).await {
-            Ok(session) => self.keep(session),
+            Ok(session) => self.session = Some(session),
             Err(error) if error.is_not_found() => self.gone = true,
             Err(error) => self.bear(error),
         }
@@ -340,10 +332,6 @@ impl Follow {
         let said = said.unwrap_or_default();
         Lifecycle {
             over: self.gone.then_some(Over::Deleted).or(said.over),
-            running: said.running
-                && !self
-                    .read_at
-                    .is_some_and(|at| self.history.went_idle_before(at)),
             rests: self.rests(),
             ..said
         }
@@ -411,7 +399,7 @@ impl Follow {
             // Where no event tells of the grading, the object does.
             Ok(_) if self.is_graded() => {
                 if let Ok(session) = Box::pin(self.api.get_session(&self.id)).await {
-                    self.keep(session);
+                    self.session = Some(session);
                 }
             }
             Ok(_) => {}

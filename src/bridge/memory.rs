@@ -18,9 +18,6 @@ const MOST_POSTED: usize = 50;
 /// By then everything that was sent is in the record.
 const LONGEST: Duration = Duration::from_secs(300);
 
-/// Lists may come from copies of the record of which one lags behind another, but not by more.
-const SHOWN_EVERYWHERE: Duration = Duration::from_secs(10);
-
 /// The questions and answers that are on their way.
 #[derive(Default)]
 pub(super) struct Memory {
@@ -100,12 +97,10 @@ impl Memory {
         of_session.drain(..of_session.len().saturating_sub(MOST_POSTED));
     }
 
-    /// Forgets what the record shows by now, unless more was sent meanwhile, or so shortly ago that another look may not show it.
+    /// Forgets what the record shows by now, unless more was sent meanwhile.
     pub(super) fn settle(&self, session: &Id, shown: &Asked) {
         let mut sent = lock(&self.sent);
-        let is_settled = |(at, asked): &(Instant, Asked)| {
-            at.elapsed() >= SHOWN_EVERYWHERE && *asked == no_longer_new(shown)
-        };
+        let is_settled = |(_, asked): &(Instant, Asked)| *asked == no_longer_new(shown);
         if sent.get(session.as_str()).is_some_and(is_settled) {
             sent.remove(session.as_str());
         }
@@ -122,8 +117,6 @@ fn no_longer_new(asked: &Asked) -> Asked {
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::advance;
-
     use super::*;
 
     #[test]
@@ -137,20 +130,19 @@ mod tests {
         assert!(memory.posted(&Id::parse("sesn_2").unwrap()).is_empty());
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn only_what_was_shown_is_forgotten() {
+    #[test]
+    fn only_what_was_shown_is_forgotten() {
         let (memory, session) = (Memory::default(), Id::parse("sesn_1").unwrap());
         let first = memory.update(&session, |asked| asked.question = Some("a".to_owned()));
         let second = memory.update(&session, |asked| asked.question = Some("b".to_owned()));
-        advance(SHOWN_EVERYWHERE).await;
         memory.settle(&session, &first);
         assert_eq!(memory.recall(&session), second);
         memory.settle(&session, &second);
         assert_eq!(memory.recall(&session), Asked::default());
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_later_call_that_shows_what_was_sent_forgets_it() {
+    #[test]
+    fn a_later_call_that_shows_what_was_sent_forgets_it() {
         let (memory, session) = (Memory::default(), Id::parse("sesn_1").unwrap());
         let sent = memory.update(&session, |asked| {
             (asked.question, asked.just_sent) = (Some("a".to_owned()), true);
@@ -158,9 +150,6 @@ mod tests {
         assert!(sent.just_sent);
         let later = memory.recall(&session);
         assert!(!later.just_sent);
-        memory.settle(&session, &later);
-        assert_eq!(memory.recall(&session), later, "a list may step back");
-        advance(SHOWN_EVERYWHERE).await;
         memory.settle(&session, &later);
         assert_eq!(memory.recall(&session), Asked::default());
     }

@@ -195,7 +195,6 @@ impl Bridge {
             let mut history = History::default();
             history.listed(newest);
             let lifecycle = Lifecycle {
-                running: lifecycle.running && !history.went_idle_before(api.now()),
                 rests: !lifecycle.running
                     && history.rests(api.now())
                     && !awaits_grading(&history, lifecycle.outcomes),

@@ -170,8 +170,11 @@ impl Bridge {
     ) -> Result<Report, Failure> {
         match self.stand(id, &without_note(patience), attention).await {
             Ok(report) => Ok(noted(report, notes)),
-            Err(Failure::Api { error, .. }) if !error.is_final() => {
-                notes.push(format!("the session could not be read: {error}"));
+            Err(Failure::Api { error, .. }) if !error.is_final() || error.is_not_found() => {
+                notes.push(match error.is_not_found() {
+                    true => "it is not found yet, or was deleted: the same call in two minutes starts anew if it is still missing".to_owned(),
+                    false => format!("the session could not be read: {error}"),
+                });
                 let asked = self.memory.recall(id);
                 let unread = Follow::new(&self.api, patience.deadline, id, asked);
                 Ok(self.conclude(id, &unread, notes))

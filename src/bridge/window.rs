@@ -115,7 +115,8 @@ impl<'a> Read<'a> {
             Some(place) => {
                 let rests = follow.rests();
                 // What is no question belongs to its thread, which works on while the session takes in others.
-                let is_told = rests || is_question(&event.kind);
+                let is_told =
+                    is_question(&event.kind) || rests || follow.history.has_ended_since(place);
                 reading.thread.is_some() && is_told && !follow.history.waits(place, rests)
             }
             None => reading.thread.is_none() && nothing_older_waits(follow),

@@ -85,12 +85,21 @@ pub fn pauses(events: &[&Event], outcomes: &[OutcomeEvaluation]) -> Vec<usize> {
     pauses
 }
 
-/// Whether the session rests only until its work is graded.
+/// Whether the session rests only until its work is graded, as far as these events tell.
 pub fn awaits_grading(history: &History, outcomes: &[OutcomeEvaluation]) -> bool {
     if !outcomes.iter().any(is_open) {
         return false;
     }
     let events: Vec<&Event> = history.events().collect();
+    let tells = |event: &&Event| {
+        matches!(
+            event.kind.as_str(),
+            "user.define_outcome" | "user.interrupt"
+        )
+    };
+    if !events.iter().any(tells) {
+        return true;
+    }
     let end = history.resting().and_then(|end| history.position(&end.id));
     end.is_some_and(|end| pauses(&events, outcomes).contains(&end))
 }

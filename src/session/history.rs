@@ -291,13 +291,9 @@ impl History {
         newest_first.find(|event| event.kind.starts_with("session.status_"))
     }
 
-    /// Whether the session went idle so shortly before this time that what its object then said may be older.
-    pub fn went_idle_before(&self, read: DateTime<Utc>) -> bool {
-        let idle = self
-            .newest_status()
-            .filter(|event| event.kind == "session.status_idle");
-        let idle = idle.and_then(|idle| idle.at);
-        idle.is_some_and(|idle| read - idle < LATENESS)
+    /// Whether a turn ended behind this place.
+    pub fn has_ended_since(&self, place: usize) -> bool {
+        self.last_end > Some(place)
     }
 
     /// The event that came last.

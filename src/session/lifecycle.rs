@@ -8,7 +8,7 @@ use crate::api::sessions::{OutcomeEvaluation, Session};
 pub struct Lifecycle<'a> {
     /// It is over for good.
     pub over: Option<Over>,
-    /// Its `status` is one of work; used only where no event tells, and where a budget may have been raised.
+    /// Its `status` is one of work; used only where no event tells.
     pub running: bool,
     /// How its outcomes stand; used only where no event tells.
     pub outcomes: &'a [OutcomeEvaluation],

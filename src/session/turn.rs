@@ -163,11 +163,7 @@ pub fn judge(history: &History, asked: &Asked, lifecycle: Lifecycle<'_>) -> Turn
             }
         }
         // Nothing goes on before the budget is raised, and what is queued waits for that as well.
-        Status::Idle(kind)
-            if kind == "budget_reached"
-                && !lifecycle.running
-                && !is_asked_since(history, &events, at) =>
-        {
+        Status::Idle(kind) if kind == "budget_reached" && !is_asked_since(history, &events, at) => {
             let (state, reason) = verdict(&kind, &events, at);
             Turn {
                 settled: !waiting,

@@ -331,6 +331,24 @@ async fn an_interrupt_tells_of_the_message_that_is_read_next() {
     }
 }
 
+/// What this process once sent does not decide which turn is the newest.
+#[tokio::test]
+async fn the_turn_of_somebody_else_after_ours_is_the_newest() {
+    let rig = Rig::start().await;
+    let client = rig.client().await;
+    let id = session(&client.create("first", 20).await);
+    client.send(&id, "ours", 0).await;
+    assert!(reply(&client.wait_for(&id, 20).await).contains("ours"));
+    let theirs = json!({"type": "user.message", "content": [{"type": "text", "text": "theirs"}]});
+    let path = format!("/v1/sessions/{id}/events");
+    rig.api("POST", &path, json!({"events": [theirs]})).await;
+    until("their turn is over", async || {
+        let report = client.status(&id).await;
+        report["state"] == "done" && reply(&report).contains("theirs")
+    })
+    .await;
+}
+
 /// A turn so long that its question stands far behind the newest events.
 #[tokio::test]
 async fn a_long_turn_that_is_over_is_listed_so_though_nobody_asked_since() {
