@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
 
@@ -25,6 +26,8 @@ pub(super) struct Sent {
     pub(super) ids: Vec<String>,
     /// Ids of the events that were there before.
     before: HashSet<String>,
+    /// When the first attempt began, by the server's clock.
+    begun: DateTime<Utc>,
 }
 
 impl Sent {
@@ -38,6 +41,7 @@ impl Sent {
         // An interrupt that went ahead may have no id and never be taken in.
         Asked {
             question: self.ids.into_iter().next_back(),
+            sent: Some(self.begun),
             unnamed,
             answered: std::mem::take(&mut known.answered),
             just_sent: true,
@@ -141,9 +145,14 @@ impl Parcel<'_> {
         let (parcel, known_ids) = (&self, &known);
         let send = |api: Client| async move { parcel.post(&api, known_ids).await };
         let look = |api: Client| async move { parcel.arrived(&api, known_ids).await };
+        let begun = self.api.now();
         let ids = self.write.once(self.api, self.deadline, send, look).await?;
         self.memory.post(self.session, &ids);
-        Ok(Sent { ids, before: known })
+        Ok(Sent {
+            ids,
+            before: known,
+            begun,
+        })
     }
 
     async fn post(&self, api: &Client, known: &HashSet<String>) -> Result<Vec<String>, Error> {

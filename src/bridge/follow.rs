@@ -17,7 +17,6 @@ use crate::api::events::Event;
 use crate::api::lines::Keeper;
 use crate::api::sessions::Session;
 use crate::api::{Client, Error, Id};
-use crate::session::grading::awaits_grading;
 use crate::session::history::{self, History, LATENESS, is_question};
 use crate::session::places;
 use crate::session::report::{self, Facts, Report};
@@ -293,8 +292,7 @@ impl Follow {
     }
 
     fn rests_in(&self, history: &History) -> bool {
-        let said = self.session.as_ref().map(Lifecycle::of).unwrap_or_default();
-        history.rests(self.api.now()) && !awaits_grading(history, said.outcomes)
+        self.said().with(history, self.api.now()).rests
     }
 
     /// How many events, from the oldest on, have their final place.
@@ -308,11 +306,9 @@ impl Follow {
         places::final_events(history, reaches && self.rests_in(history), &fresh)
     }
 
-    /// Whether the session object knows an outcome without a last verdict.
-    fn is_graded(&self) -> bool {
-        self.session
-            .as_ref()
-            .is_some_and(|session| Lifecycle::of(session).is_graded())
+    /// What the session object says, where it was read.
+    fn said(&self) -> Lifecycle<'_> {
+        self.session.as_ref().map(Lifecycle::of).unwrap_or_default()
     }
 
     /// Whether somebody archived the session.
@@ -328,11 +324,9 @@ impl Follow {
     }
 
     pub(super) fn lifecycle(&self) -> Lifecycle<'_> {
-        let said = self.session.as_ref().map(Lifecycle::of);
-        let said = said.unwrap_or_default();
+        let said = self.said().with(&self.history, self.api.now());
         Lifecycle {
             over: self.gone.then_some(Over::Deleted).or(said.over),
-            rests: self.rests(),
             ..said
         }
     }
@@ -397,7 +391,7 @@ impl Follow {
     async fn list_again(&mut self) -> Result<bool, Error> {
         match Box::pin(self.list(Depth::Turn)).await {
             // Where no event tells of the grading, the object does.
-            Ok(_) if self.is_graded() => {
+            Ok(_) if self.said().is_graded() => {
                 if let Ok(session) = Box::pin(self.api.get_session(&self.id)).await {
                     self.session = Some(session);
                 }

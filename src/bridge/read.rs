@@ -6,7 +6,7 @@ use tokio::time::{Duration, Instant, sleep, sleep_until};
 use super::follow::Follow;
 use super::line::{Line, News};
 use super::scan::{Run, fetch, find, go_on};
-use super::window::{Read, ends, from_window};
+use super::window::{Read, ends, from_window, is_passed};
 use super::{Attention, Bridge, Failure, Patience, hidden};
 use crate::api::events::{Event, Taken};
 use crate::api::{Client, Error, Id};
@@ -83,7 +83,7 @@ impl Held {
         let history = &follow.history;
         let is_queued = |event: &Event| match history.position(&event.id) {
             Some(place) if reading.thread.is_none() => history.is_queued(place),
-            _ => event.taken == Taken::NotYet,
+            _ => event.taken == Taken::NotYet && !is_passed(event, follow, reading),
         };
         let is_young = |event: &&Event| event.at.is_some_and(|at| follow.is_young(at));
         // What has no id waits with what follows it.

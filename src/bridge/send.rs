@@ -63,9 +63,13 @@ impl Bridge {
             self.memory.recall(session),
         );
         follow.look().await.map_err(Failure::while_trying(doing))?;
-        if !matches!(follow.turn().state, State::Working | State::NeedsAction) {
-            let note = "no turn was running, so nothing was sent".to_owned();
-            return Ok(self.conclude(session, &follow, vec![note]));
+        let note = match follow.turn().state {
+            State::Working | State::NeedsAction => None,
+            State::BudgetReached => Some("nothing runs at the budget, so nothing was sent"),
+            _ => Some("no turn was running, so nothing was sent"),
+        };
+        if let Some(note) = note {
+            return Ok(self.conclude(session, &follow, vec![note.to_owned()]));
         }
         // Stopping one thread need not change how the session stands.
         let stale_status = follow

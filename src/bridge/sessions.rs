@@ -13,7 +13,6 @@ use crate::api::sessions::{Session, SessionFilter};
 use crate::api::{Client, Error, Id};
 use crate::seen::Pages;
 use crate::session::clean::clean_line;
-use crate::session::grading::awaits_grading;
 use crate::session::history::History;
 use crate::session::turn::{self, Asked, Lifecycle, State};
 
@@ -175,43 +174,50 @@ impl Bridge {
         join_all(rows).await
     }
 
-    /// How a session stands by its newest events: more of them where what was sent to it must stand further back.
+    /// How a session stands by its newest events: more of them where the first do not tell.
     pub(super) async fn glance(
         &self,
         api: &Client,
         id: &Id,
         lifecycle: Lifecycle<'_>,
     ) -> Result<Glance, Error> {
-        let mut glance = Glance::default();
-        for limit in GLANCED_AT {
-            let filter = EventFilter {
-                newest_first: true,
-                limit: Some(limit),
-                ..EventFilter::default()
-            };
-            let page = api.list_events(id, &filter).await?;
-            let (mut newest, goes_on) = (page.data, page.next_page.is_some());
-            newest.reverse();
-            let mut history = History::default();
-            history.listed(newest);
-            let lifecycle = Lifecycle {
-                rests: !lifecycle.running
-                    && history.rests(api.now())
-                    && !awaits_grading(&history, lifecycle.outcomes),
-                ..lifecycle
-            };
-            let judge = |asked: &Asked| turn::judge(&history, asked, lifecycle).state;
-            let (state, of_record) = (judge(&self.memory.recall(id)), judge(&Asked::default()));
-            let mut newest_first = history.events().rev();
-            let idle = newest_first.find(|event| event.kind == "session.status_idle");
-            glance.idle_at = idle.and_then(|idle| idle.at);
-            if state == of_record || !goes_on {
-                // Nothing but work, and no word on how it stands.
-                glance.state = (state != State::Ready || !goes_on).then_some(state);
-                break;
-            }
+        let [few, many] = GLANCED_AT;
+        let glance = self.glance_at(api, id, lifecycle, few).await?;
+        if glance.state.is_some() {
+            return Ok(glance);
         }
-        Ok(glance)
+        let further = self.glance_at(api, id, lifecycle, many).await;
+        Ok(further.unwrap_or(glance))
+    }
+
+    async fn glance_at(
+        &self,
+        api: &Client,
+        id: &Id,
+        lifecycle: Lifecycle<'_>,
+        newest: u32,
+    ) -> Result<Glance, Error> {
+        let filter = EventFilter {
+            newest_first: true,
+            limit: Some(newest),
+            ..EventFilter::default()
+        };
+        let page = api.list_events(id, &filter).await?;
+        let (mut newest, goes_on) = (page.data, page.next_page.is_some());
+        newest.reverse();
+        let mut history = History::default();
+        history.listed(newest);
+        let lifecycle = lifecycle.with(&history, api.now());
+        let judge = |asked: &Asked| turn::judge(&history, asked, lifecycle).state;
+        let (state, of_record) = (judge(&self.memory.recall(id)), judge(&Asked::default()));
+        // Further back may stand what was sent to it, or how it stands behind nothing but work.
+        let is_told = !goes_on || (state == of_record && state != State::Ready);
+        let mut newest_first = history.events().rev();
+        let idle = newest_first.find(|event| event.kind == "session.status_idle");
+        Ok(Glance {
+            state: is_told.then_some(state),
+            idle_at: idle.and_then(|idle| idle.at),
+        })
     }
 }
 

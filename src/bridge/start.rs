@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
 
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 use tokio::time::{Duration, Instant, timeout};
 
@@ -16,7 +17,7 @@ use super::{Attention, Bridge, Failure, MARK, Patience, Question, find};
 use crate::api::sessions::{Session, SessionFilter, budget};
 use crate::api::{Client, Error, Id, with};
 use crate::session::report::Report;
-use crate::session::turn::Unnamed;
+use crate::session::turn::{State, Unnamed};
 
 /// Starts that are remembered by their request_key; others are looked up.
 const MOST_STARTED: usize = 1000;
@@ -66,6 +67,8 @@ pub enum Budget {
     Cents(u64),
 }
 
+const DOING: &str = "start the session";
+
 impl Bridge {
     /// Starts a session and waits for its first turn.
     pub async fn start(
@@ -74,7 +77,6 @@ impl Bridge {
         patience: &Patience,
         attention: &Attention,
     ) -> Result<Report, Failure> {
-        let doing = "start the session";
         let api = self.api.until(patience.deadline);
         let mut notes: Vec<String> = patience.note.clone().into_iter().collect();
         // Held while the key is looked for and used, so that two calls with the same key cannot both start something.
@@ -83,42 +85,24 @@ impl Bridge {
             None => None,
         };
         if let Some(key) = &start.request_key {
-            let mut found = self.started.by(key);
-            if let Some((id, since)) = &found
-                && is_closed(&api, &session_id(id)?, *since).await
-            {
-                self.started.forget(id);
-                found = None;
-            }
-            let found = match found {
-                Some((id, _)) => Some(id),
-                None => find_session(&api, key, SEARCHED_PAGES)
-                    .await
-                    .map_err(Failure::while_trying(doing))?
-                    .map(|session| session.id),
-            };
-            if let Some(id) = found {
+            if let Some(id) = self.started_by(&api, key).await? {
                 drop(keyed);
                 notes.push(
                     "this request_key has already started this session: nothing new was started, and no message was sent"
                         .to_owned(),
                 );
-                return self
-                    .rejoin(&session_id(&id)?, patience, attention, notes)
-                    .await;
+                return self.rejoin(&id, patience, attention, notes).await;
             }
-        }
-        if let Some(key) = &start.request_key
-            && let Some(since) = self.started.under_way(key)
-        {
-            return Err(Failure::argument(
-                format!(
-                    "A create_session with this request_key was sent {} s ago and may still be at work; its session is not \
-                     listed yet. Nothing was sent now.",
-                    since.as_secs()
-                ),
-                "make the same call again in a minute: it returns the session once it is there.",
-            ));
+            if let Some(since) = self.started.under_way(key) {
+                return Err(Failure::argument(
+                    format!(
+                        "A create_session with this request_key was sent {} s ago and may still be at work; its session is \
+                         not listed yet. Nothing was sent now.",
+                        since.as_secs()
+                    ),
+                    "make the same call again in a minute: it returns the session once it is there.",
+                ));
+            }
         }
         let (agent, environment) = tokio::join!(
             self.agent_for(&api, start.agent.as_deref()),
@@ -160,6 +144,25 @@ impl Bridge {
         Ok(noted(report, notes))
     }
 
+    /// The session that a key has started, unless somebody closed it.
+    async fn started_by(&self, api: &Client, key: &str) -> Result<Option<Id>, Failure> {
+        if let Some((id, since)) = self.started.by(key) {
+            let id = session_id(&id)?;
+            if !is_closed(api, &id, since.elapsed()).await {
+                return Ok(Some(id));
+            }
+            self.started.forget(id.as_str());
+        }
+        let found = find_session(api, key, SEARCHED_PAGES).await;
+        let Some(found) = found.map_err(Failure::while_trying(DOING))? else {
+            return Ok(None);
+        };
+        // A list that lags behind may still show it.
+        let id = session_id(&found.id)?;
+        let is_closed = is_closed(api, &id, age(&found, api.now())).await;
+        Ok((!is_closed).then_some(id))
+    }
+
     /// How a session stands that was started before. That it was is said also where it cannot be read.
     async fn rejoin(
         &self,
@@ -169,7 +172,14 @@ impl Bridge {
         mut notes: Vec<String>,
     ) -> Result<Report, Failure> {
         match self.stand(id, &without_note(patience), attention).await {
-            Ok(report) => Ok(noted(report, notes)),
+            Ok(report) => {
+                if report.state == State::Terminated {
+                    notes.push(
+                        "it is over for good: another request_key starts a new one".to_owned(),
+                    );
+                }
+                Ok(noted(report, notes))
+            }
             Err(Failure::Api { error, .. }) if !error.is_final() || error.is_not_found() => {
                 notes.push(match error.is_not_found() {
                     true => "it is not found yet, or was deleted: the same call in two minutes starts anew if it is still missing".to_owned(),
@@ -189,7 +199,7 @@ impl Bridge {
             "create_session with the same arguments and request_key \"{key}\": it returns the session if it was started, \
              and starts it if not."
         );
-        let write = Write::new("start the session", Second::Creates, next);
+        let write = Write::new(DOING, Second::Creates, next);
         let body = &body;
         let send = |api: Client| async move {
             let created = api.create_session(body.clone()).await?;
@@ -227,14 +237,22 @@ fn noted(report: Report, notes: Vec<String>) -> Report {
     }
 }
 
-/// Whether a session that this process started `since` was archived or deleted, by whomever: its key may start something new.
-/// That one is not found says so only later: what was just created may be missing for a while.
-async fn is_closed(api: &Client, session: &Id, since: Instant) -> bool {
+/// Whether a session of this age was archived or deleted, by whomever: its key may start something new. That one is not found
+/// says so only later: what was just created may be missing for a while.
+async fn is_closed(api: &Client, session: &Id, age: Duration) -> bool {
     match timeout(LONGEST_LOOK, api.get_session(session)).await {
         Ok(Ok(session)) => session.archived_at.is_some(),
-        Ok(Err(error)) => error.is_not_found() && since.elapsed() >= LONGEST_UNSEEN,
+        Ok(Err(error)) => error.is_not_found() && age >= LONGEST_UNSEEN,
         Err(_) => false,
     }
+}
+
+/// None where its time of creation cannot be read.
+fn age(session: &Session, now: DateTime<Utc>) -> Duration {
+    let created = session.created_at.as_deref().unwrap_or_default();
+    let created = DateTime::parse_from_rfc3339(created).map(|created| created.to_utc());
+    let age = created.map(|created| (now - created).to_std().unwrap_or_default());
+    age.unwrap_or_default()
 }
 
 /// Sessions of this process by their request_key.

@@ -7,6 +7,7 @@ use super::read::{Order, Reading};
 use super::scan::Run;
 use crate::api::events::{Event, Taken};
 use crate::session::history::{History, is_question};
+use crate::session::turn::State;
 
 /// Ids of the newest events that do not have their final place yet. The newest events are always in the window. What has no id
 /// waits with what follows it.
@@ -62,6 +63,24 @@ fn nothing_older_waits(follow: &Follow) -> bool {
     follow.rests() || follow.history.answered(false).is_some()
 }
 
+/// Whether what never got a time is passed over, and holds up nothing.
+pub(super) fn is_passed(event: &Event, follow: &Follow, reading: &Reading) -> bool {
+    let (history, rests) = (&follow.history, follow.rests());
+    match (history.position(&event.id), &reading.thread) {
+        // The newest events tell it themselves.
+        (Some(_), None) => false,
+        (None, None) => nothing_older_waits(follow),
+        (_, Some(_)) if follow.turn().state == State::Terminated => true,
+        // What is no question belongs to its thread, which works on while the session takes in others.
+        (Some(place), Some(_)) => {
+            let is_told = is_question(&event.kind) || rests || history.has_ended_since(place);
+            is_told && !history.waits(place, rests)
+        }
+        // Of a question that the newest events do not show, in a thread, nothing is known.
+        (None, Some(_)) => rests && !is_question(&event.kind),
+    }
+}
+
 impl<'a> Read<'a> {
     /// What was read of the list.
     pub(super) fn of(run: &'a Run) -> Read<'a> {
@@ -75,7 +94,9 @@ impl<'a> Read<'a> {
     /// Whether what came after the look at the newest events has its final place is not known: it is left for the next
     /// page.
     pub(super) fn until_known(mut self, follow: &Follow, reading: &Reading) -> Self {
-        let is_known = |event: &&Event| follow.history.get(&event.id).is_some();
+        // The newest event of a session need not be of the thread: a page of that ends where the next one can begin.
+        let is_end = |event: &Event| reading.thread.is_none() || event.can_be_cursor();
+        let is_known = |event: &&Event| follow.history.get(&event.id).is_some() && is_end(event);
         // What has no id may look like another far before it.
         let is_next = |event: &&&Event| !event.is_named() && follow.history.holds(event);
         let newest = self.events.iter().rposition(is_known).map(|newest| {
@@ -109,21 +130,9 @@ impl<'a> Read<'a> {
         if self.run.is_none() {
             return self.events.len();
         }
-        // What never got a time, and is passed over, holds up nothing. Of what the newest events do not show, in a thread, nothing
-        // is known.
-        let is_passed = |event: &Event| match follow.history.position(&event.id) {
-            Some(place) => {
-                let rests = follow.rests();
-                // What is no question belongs to its thread, which works on while the session takes in others.
-                let is_told =
-                    is_question(&event.kind) || rests || follow.history.has_ended_since(place);
-                reading.thread.is_some() && is_told && !follow.history.waits(place, rests)
-            }
-            None => reading.thread.is_none() && nothing_older_waits(follow),
-        };
         let events = self.events.iter().enumerate();
         let kept: Vec<_> = events
-            .filter(|(_, event)| event.taken != Taken::NotYet || !is_passed(event))
+            .filter(|(_, event)| event.taken != Taken::NotYet || !is_passed(event, follow, reading))
             .collect();
         let mut record = History::default();
         record.listed(kept.iter().map(|(_, event)| (**event).clone()).collect());

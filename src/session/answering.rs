@@ -1,7 +1,7 @@
 //! Which end of a turn is that of the turn that answers a question.
 
 use super::history::is_question;
-use super::turn::{ends_turn, is_work};
+use super::turn::{ends_turn, is_work, stops_turn};
 use crate::api::events::Event;
 
 /// Whether the end of a turn, listed after a question, can be that of the turn that answers it.
@@ -39,8 +39,8 @@ fn stops_before(events: &[&Event], question: usize, end: usize) -> bool {
     let before = events.get(..question).unwrap_or_default();
     let mut newest_first = before.iter().rev().take_while(|event| !ends_turn(event));
     // Work before the interrupt: a session at rest has none to stop.
-    let is_stopped = newest_first.any(|event| event.kind == "user.interrupt")
-        && newest_first.any(|event| works(event));
+    let is_stopped =
+        newest_first.any(|event| stops_turn(event)) && newest_first.any(|event| works(event));
     let between = events.get(question..end).unwrap_or_default();
     is_stopped && !between.iter().any(|event| works(event))
 }
@@ -69,6 +69,7 @@ mod tests {
             ("run u1 say end halt run u2 end u3 say end", 6..8),
             ("run u1 say halt end u2 run say end", 5..9),
             ("run u1 say u2 end", 3..5),
+            ("run u1 say hold u2 end", 4..6),
         ] {
             let asked = Asked {
                 question: Some("u2".to_owned()),

@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
-use super::history::is_question;
+use chrono::{DateTime, Utc};
+
+use super::history::{LATENESS, is_question};
 use crate::api::events::Event;
 
 /// What this process has sent to a session and not yet seen taken in: a state read in between would be an old one.
@@ -10,6 +12,8 @@ use crate::api::events::Event;
 pub struct Asked {
     /// The question; its turn cannot be over before it is taken in.
     pub question: Option<String>,
+    /// When it was sent, by the server's clock.
+    pub sent: Option<DateTime<Utc>>,
     /// Answers that must be taken in as well.
     pub answers: Vec<String>,
     /// Tool events that were answered, whatever the record says yet.
@@ -30,10 +34,17 @@ impl Asked {
         let is_same = self.question.as_ref() == Some(&question);
         Asked {
             behind: self.behind && is_same,
+            sent: self.sent.filter(|_| is_same),
             question: Some(question),
             unnamed: None,
             ..self
         }
+    }
+
+    /// Whether it was sent long after this, and not only about the same time.
+    pub(super) fn is_sent_after(&self, event: &Event) -> bool {
+        let times = self.sent.zip(event.at);
+        times.is_some_and(|(sent, at)| sent - at >= LATENESS)
     }
 }
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::clean::{clean, clean_line};
 use super::history::History;
-use super::turn::why_idle;
+use super::turn::{stops_turn, why_idle};
 use crate::api::events::{Event, Taken};
 use crate::api::sessions::OutcomeEvaluation;
 
@@ -55,13 +55,16 @@ pub fn verdict(of_turn: &[&Event]) -> Option<Verdict> {
 /// session object says decides only where the events do not.
 pub fn pauses(events: &[&Event], outcomes: &[OutcomeEvaluation]) -> Vec<usize> {
     let mut pauses = Vec::new();
-    let mut open: Option<Open> = None;
+    let tells = |event: &Event| event.kind == "user.define_outcome" || stops_turn(event);
+    // It may have been defined before all that is known.
+    let is_out_of_sight = outcomes.iter().any(is_open) && !events.iter().any(|event| tells(event));
+    let mut open = is_out_of_sight.then(Open::default);
     for (place, event) in events.iter().enumerate() {
         match event.kind.as_str() {
             "user.define_outcome" if event.taken != Taken::NotYet => {
                 open = Some(Open::new(event));
             }
-            "user.interrupt" => open = None,
+            _ if stops_turn(event) => open = None,
             kind if kind.starts_with("span.outcome_evaluation_") => {
                 let Some(outcome) = &mut open else { continue };
                 pauses.append(&mut outcome.idles);
@@ -86,26 +89,19 @@ pub fn pauses(events: &[&Event], outcomes: &[OutcomeEvaluation]) -> Vec<usize> {
 }
 
 /// Whether the session rests only until its work is graded, as far as these events tell.
-pub fn awaits_grading(history: &History, outcomes: &[OutcomeEvaluation]) -> bool {
+pub(super) fn awaits_grading(history: &History, outcomes: &[OutcomeEvaluation]) -> bool {
     if !outcomes.iter().any(is_open) {
         return false;
     }
     let events: Vec<&Event> = history.events().collect();
-    let tells = |event: &&Event| {
-        matches!(
-            event.kind.as_str(),
-            "user.define_outcome" | "user.interrupt"
-        )
-    };
-    if !events.iter().any(tells) {
-        return true;
-    }
     let end = history.resting().and_then(|end| history.position(&end.id));
     end.is_some_and(|end| pauses(&events, outcomes).contains(&end))
 }
 
 /// An outcome without a last verdict.
+#[derive(Default)]
 struct Open {
+    /// `None`: not known.
     id: Option<String>,
     /// Idles since the newest event of its grading.
     idles: Vec<usize>,
@@ -120,18 +116,18 @@ impl Open {
                 .get("outcome_id")
                 .and_then(|id| id.as_str())
                 .map(str::to_owned),
-            idles: Vec::new(),
-            awaits_revision: false,
+            ..Open::default()
         }
     }
 
     fn goes_on(&self, outcomes: &[OutcomeEvaluation]) -> bool {
-        let known = match &self.id {
-            Some(id) => outcomes.iter().find(|outcome| outcome.outcome_id == *id),
-            None => outcomes.last(),
+        let is_it = |outcome: &&OutcomeEvaluation| {
+            let id = self.id.as_ref();
+            id.is_none_or(|id| *id == outcome.outcome_id)
         };
-        match known {
-            Some(outcome) => is_open(outcome),
+        let mut known = outcomes.iter().filter(is_it).peekable();
+        match known.peek() {
+            Some(_) => known.any(is_open),
             None => self.awaits_revision,
         }
     }
@@ -162,7 +158,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    /// `define`, `start`, `revise`, `satisfied`, `idle`, `stop` (an interrupt), `say`.
+    /// `define`, `start`, `revise`, `satisfied`, `idle`, `stop` (an interrupt), `hold` (one of a thread), `say`.
     fn events(line: &str) -> Vec<Event> {
         let event = |(at, word): (usize, &str)| {
             let verdict = |result: &str| json!({"type": "span.outcome_evaluation_end", "result": result, "iteration": at, "explanation": "why"});
@@ -175,6 +171,7 @@ mod tests {
                     json!({"type": "session.status_idle", "stop_reason": {"type": "end_turn"}})
                 }
                 "stop" => json!({"type": "user.interrupt"}),
+                "hold" => json!({"type": "user.interrupt", "session_thread_id": "sthr_1"}),
                 _ => json!({"type": "agent.message", "content": []}),
             };
             event["id"] = json!(format!("e{at}"));
@@ -214,6 +211,24 @@ mod tests {
     fn an_interrupt_ends_the_outcome_whatever_the_object_says() {
         assert!(pauses_in("define say stop idle", Some("running")).is_empty());
         assert!(pauses_in("define start revise stop idle", None).is_empty());
+    }
+
+    #[test]
+    fn an_interrupt_of_a_thread_ends_no_outcome() {
+        assert_eq!(pauses_in("define say hold idle", Some("running")), [3]);
+    }
+
+    #[test]
+    fn an_outcome_that_was_defined_out_of_sight_is_graded_as_well() {
+        assert_eq!(pauses_in("say idle", Some("evaluating")), [1]);
+        assert_eq!(
+            pauses_in("say idle say idle", Some("needs_revision")),
+            [1, 3]
+        );
+        assert_eq!(pauses_in("idle start satisfied idle", Some("running")), [0]);
+        assert!(pauses_in("say idle", Some("satisfied")).is_empty());
+        assert!(pauses_in("stop say idle", Some("running")).is_empty());
+        assert!(pauses_in("say idle", None).is_empty());
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! What the session object says of the session as a whole.
 
+use chrono::{DateTime, Utc};
+
 use super::grading;
+use super::history::History;
 use crate::api::sessions::{OutcomeEvaluation, Session};
 
 /// What the session object says beside its events.
@@ -17,7 +20,7 @@ pub struct Lifecycle<'a> {
 }
 
 impl<'a> Lifecycle<'a> {
-    /// What the session object says; whether it rests only its events tell.
+    /// What the session object says; whether it rests only its events tell, in [`with`](Lifecycle::with).
     pub fn of(session: &'a Session) -> Lifecycle<'a> {
         let over = match session.status.as_str() {
             _ if session.archived_at.is_some() => Some(Over::Archived),
@@ -30,6 +33,12 @@ impl<'a> Lifecycle<'a> {
             outcomes: &session.outcome_evaluations,
             rests: false,
         }
+    }
+
+    /// The same, where these are its events.
+    pub fn with(self, history: &History, now: DateTime<Utc>) -> Lifecycle<'a> {
+        let rests = history.rests(now) && !grading::awaits_grading(history, self.outcomes);
+        Lifecycle { rests, ..self }
     }
 
     /// Whether an outcome has no last verdict yet.

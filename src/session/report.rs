@@ -10,7 +10,7 @@ use super::activity::activity;
 use super::clean::{clean, clean_line, escape};
 use super::grading::{self, Verdict};
 use super::history::{History, is_question};
-use super::turn::{State, Turn};
+use super::turn::{State, Turn, stops_turn};
 use crate::api::events::Event;
 use crate::api::sessions::Session;
 
@@ -296,14 +296,7 @@ fn asking(of_turn: &[&Event]) -> Option<Asking> {
     Some(Asking {
         event_id: question.id.clone(),
         at: question.at,
-        // An interrupt of one thread is none of the turn.
-        interrupted: of_turn.iter().any(|event| {
-            event.kind == "user.interrupt"
-                && event
-                    .value()
-                    .get("session_thread_id")
-                    .is_none_or(Value::is_null)
-        }),
+        interrupted: of_turn.iter().any(|event| stops_turn(event)),
     })
 }
 

@@ -162,8 +162,15 @@ pub fn judge(history: &History, asked: &Asked, lifecycle: Lifecycle<'_>) -> Turn
                 ..turn(state, None)
             }
         }
-        // Nothing goes on before the budget is raised, and what is queued waits for that as well.
-        Status::Idle(kind) if kind == "budget_reached" && !is_asked_since(history, &events, at) => {
+        // Nothing goes on before the budget is raised, and what is queued waits for that as well. Until then no question is
+        // accepted: behind one that was, it is raised.
+        Status::Idle(kind)
+            if kind == "budget_reached"
+                && !is_asked_since(history, &events, at)
+                && !events
+                    .get(at)
+                    .is_some_and(|pause| asked.is_sent_after(pause)) =>
+        {
             let (state, reason) = verdict(&kind, &events, at);
             Turn {
                 settled: !waiting,
@@ -447,6 +454,12 @@ pub(super) fn pauses(event: &Event) -> bool {
         .is_some_and(|reason| pause(&reason.kind))
 }
 
+/// Whether somebody stops the turn; an interrupt of one thread is none of it.
+pub(super) fn stops_turn(event: &Event) -> bool {
+    let thread = || event.value().get("session_thread_id").cloned();
+    event.kind == "user.interrupt" && thread().is_none_or(|thread| thread.is_null())
+}
+
 /// Whether somebody says or does something, as opposed to what only accompanies it.
 pub(super) fn speaks(event: &Event) -> bool {
     (event.kind.starts_with("agent.") && event.kind != "agent.thinking")
@@ -469,7 +482,7 @@ pub(super) mod tests {
     use serde_json::{Value, json};
 
     /// Events from a line of words: `u1` a question, `q1` a queued one, `run`, `say`, `tool:a`, `ask:a,b` idle with
-    /// pending calls, `yes:a` an answer, `end` the end of a turn, `rest` that of a thread, `halt` an interrupt, `budget`, `err` an
+    /// pending calls, `yes:a` an answer, `end` the end of a turn, `rest` that of a thread, `halt` an interrupt, `hold` one of a thread, `budget`, `err` an
     /// exhausted error, `over`.
     pub(in crate::session) fn history(line: &str) -> History {
         let mut history = History::default();
@@ -512,6 +525,7 @@ pub(super) mod tests {
                 json!({"type": "session.error", "error": {"type": "api_error", "message": "m", "retry_status": retry}})
             }
             "halt" => json!({"type": "user.interrupt"}),
+            "hold" => json!({"type": "user.interrupt", "session_thread_id": "sthr_1"}),
             "over" => json!({"type": "session.status_terminated"}),
             "gone" => json!({"type": "session.deleted"}),
             _ => json!({"type": "user.message", "id": name, "content": []}),
@@ -641,6 +655,23 @@ pub(super) mod tests {
             State::Working
         );
         assert_eq!(state("run u1 tool:a ask:a u9 end", &asked), State::Done);
+    }
+
+    /// At its budget a session accepts none.
+    #[test]
+    fn a_question_that_was_accepted_long_after_the_pause_says_that_the_budget_was_raised() {
+        let sent = |second: u32| Asked {
+            sent: format!("2026-11-01T10:00:{second:02}Z").parse().ok(),
+            ..asked("q4")
+        };
+        let line = "run u1 say budget q4";
+        assert_eq!(state(line, &sent(6)), State::Working);
+        assert_eq!(state(line, &sent(5)), State::BudgetReached);
+        assert_eq!(state(line, &asked("q4")), State::BudgetReached);
+        assert_eq!(
+            state("run u1 say q4 budget", &sent(4)),
+            State::BudgetReached
+        );
     }
 
     #[test]

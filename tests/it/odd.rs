@@ -25,6 +25,8 @@ struct Service {
     posts: Mutex<Vec<(String, Value)>>,
     /// Of a session that was started.
     metadata: Mutex<Value>,
+    /// What its threads list; empty: the same as the session.
+    of_threads: Mutex<Vec<String>>,
 }
 
 struct Listed {
@@ -187,9 +189,13 @@ impl Service {
             return (404, json!({}).to_string());
         }
         if path.ends_with("/events") {
-            let events = self.events.lock().unwrap();
+            let (events, of_threads) =
+                (self.events.lock().unwrap(), self.of_threads.lock().unwrap());
             let listed = events.iter().filter(|event| event.from <= Instant::now());
-            let mut rows: Vec<&str> = listed.map(|event| event.json.as_str()).collect();
+            let mut rows: Vec<&str> = match path.contains("/threads/") && !of_threads.is_empty() {
+                true => of_threads.iter().map(String::as_str).collect(),
+                false => listed.map(|event| event.json.as_str()).collect(),
+            };
             if query.contains("order=desc") {
                 rows.reverse();
             }
@@ -608,6 +614,67 @@ async fn a_message_that_was_passed_over_ends_no_reading_of_a_thread() {
     let page = client.call("get_events", arguments).await.ok();
     assert_eq!(page["events"].as_array().unwrap().len(), 6, "{page}");
     assert_eq!(page["more"], false, "{page}");
+}
+
+/// Of an interrupt that never gets a time nobody can go on behind, unless what follows it comes along.
+#[tokio::test]
+async fn an_interrupt_without_a_time_ends_no_reading_of_a_thread() {
+    let event = |id: &str, kind: &str, more: &str| {
+        format!(r#"{{"id":"{id}","type":"{kind}","processed_at":"2026-11-01T10:00:10Z"{more}}}"#)
+    };
+    let interrupt = r#"{"id":"sevt_3","type":"user.interrupt","session_thread_id":"sthr_1","processed_at":null}"#;
+    let words = event(
+        "sevt_4",
+        "agent.message",
+        r#","content":[{"type":"text","text":"on"}]"#,
+    );
+    let rests = event("sevt_5", "session.thread_status_idle", "");
+    let over = event("sevt_6", "session.status_terminated", "");
+    for ends in [IDLE, &over] {
+        for in_session in [&[interrupt, ends] as &[&str], &[ends]] {
+            let service = running(in_session).await;
+            let thread = [RAN[1], interrupt, &words, &rests].map(str::to_owned);
+            *service.service.of_threads.lock().unwrap() = thread.to_vec();
+            let client = client(&service).await;
+            let mut arguments = json!({"session_id": SESSION, "thread_id": "sthr_1"});
+            let mut shown = Vec::new();
+            let last = loop {
+                let page = client.call("get_events", arguments.clone()).await.ok();
+                let events = page["events"].as_array().unwrap();
+                shown.extend(events.iter().map(|event| event["id"].clone()));
+                arguments["after"] = page["cursor"].clone();
+                if page["more"] == false || events.is_empty() {
+                    break page;
+                }
+            };
+            assert_eq!(shown, ["sevt_2", "sevt_3", "sevt_4", "sevt_5"], "{last}");
+            assert_eq!(last["more"], false, "{last}");
+        }
+    }
+}
+
+/// A list that lags behind may show a session that was closed.
+#[tokio::test]
+async fn a_request_key_does_not_return_what_is_closed() {
+    let missing =
+        r#"{"type":"error","error":{"type":"not_found_error","message":"no such session"}}"#;
+    let listed = |id: &str| {
+        let listed = json!({"id": id, "status": "idle", "agent": {"id": "agent_1"}, "created_at": "2026-11-01T10:00:00Z",
+            "metadata": {"managed-agents-mcp-request": "k"}});
+        json!({"data": [listed]}).to_string()
+    };
+    let archived =
+        json!({"id": "sesn_old", "status": "idle", "archived_at": "2026-11-01T11:00:00Z"});
+    for (status, body) in [(404, missing.to_owned()), (200, archived.to_string())] {
+        let service = running(&[IDLE]).await;
+        let client = client(&service).await;
+        service.instead(("GET", "/sessions"), 99, Some((200, &listed("sesn_old"))));
+        service.instead(("GET", "/sesn_old"), 99, Some((status, &body)));
+        let arguments = json!({"message": "go", "wait_seconds": 0, "request_key": "k"});
+        let report = client.call("create_session", arguments).await.ok();
+        assert_eq!(report["session_id"], SESSION, "{report}");
+        assert_eq!(service.posts("/sessions").len(), 1);
+    }
 }
 
 /// What was just created may be missing for a while, in lists and by itself.

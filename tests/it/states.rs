@@ -370,6 +370,27 @@ async fn a_long_turn_that_is_over_is_listed_so_though_nobody_asked_since() {
     assert!(!files.text.contains("still works"), "{}", files.text);
 }
 
+/// Nothing but work among the newest events.
+#[tokio::test]
+async fn files_of_a_long_turn_that_goes_on_may_not_be_all() {
+    let rig = Rig::start().await;
+    let client = rig.client().await;
+    let id = session(&client.create("[work 60][quiet 60] go", 0).await);
+    until("it has worked for long", async || {
+        let record = rig.record(&id).await;
+        let since_status = record
+            .iter()
+            .rev()
+            .take_while(|event| event["type"] != "session.status_running");
+        since_status.count() > 60
+    })
+    .await;
+    // By a process that did not start it.
+    let another = rig.client().await;
+    let files = another.call("list_files", json!({"session_id": id})).await;
+    assert!(files.text.contains("still works"), "{}", files.text);
+}
+
 /// The budget holds up what is queued as well.
 #[tokio::test]
 async fn a_used_up_budget_is_said_though_a_message_is_queued() {

@@ -9,8 +9,8 @@ use tokio::time::{Instant, sleep};
 use super::super::sessions::Glance;
 use super::super::{Attention, Bridge, Failure};
 use super::NAME_CHARS;
-use crate::api::Id;
 use crate::api::files::{File, Files};
+use crate::api::{Client, Error, Id};
 use crate::session::clean::clean_line;
 use crate::session::report::cut;
 use crate::session::turn::{Lifecycle, State};
@@ -90,7 +90,7 @@ impl Bridge {
         let api = self.api_in_time();
         let (listed, glance) = tokio::join!(
             api.list_session_files(session),
-            self.glance(&api, session, Lifecycle::default()),
+            self.stand_of(&api, session),
         );
         let failed = |error| Failure::while_trying("list the session's files")(error);
         let mut listed = listed.map_err(failed)?;
@@ -119,6 +119,11 @@ impl Bridge {
             listed,
             is_working: glance.state == Some(State::Working),
         })
+    }
+
+    async fn stand_of(&self, api: &Client, session: &Id) -> Result<Glance, Error> {
+        let known = api.get_session(session).await?;
+        self.glance(api, session, Lifecycle::of(&known)).await
     }
 }
 
