@@ -27,7 +27,9 @@ const FEWEST_DIFFERENT: u32 = 6;
 /// In a name of so many letters a digit may stand.
 const LONG_NAME: usize = 24;
 /// A secret that only shows once another one is gone is rare, and one behind that even more so.
-const MOST_LOOKS: usize = 4;
+const LOOKS: usize = 4;
+/// A short text is looked at as often as secrets show: each look takes some of it away. So many bytes cost nothing.
+const LOOKED_AT: usize = 1 << 21;
 
 /// How tokens begin.
 const BEGINNINGS: [&str; 8] = [
@@ -96,7 +98,7 @@ pub fn mask_field(text: &str) -> Cow<'_, str> {
 pub fn mask_lines(lines: &[&str]) -> Vec<String> {
     let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
     let mut lines: Vec<String> = lines.iter().copied().map(str::to_owned).collect();
-    for _ in 0..MOST_LOOKS {
+    for _ in 0..looks(lines.iter().map(String::len).sum()) {
         let spans = merged(spans(&lines.join("\n"), &known, Reach::Field));
         if spans.is_empty() {
             break;
@@ -335,11 +337,16 @@ fn different(text: &str) -> u32 {
     seen.count_ones()
 }
 
+/// How often a text of so many bytes is looked at.
+fn looks(length: usize) -> usize {
+    LOOKS.max(LOOKED_AT / length.max(1))
+}
+
 /// The text without secrets. It is looked at again while there were some, since what stood directly behind a secret may be one
 /// itself.
 fn hidden<'a>(text: &'a str, known: &Known, reach: Reach) -> Cow<'a, str> {
     let mut shown = without(text, spans(text, known, reach));
-    for _ in 1..MOST_LOOKS {
+    for _ in 1..looks(text.len()) {
         let Cow::Owned(before) = &shown else { break };
         let after = without(before, spans(before, known, reach)).into_owned();
         if after == *before {
@@ -406,6 +413,20 @@ mod tests {
         let mut known = Known::default();
         secrets.iter().for_each(|secret| known.add(secret));
         hidden(text, &known, reach).into_owned()
+    }
+
+    #[test]
+    fn what_shows_once_another_is_gone_is_masked_as_well_however_deep() {
+        let key = "PRIVATE KEY-----";
+        let deep = format!(
+            "{}{key}RITE {key}IVAE]{key}RMIG {key}RATE {key}RITE",
+            "-----BEGIN ".repeat(5)
+        );
+        for reach in [Reach::Lines, Reach::Field] {
+            let once = masked_to(&deep, &[], reach);
+            assert_eq!(masked_to(&once, &[], reach), once);
+            assert!(!once.contains(key), "{once}");
+        }
     }
 
     #[test]

@@ -250,6 +250,9 @@ fn behind(session: &Id, follow: &Follow, turn: &Turn) -> Option<String> {
     if queue::is_behind(&follow.history, &follow.asked) {
         let until = match turn.state {
             State::BudgetReached => "until the budget is raised",
+            State::NeedsAction => {
+                "until everything pending is answered; it allowed nothing, and must not be sent again"
+            }
             _ => "behind the turn that runs, which ends first",
         };
         return Some(format!("the message is queued {until}"));

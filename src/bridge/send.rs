@@ -36,7 +36,8 @@ impl Bridge {
             .question
             .as_ref()
             .is_some_and(|question| question.at.is_none());
-        if report.state == State::NeedsAction && is_queued {
+        let is_told = self.memory.recall(session).behind;
+        if report.state == State::NeedsAction && is_queued && !is_told {
             let note = "if your message is still queued, it is read only after everything pending is answered; it allowed \
                         nothing, and must not be sent again";
             report.notes.push(note.to_owned());

@@ -33,7 +33,7 @@ pub(super) fn of(client: Client, launch: &Launch) -> String {
         paragraph("Note", limit);
     }
     if is_a_build(&launch.command) {
-        let words = "This binary is a build that `cargo clean` removes: `cargo install --path .` gives one that stays.";
+        let words = "This binary is a build that `cargo clean` removes: `cargo install --locked --path .` gives one that stays.";
         paragraph("Note", words);
     }
     paragraph("Check", &check(client, launch));

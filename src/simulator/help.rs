@@ -20,7 +20,7 @@ Without one it quotes the message and the turn is over. Unknown words are left a
   [quiet S]         S seconds without events in the middle of the turn; heartbeats go on
   [late S]          the last message appears S seconds after the idle event (1.5 if S is missing)
   [batch]           messages that arrive during the turn are answered in it
-  [approve N]       N bash calls that wait for user.tool_confirmation (1 if N is missing)
+  [approve N]       N bash calls that wait for user.tool_confirmation, whatever the agent's policy (1 if N is missing)
   [mcp]             an MCP tool call that waits for user.tool_confirmation
   [custom]          a custom tool call that waits for user.custom_tool_result
   [tool_result]     an allowed tool call that waits for user.tool_result, as in self-hosted environments
