@@ -10,6 +10,10 @@ use managed_agents_mcp::settings;
 const SECRET: &str = "canary-7f3a91-canary";
 
 fuzz_target!(|text: &str| {
+    // An agent may be named like the key: what leaves the process is masked, this is not.
+    if text.contains(SECRET) {
+        return;
+    }
     // Files belong to the file system; what is learned of a secret stays for good, so that there is one only.
     let names = settings::names().filter(|name| !name.ends_with("_FILE") && !name.ends_with("_PROXY"));
     let mut values: HashMap<&str, String> = names.zip(text.lines().map(str::to_owned)).collect();

@@ -1,7 +1,7 @@
 //! The server's clock, as its answers tell it: whether an event is young is judged by the clock that dated it, also where the
 //! clock of this machine is wrong or is set.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::header::{DATE, HeaderMap};
@@ -17,6 +17,8 @@ const HALF_A_SECOND: TimeDelta = TimeDelta::milliseconds(500);
 #[derive(Default)]
 pub(super) struct Clock {
     ahead: AtomicI64,
+    /// Some answer told it.
+    told: AtomicBool,
 }
 
 impl Clock {
@@ -31,6 +33,7 @@ impl Clock {
             };
             self.ahead
                 .store(ahead.num_milliseconds(), Ordering::Relaxed);
+            self.told.store(true, Ordering::Relaxed);
         }
     }
 
@@ -51,6 +54,12 @@ impl Client {
     /// The time at the server, as far as its answers told it; else ours.
     pub fn now(&self) -> DateTime<Utc> {
         self.shared.clock.now()
+    }
+
+    /// The time at the server, if its answers told it.
+    pub fn told_now(&self) -> Option<DateTime<Utc>> {
+        let clock = &self.shared.clock;
+        clock.told.load(Ordering::Relaxed).then(|| clock.now())
     }
 }
 

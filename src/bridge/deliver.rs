@@ -26,8 +26,8 @@ pub(super) struct Sent {
     pub(super) ids: Vec<String>,
     /// Ids of the events that were there before.
     before: HashSet<String>,
-    /// When the first attempt began, by the server's clock.
-    begun: DateTime<Utc>,
+    /// When the first attempt began, by the server's clock, if that is known.
+    begun: Option<DateTime<Utc>>,
 }
 
 impl Sent {
@@ -41,7 +41,7 @@ impl Sent {
         // An interrupt that went ahead may have no id and never be taken in.
         Asked {
             question: self.ids.into_iter().next_back(),
-            sent: Some(self.begun),
+            sent: self.begun,
             unnamed,
             answered: std::mem::take(&mut known.answered),
             just_sent: true,
@@ -145,7 +145,7 @@ impl Parcel<'_> {
         let (parcel, known_ids) = (&self, &known);
         let send = |api: Client| async move { parcel.post(&api, known_ids).await };
         let look = |api: Client| async move { parcel.arrived(&api, known_ids).await };
-        let begun = self.api.now();
+        let begun = self.api.told_now();
         let ids = self.write.once(self.api, self.deadline, send, look).await?;
         self.memory.post(self.session, &ids);
         Ok(Sent {

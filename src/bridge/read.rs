@@ -76,6 +76,8 @@ enum Held {
     Queued,
     /// What has no id, and nothing follows it by whose id one could go on.
     Unnamed,
+    /// What was passed over, and nothing follows it: it never gets the place behind which one could go on.
+    Passed,
 }
 
 impl Held {
@@ -83,13 +85,18 @@ impl Held {
         let history = &follow.history;
         let is_queued = |event: &Event| match history.position(&event.id) {
             Some(place) if reading.thread.is_none() => history.is_queued(place),
-            _ => event.taken == Taken::NotYet && !is_passed(event, follow, reading),
+            _ => event.taken == Taken::NotYet,
         };
+        let is_passed =
+            |event: &Event| event.taken == Taken::NotYet && is_passed(event, follow, reading);
         let is_young = |event: &&Event| event.at.is_some_and(|at| follow.is_young(at));
         // What has no id waits with what follows it.
-        match events.iter().find(|event| event.is_named()) {
+        let mut named = events.iter().filter(|event| event.is_named()).peekable();
+        let has_named = named.peek().is_some();
+        match named.find(|event| !is_passed(event)) {
             Some(event) if is_queued(event) => Held::Queued,
             Some(_) => Held::Settling,
+            None if has_named => Held::Passed,
             None if events.is_empty() => Held::Nothing,
             None if events.iter().any(is_young) => Held::Settling,
             None => Held::Unnamed,
@@ -106,6 +113,9 @@ impl Held {
                 "what came last has no id (an interrupt): it follows with what comes after it"
                     .to_owned(),
             ),
+            Held::Passed => Some(format!(
+                "{count} newest events were never taken in; order desc shows them"
+            )),
             Held::Queued if count == 1 => {
                 Some("1 queued event follows once it is taken in".to_owned())
             }
@@ -165,7 +175,7 @@ impl Bridge {
                 Held::Nothing => audit,
                 Held::Settling => HELD_LOOK,
                 // The list may show late that it was taken in.
-                Held::Queued | Held::Unnamed => audit.min(look * 2),
+                Held::Queued | Held::Unnamed | Held::Passed => audit.min(look * 2),
             };
             tokio::select! {
                 () = something_new(&mut line) => look = HELD_LOOK,
@@ -230,7 +240,7 @@ impl Bridge {
         let more = (held == Held::Settling && state != State::Working)
             || rest.iter().any(|event| shown(event))
             // Behind what is queued nothing can be read yet.
-            || (!read.ended && fitted.used == available.len() && held != Held::Queued);
+            || (!read.ended && fitted.used == available.len() && !matches!(held, Held::Queued | Held::Passed));
         // What is held back may have them.
         let absent = absent(reading, &fitted.entries, events).filter(|_| held == Held::Nothing);
         let notes = [held.note(rest_of_record.len()), absent];

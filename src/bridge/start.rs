@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
 
-use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 use tokio::time::{Duration, Instant, timeout};
 
@@ -148,19 +147,14 @@ impl Bridge {
     async fn started_by(&self, api: &Client, key: &str) -> Result<Option<Id>, Failure> {
         if let Some((id, since)) = self.started.by(key) {
             let id = session_id(&id)?;
-            if !is_closed(api, &id, since.elapsed()).await {
+            if !is_closed(api, &id, since).await {
                 return Ok(Some(id));
             }
             self.started.forget(id.as_str());
         }
         let found = find_session(api, key, SEARCHED_PAGES).await;
-        let Some(found) = found.map_err(Failure::while_trying(DOING))? else {
-            return Ok(None);
-        };
-        // A list that lags behind may still show it.
-        let id = session_id(&found.id)?;
-        let is_closed = is_closed(api, &id, age(&found, api.now())).await;
-        Ok((!is_closed).then_some(id))
+        let found = found.map_err(Failure::while_trying(DOING))?;
+        found.map(|found| session_id(&found.id)).transpose()
     }
 
     /// How a session stands that was started before. That it was is said also where it cannot be read.
@@ -237,22 +231,14 @@ fn noted(report: Report, notes: Vec<String>) -> Report {
     }
 }
 
-/// Whether a session of this age was archived or deleted, by whomever: its key may start something new. That one is not found
-/// says so only later: what was just created may be missing for a while.
-async fn is_closed(api: &Client, session: &Id, age: Duration) -> bool {
+/// Whether a session that this process started `since` was archived or deleted, by whomever: its key may start something new.
+/// That one is not found says so only later: what was just created may be missing for a while.
+async fn is_closed(api: &Client, session: &Id, since: Instant) -> bool {
     match timeout(LONGEST_LOOK, api.get_session(session)).await {
         Ok(Ok(session)) => session.archived_at.is_some(),
-        Ok(Err(error)) => error.is_not_found() && age >= LONGEST_UNSEEN,
+        Ok(Err(error)) => error.is_not_found() && since.elapsed() >= LONGEST_UNSEEN,
         Err(_) => false,
     }
-}
-
-/// None where its time of creation cannot be read.
-fn age(session: &Session, now: DateTime<Utc>) -> Duration {
-    let created = session.created_at.as_deref().unwrap_or_default();
-    let created = DateTime::parse_from_rfc3339(created).map(|created| created.to_utc());
-    let age = created.map(|created| (now - created).to_std().unwrap_or_default());
-    age.unwrap_or_default()
 }
 
 /// Sessions of this process by their request_key.
@@ -314,9 +300,15 @@ async fn find_session(api: &Client, key: &str, pages: usize) -> Result<Option<Se
         };
         api.list_sessions(&filter).await
     };
-    // A list that lags behind may still show one that was archived.
     let is_it = |session: &Session| bears(&session.metadata, key) && session.archived_at.is_none();
-    find::first(pages, page, is_it).await
+    let found = find::first(pages, page, is_it).await?;
+    // A list that lags behind may show one that is archived by now.
+    let Some(Ok(id)) = found.as_ref().map(|found| Id::parse(&found.id)) else {
+        return Ok(found);
+    };
+    let read = timeout(LONGEST_LOOK, api.get_session(&id)).await;
+    let is_archived = matches!(read, Ok(Ok(session)) if session.archived_at.is_some());
+    Ok(found.filter(|_| !is_archived))
 }
 
 fn body(start: &Start, agent: &Id, environment: &Id, key: &str, configured: Option<u64>) -> Value {

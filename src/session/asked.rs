@@ -12,7 +12,7 @@ use crate::api::events::Event;
 pub struct Asked {
     /// The question; its turn cannot be over before it is taken in.
     pub question: Option<String>,
-    /// When it was sent, by the server's clock.
+    /// When it was sent, by the server's clock, if that is known.
     pub sent: Option<DateTime<Utc>>,
     /// Answers that must be taken in as well.
     pub answers: Vec<String>,

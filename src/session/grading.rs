@@ -1,5 +1,6 @@
 //! An outcome and its grader: the verdicts, and the pauses between work and grading that end nothing.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
 use super::clean::{clean, clean_line};
@@ -30,6 +31,9 @@ pub fn is_open(outcome: &OutcomeEvaluation) -> bool {
     )
 }
 
+/// So long after the work its grading begins, at the latest.
+const LONGEST_PAUSE: TimeDelta = TimeDelta::seconds(30);
+
 /// After this verdict another round follows; after any other none does.
 const REVISION: &str = "needs_revision";
 
@@ -55,14 +59,15 @@ pub fn verdict(of_turn: &[&Event]) -> Option<Verdict> {
 /// session object says decides only where the events do not.
 pub fn pauses(events: &[&Event], outcomes: &[OutcomeEvaluation]) -> Vec<usize> {
     let mut pauses = Vec::new();
-    let tells = |event: &Event| event.kind == "user.define_outcome" || stops_turn(event);
-    // It may have been defined before all that is known.
     let is_out_of_sight = outcomes.iter().any(is_open) && !events.iter().any(|event| tells(event));
-    let mut open = is_out_of_sight.then(Open::default);
+    let mut open = is_out_of_sight.then(|| Open::of(Outcome::OutOfSight));
     for (place, event) in events.iter().enumerate() {
         match event.kind.as_str() {
             "user.define_outcome" if event.taken != Taken::NotYet => {
-                open = Some(Open::new(event));
+                let value = event.value();
+                let id = value.get("outcome_id").and_then(|id| id.as_str());
+                let outcome = id.map_or(Outcome::Newest, |id| Outcome::Named(id.to_owned()));
+                open = Some(Open::of(outcome));
             }
             _ if stops_turn(event) => open = None,
             kind if kind.starts_with("span.outcome_evaluation_") => {
@@ -98,38 +103,59 @@ pub(super) fn awaits_grading(history: &History, outcomes: &[OutcomeEvaluation]) 
     end.is_some_and(|end| pauses(&events, outcomes).contains(&end))
 }
 
+/// What the session object says of its outcomes, as far as it can be so: no grader begins so long after the work that was done
+/// for an outcome which these events do not know.
+pub(super) fn believed<'a>(
+    history: &History,
+    outcomes: &'a [OutcomeEvaluation],
+    now: DateTime<Utc>,
+) -> &'a [OutcomeEvaluation] {
+    let ended = history.resting().and_then(|end| end.at);
+    let is_long_ago = ended.is_some_and(|ended| now - ended >= LONGEST_PAUSE);
+    match is_long_ago && !history.events().any(tells) {
+        true => &[],
+        false => outcomes,
+    }
+}
+
+/// Whether an event tells which outcome is worked for, or that none is.
+fn tells(event: &Event) -> bool {
+    event.kind == "user.define_outcome" || stops_turn(event)
+}
+
+/// An outcome, by the event that defined it.
+enum Outcome {
+    Named(String),
+    /// It has no id: the last of the session object.
+    Newest,
+    /// Defined before all that is known: one that the session object calls open.
+    OutOfSight,
+}
+
 /// An outcome without a last verdict.
-#[derive(Default)]
 struct Open {
-    /// `None`: not known.
-    id: Option<String>,
+    outcome: Outcome,
     /// Idles since the newest event of its grading.
     idles: Vec<usize>,
     awaits_revision: bool,
 }
 
 impl Open {
-    fn new(define: &Event) -> Open {
-        let value = define.value();
+    fn of(outcome: Outcome) -> Open {
         Open {
-            id: value
-                .get("outcome_id")
-                .and_then(|id| id.as_str())
-                .map(str::to_owned),
-            ..Open::default()
+            outcome,
+            idles: Vec::new(),
+            awaits_revision: false,
         }
     }
 
     fn goes_on(&self, outcomes: &[OutcomeEvaluation]) -> bool {
-        let is_it = |outcome: &&OutcomeEvaluation| {
-            let id = self.id.as_ref();
-            id.is_none_or(|id| *id == outcome.outcome_id)
+        let known = match &self.outcome {
+            Outcome::Named(id) => outcomes.iter().find(|outcome| outcome.outcome_id == *id),
+            Outcome::Newest => outcomes.last(),
+            Outcome::OutOfSight => return true,
         };
-        let mut known = outcomes.iter().filter(is_it).peekable();
-        match known.peek() {
-            Some(_) => known.any(is_open),
-            None => self.awaits_revision,
-        }
+        known.map_or(self.awaits_revision, is_open)
     }
 }
 
@@ -229,6 +255,22 @@ mod tests {
         assert!(pauses_in("say idle", Some("satisfied")).is_empty());
         assert!(pauses_in("stop say idle", Some("running")).is_empty());
         assert!(pauses_in("say idle", None).is_empty());
+    }
+
+    #[test]
+    fn what_the_object_says_of_an_outcome_out_of_sight_is_believed_for_a_while() {
+        let outcomes = [OutcomeEvaluation {
+            outcome_id: "outc_1".to_owned(),
+            result: "running".to_owned(),
+        }];
+        let awaits = |line: &str, seconds: i64| {
+            let mut history = History::default();
+            history.listed(events(line));
+            let ended: DateTime<Utc> = "2026-11-01T10:00:00Z".parse().unwrap();
+            !believed(&history, &outcomes, ended + TimeDelta::seconds(seconds)).is_empty()
+        };
+        assert!(awaits("say idle", 29) && !awaits("say idle", 30));
+        assert!(awaits("say idle start", 99) && awaits("define say idle", 99));
     }
 
     #[test]

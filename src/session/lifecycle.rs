@@ -37,8 +37,12 @@ impl<'a> Lifecycle<'a> {
 
     /// The same, where these are its events.
     pub fn with(self, history: &History, now: DateTime<Utc>) -> Lifecycle<'a> {
-        let rests = history.rests(now) && !grading::awaits_grading(history, self.outcomes);
-        Lifecycle { rests, ..self }
+        let outcomes = grading::believed(history, self.outcomes, now);
+        Lifecycle {
+            rests: history.rests(now) && !grading::awaits_grading(history, outcomes),
+            outcomes,
+            ..self
+        }
     }
 
     /// Whether an outcome has no last verdict yet.

@@ -456,8 +456,12 @@ pub(super) fn pauses(event: &Event) -> bool {
 
 /// Whether somebody stops the turn; an interrupt of one thread is none of it.
 pub(super) fn stops_turn(event: &Event) -> bool {
-    let thread = || event.value().get("session_thread_id").cloned();
-    event.kind == "user.interrupt" && thread().is_none_or(|thread| thread.is_null())
+    let names_thread = |event: &Event| {
+        let value = event.value();
+        let thread = value.get("session_thread_id").and_then(|id| id.as_str());
+        thread.is_some_and(|id| !id.is_empty())
+    };
+    event.kind == "user.interrupt" && !names_thread(event)
 }
 
 /// Whether somebody says or does something, as opposed to what only accompanies it.

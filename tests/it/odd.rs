@@ -649,13 +649,27 @@ async fn an_interrupt_without_a_time_ends_no_reading_of_a_thread() {
             };
             assert_eq!(shown, ["sevt_2", "sevt_3", "sevt_4", "sevt_5"], "{last}");
             assert_eq!(last["more"], false, "{last}");
+            // Nothing follows it: no page ends behind it.
+            let thread = [RAN[1], &words, &rests, interrupt].map(str::to_owned);
+            *service.service.of_threads.lock().unwrap() = thread.to_vec();
+            arguments["after"] = json!("sevt_5");
+            let page = client.call("get_events", arguments).await.ok();
+            assert_eq!(
+                (&page["events"], &page["more"]),
+                (&json!([]), &json!(false)),
+                "{page}"
+            );
+            assert!(
+                page["notes"].to_string().contains("never taken in"),
+                "{page}"
+            );
         }
     }
 }
 
-/// A list that lags behind may show a session that was closed.
+/// A list that lags behind may show a session that is archived; that one is missing which it shows proves nothing.
 #[tokio::test]
-async fn a_request_key_does_not_return_what_is_closed() {
+async fn a_request_key_returns_nothing_that_is_archived_and_starts_nothing_beside_what_may_run() {
     let missing =
         r#"{"type":"error","error":{"type":"not_found_error","message":"no such session"}}"#;
     let listed = |id: &str| {
@@ -665,15 +679,16 @@ async fn a_request_key_does_not_return_what_is_closed() {
     };
     let archived =
         json!({"id": "sesn_old", "status": "idle", "archived_at": "2026-11-01T11:00:00Z"});
-    for (status, body) in [(404, missing.to_owned()), (200, archived.to_string())] {
+    for (status, body, started) in [(404, missing.to_owned(), 0), (200, archived.to_string(), 1)] {
         let service = running(&[IDLE]).await;
         let client = client(&service).await;
         service.instead(("GET", "/sessions"), 99, Some((200, &listed("sesn_old"))));
         service.instead(("GET", "/sesn_old"), 99, Some((status, &body)));
         let arguments = json!({"message": "go", "wait_seconds": 0, "request_key": "k"});
         let report = client.call("create_session", arguments).await.ok();
-        assert_eq!(report["session_id"], SESSION, "{report}");
-        assert_eq!(service.posts("/sessions").len(), 1);
+        let expected = ["sesn_old", SESSION][started];
+        assert_eq!(report["session_id"], expected, "{report}");
+        assert_eq!(service.posts("/sessions").len(), started);
     }
 }
 

@@ -122,8 +122,12 @@ impl Bridge {
     }
 
     async fn stand_of(&self, api: &Client, session: &Id) -> Result<Glance, Error> {
-        let known = api.get_session(session).await?;
-        self.glance(api, session, Lifecycle::of(&known)).await
+        let known = match api.get_session(session).await {
+            Err(error) if error.is_not_found() => return Err(error),
+            known => known.ok(),
+        };
+        let said = known.as_ref().map(Lifecycle::of).unwrap_or_default();
+        self.glance(api, session, said).await
     }
 }
 
