@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use managed_agents_mcp::secrets::{MASK, mask};
+use managed_agents_mcp::secrets::{MASK, mask, mask_field};
 use managed_agents_mcp::session::clean::{clean, clean_line, escape};
 
 fuzz_target!(|text: &str| {
@@ -13,7 +13,9 @@ fuzz_target!(|text: &str| {
     assert!(!line.contains(['\n', '\t']));
     assert_eq!(clean_line(&line), line);
     fuzz::check(&escape(text).replace('\r', ""));
+    let masked = mask_field(text);
+    assert_eq!(mask_field(&masked), masked);
+    assert!(masked == text || masked.contains(MASK));
     let masked = mask(text);
-    assert_eq!(mask(&masked), masked);
     assert!(masked == text || masked.contains(MASK));
 });

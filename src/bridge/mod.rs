@@ -238,25 +238,31 @@ impl Bridge {
         };
         self.memory.tell(session, told);
         report.notes.extend(notes);
-        if follow.asked.behind {
-            report.notes.extend(behind(session, follow, &turn));
-        }
+        let question = report.question.as_ref();
+        let is_queued = question.is_some_and(|question| question.at.is_none());
+        report
+            .notes
+            .extend(behind(session, follow, &turn, is_queued));
         report
     }
 }
 
 /// What is said of a message that was sent while another turn ran.
-fn behind(session: &Id, follow: &Follow, turn: &Turn) -> Option<String> {
-    if queue::is_behind(&follow.history, &follow.asked) {
-        let until = match turn.state {
-            State::BudgetReached => "until the budget is raised",
-            State::NeedsAction => {
-                "until everything pending is answered; it allowed nothing, and must not be sent again"
-            }
-            _ => "behind the turn that runs, which ends first",
-        };
-        return Some(format!("the message is queued {until}"));
-    }
+fn behind(session: &Id, follow: &Follow, turn: &Turn, is_queued: bool) -> Option<String> {
+    let is_behind = queue::is_behind(&follow.history, &follow.asked);
+    let note = match turn.state {
+        State::NeedsAction if is_behind || follow.asked.just_sent && is_queued => {
+            "a queued message is read once everything pending is answered; it allowed nothing and must not be sent again"
+        }
+        State::BudgetReached if is_behind => "the message is queued until the budget is raised",
+        _ if is_behind => "the message is queued behind the turn that runs, which ends first",
+        _ if follow.asked.behind => return reply_before(session, follow, turn),
+        _ => return None,
+    };
+    Some(note.to_owned())
+}
+
+fn reply_before(session: &Id, follow: &Follow, turn: &Turn) -> Option<String> {
     let reply = queue::reply_before(&follow.history, turn)?;
     Some(format!(
         "the message waited for another turn to end, whose own reply is not shown here: {}",

@@ -113,9 +113,9 @@ impl Held {
                 "what came last has no id (an interrupt): it follows with what comes after it"
                     .to_owned(),
             ),
-            Held::Passed => Some(format!(
-                "{count} newest events were never taken in; order desc shows them"
-            )),
+            Held::Passed => {
+                Some("what came last was never taken in; order desc shows it".to_owned())
+            }
             Held::Queued if count == 1 => {
                 Some("1 queued event follows once it is taken in".to_owned())
             }
@@ -239,12 +239,19 @@ impl Bridge {
         let held = Held::of(rest_of_record, &follow, reading);
         let more = (held == Held::Settling && state != State::Working)
             || rest.iter().any(|event| shown(event))
-            // Behind what is queued nothing can be read yet.
+            // Behind what is queued, or never taken in, nothing can be read.
             || (!read.ended && fitted.used == available.len() && !matches!(held, Held::Queued | Held::Passed));
-        // What is held back may have them.
-        let absent = absent(reading, &fitted.entries, events).filter(|_| held == Held::Nothing);
-        let notes = [held.note(rest_of_record.len()), absent];
-        let notes = notes.into_iter().flatten();
+        // What is held back may have those that were asked for; what was passed over, only if it is one of them.
+        let is_all = match held {
+            Held::Nothing => true,
+            Held::Passed => !rest_of_record.iter().any(|event| shown(event)),
+            _ => false,
+        };
+        let note = match is_all {
+            true => absent(reading, &fitted.entries, events),
+            false => held.note(rest_of_record.len()),
+        };
+        let notes = note.into_iter();
         let notes = notes.chain(read.run.and_then(|run| run.note.clone()));
         let page = Page {
             session_id: session.as_str().to_owned(),

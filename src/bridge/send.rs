@@ -31,18 +31,7 @@ impl Bridge {
         let asked = self
             .memory
             .update(session, |asked| *asked = sent.question(&question, asked));
-        let mut report = self.follow(session, asked, patience, attention).await?;
-        let is_queued = report
-            .question
-            .as_ref()
-            .is_some_and(|question| question.at.is_none());
-        let is_told = self.memory.recall(session).behind;
-        if report.state == State::NeedsAction && is_queued && !is_told {
-            let note = "if your message is still queued, it is read only after everything pending is answered; it allowed \
-                        nothing, and must not be sent again";
-            report.notes.push(note.to_owned());
-        }
-        Ok(report)
+        self.follow(session, asked, patience, attention).await
     }
 
     /// Stops the current turn, or one thread of it, and waits until it has stopped.
@@ -64,13 +53,9 @@ impl Bridge {
             self.memory.recall(session),
         );
         follow.look().await.map_err(Failure::while_trying(doing))?;
-        let note = match follow.turn().state {
-            State::Working | State::NeedsAction => None,
-            State::BudgetReached => Some("nothing runs at the budget, so nothing was sent"),
-            _ => Some("no turn was running, so nothing was sent"),
-        };
-        if let Some(note) = note {
-            return Ok(self.conclude(session, &follow, vec![note.to_owned()]));
+        if !matches!(follow.turn().state, State::Working | State::NeedsAction) {
+            let note = "nothing was running, so nothing was sent".to_owned();
+            return Ok(self.conclude(session, &follow, vec![note]));
         }
         // Stopping one thread need not change how the session stands.
         let stale_status = follow

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
 use serde::Serialize;
-use tokio::time::{Duration, timeout};
+use tokio::time::{Duration, Instant};
 
 use super::catalog::{Listed, SIFTED_PAGE};
 use super::find::{self, SEARCHED_PAGES};
@@ -154,18 +154,15 @@ impl Bridge {
     /// How a session stands is only in its events, and its status lags behind them: what can be glanced at is, and the
     /// status counts for the rest.
     async fn rows(&self, api: &Client, sessions: &[Session]) -> Vec<SessionRow> {
+        let soon = api.until((Instant::now() + LONGEST_GLANCE).min(api.deadline()));
         let rows = sessions.iter().enumerate().map(async |(place, session)| {
             let mut row = row(session);
             if row.state != Some(State::Terminated)
                 && place < GLANCES
                 && let Ok(id) = Id::parse(&row.session_id)
-                && let Ok(Ok(Glance {
+                && let Ok(Glance {
                     state: Some(state), ..
-                })) = timeout(
-                    LONGEST_GLANCE,
-                    self.glance(api, &id, Lifecycle::of(session)),
-                )
-                .await
+                }) = self.glance(&soon, &id, Lifecycle::of(session)).await
             {
                 row.state = Some(state);
             }
@@ -181,13 +178,16 @@ impl Bridge {
         id: &Id,
         lifecycle: Lifecycle<'_>,
     ) -> Result<Glance, Error> {
-        let [few, many] = GLANCED_AT;
-        let glance = self.glance_at(api, id, lifecycle, few).await?;
-        if glance.state.is_some() {
-            return Ok(glance);
+        let mut first = None;
+        for newest in GLANCED_AT {
+            match (self.glance_at(api, id, lifecycle, newest).await, first) {
+                (Ok(glance), _) if glance.state.is_some() => return Ok(glance),
+                (Ok(glance), None) => first = Some(glance),
+                (Err(error), None) => return Err(error),
+                (_, Some(glance)) => return Ok(glance),
+            }
         }
-        let further = self.glance_at(api, id, lifecycle, many).await;
-        Ok(further.unwrap_or(glance))
+        Ok(first.unwrap_or_default())
     }
 
     async fn glance_at(

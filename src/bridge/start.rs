@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
 
 use serde_json::{Map, Value, json};
-use tokio::time::{Duration, Instant, timeout};
+use tokio::time::{Duration, Instant};
 
 use super::defaults::in_time;
 use super::find::{NEWEST_PAGES, SEARCHED_PAGES};
@@ -168,15 +168,13 @@ impl Bridge {
         match self.stand(id, &without_note(patience), attention).await {
             Ok(report) => {
                 if report.state == State::Terminated {
-                    notes.push(
-                        "it is over for good: another request_key starts a new one".to_owned(),
-                    );
+                    notes.push("it is over: another request_key starts a new one".to_owned());
                 }
                 Ok(noted(report, notes))
             }
             Err(Failure::Api { error, .. }) if !error.is_final() || error.is_not_found() => {
                 notes.push(match error.is_not_found() {
-                    true => "it is not found yet, or was deleted: the same call in two minutes starts anew if it is still missing".to_owned(),
+                    true => "it is not found yet, or was deleted: the same call in two minutes starts anew if no list shows it".to_owned(),
                     false => format!("the session could not be read: {error}"),
                 });
                 let asked = self.memory.recall(id);
@@ -234,11 +232,16 @@ fn noted(report: Report, notes: Vec<String>) -> Report {
 /// Whether a session that this process started `since` was archived or deleted, by whomever: its key may start something new.
 /// That one is not found says so only later: what was just created may be missing for a while.
 async fn is_closed(api: &Client, session: &Id, since: Instant) -> bool {
-    match timeout(LONGEST_LOOK, api.get_session(session)).await {
-        Ok(Ok(session)) => session.archived_at.is_some(),
-        Ok(Err(error)) => error.is_not_found() && since.elapsed() >= LONGEST_UNSEEN,
-        Err(_) => false,
+    match read(api, session).await {
+        Ok(session) => session.archived_at.is_some(),
+        Err(error) => error.is_not_found() && since.elapsed() >= LONGEST_UNSEEN,
     }
+}
+
+/// A session, if it is read at once.
+async fn read(api: &Client, session: &Id) -> Result<Session, Error> {
+    let soon = Instant::now() + LONGEST_LOOK;
+    Box::pin(api.until(soon.min(api.deadline())).get_session(session)).await
 }
 
 /// Sessions of this process by their request_key.
@@ -306,8 +309,9 @@ async fn find_session(api: &Client, key: &str, pages: usize) -> Result<Option<Se
     let Some(Ok(id)) = found.as_ref().map(|found| Id::parse(&found.id)) else {
         return Ok(found);
     };
-    let read = timeout(LONGEST_LOOK, api.get_session(&id)).await;
-    let is_archived = matches!(read, Ok(Ok(session)) if session.archived_at.is_some());
+    let is_archived = read(api, &id)
+        .await
+        .is_ok_and(|session| session.archived_at.is_some());
     Ok(found.filter(|_| !is_archived))
 }
 

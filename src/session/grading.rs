@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::clean::{clean, clean_line};
 use super::history::History;
-use super::turn::{stops_turn, why_idle};
+use super::turn::{Asked, Beginning, stops_turn, why_idle};
 use crate::api::events::{Event, Taken};
 use crate::api::sessions::OutcomeEvaluation;
 
@@ -31,8 +31,8 @@ pub fn is_open(outcome: &OutcomeEvaluation) -> bool {
     )
 }
 
-/// So long after the work its grading begins, at the latest.
-const LONGEST_PAUSE: TimeDelta = TimeDelta::seconds(30);
+/// So long after the work its grading is taken to begin, at the latest.
+const GRADED_WITHIN: TimeDelta = TimeDelta::seconds(30);
 
 /// After this verdict another round follows; after any other none does.
 const REVISION: &str = "needs_revision";
@@ -103,16 +103,22 @@ pub(super) fn awaits_grading(history: &History, outcomes: &[OutcomeEvaluation]) 
     end.is_some_and(|end| pauses(&events, outcomes).contains(&end))
 }
 
-/// What the session object says of its outcomes, as far as it can be so: no grader begins so long after the work that was done
-/// for an outcome which these events do not know.
+/// What the session object says of its outcomes, as far as it can be so: for an outcome from before a whole turn no grader begins
+/// long after the end of that.
 pub(super) fn believed<'a>(
     history: &History,
     outcomes: &'a [OutcomeEvaluation],
     now: DateTime<Utc>,
 ) -> &'a [OutcomeEvaluation] {
     let ended = history.resting().and_then(|end| end.at);
-    let is_long_ago = ended.is_some_and(|ended| now - ended >= LONGEST_PAUSE);
-    match is_long_ago && !history.events().any(tells) {
+    let is_long_ago = ended.is_some_and(|ended| now - ended >= GRADED_WITHIN);
+    if !is_long_ago || history.events().any(tells) {
+        return outcomes;
+    }
+    let (mut beginning, asked) = (Beginning::default(), Asked::default());
+    let newest_first = history.events().rev();
+    newest_first.for_each(|event| beginning.see(event, &asked));
+    match beginning.is_found(&asked) {
         true => &[],
         false => outcomes,
     }
@@ -184,7 +190,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    /// `define`, `start`, `revise`, `satisfied`, `idle`, `stop` (an interrupt), `hold` (one of a thread), `say`.
+    /// `define`, `start`, `revise`, `satisfied`, `idle`, `stop` (an interrupt), `hold` (one of a thread), `ask`, `say`.
     fn events(line: &str) -> Vec<Event> {
         let event = |(at, word): (usize, &str)| {
             let verdict = |result: &str| json!({"type": "span.outcome_evaluation_end", "result": result, "iteration": at, "explanation": "why"});
@@ -197,6 +203,7 @@ mod tests {
                     json!({"type": "session.status_idle", "stop_reason": {"type": "end_turn"}})
                 }
                 "stop" => json!({"type": "user.interrupt"}),
+                "ask" => json!({"type": "user.message", "content": []}),
                 "hold" => json!({"type": "user.interrupt", "session_thread_id": "sthr_1"}),
                 _ => json!({"type": "agent.message", "content": []}),
             };
@@ -269,8 +276,11 @@ mod tests {
             let ended: DateTime<Utc> = "2026-11-01T10:00:00Z".parse().unwrap();
             !believed(&history, &outcomes, ended + TimeDelta::seconds(seconds)).is_empty()
         };
-        assert!(awaits("say idle", 29) && !awaits("say idle", 30));
-        assert!(awaits("say idle start", 99) && awaits("define say idle", 99));
+        let turns = "say idle ask say idle";
+        assert!(awaits(turns, 29) && !awaits(turns, 30));
+        assert!(awaits(&format!("{turns} start"), 99) && awaits(&format!("define {turns}"), 99));
+        // The turn before may be the one that the outcome began.
+        assert!(awaits("say idle", 99) && awaits("ask say idle", 99));
     }
 
     #[test]
