@@ -251,8 +251,9 @@ impl Bridge {
 fn behind(session: &Id, follow: &Follow, turn: &Turn, is_queued: bool) -> Option<String> {
     let is_behind = queue::is_behind(&follow.history, &follow.asked);
     let note = match turn.state {
+        State::Terminated => return None,
         State::NeedsAction if is_behind || follow.asked.just_sent && is_queued => {
-            "a queued message is read once everything pending is answered; it allowed nothing and must not be sent again"
+            "a message that is still queued is read once everything pending is answered; it allowed nothing and must not be sent again"
         }
         State::BudgetReached if is_behind => "the message is queued until the budget is raised",
         _ if is_behind => "the message is queued behind the turn that runs, which ends first",

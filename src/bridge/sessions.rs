@@ -179,8 +179,8 @@ impl Bridge {
         lifecycle: Lifecycle<'_>,
     ) -> Result<Glance, Error> {
         let mut first = None;
-        for newest in GLANCED_AT {
-            match (self.glance_at(api, id, lifecycle, newest).await, first) {
+        for limit in GLANCED_AT {
+            match (self.glance_at(api, id, lifecycle, limit).await, first) {
                 (Ok(glance), _) if glance.state.is_some() => return Ok(glance),
                 (Ok(glance), None) => first = Some(glance),
                 (Err(error), None) => return Err(error),
@@ -195,11 +195,11 @@ impl Bridge {
         api: &Client,
         id: &Id,
         lifecycle: Lifecycle<'_>,
-        newest: u32,
+        limit: u32,
     ) -> Result<Glance, Error> {
         let filter = EventFilter {
             newest_first: true,
-            limit: Some(newest),
+            limit: Some(limit),
             ..EventFilter::default()
         };
         let page = api.list_events(id, &filter).await?;
@@ -208,14 +208,24 @@ impl Bridge {
         let mut history = History::default();
         history.listed(newest);
         let lifecycle = lifecycle.with(&history, api.now());
-        let judge = |asked: &Asked| turn::judge(&history, asked, lifecycle).state;
-        let (state, of_record) = (judge(&self.memory.recall(id)), judge(&Asked::default()));
-        // Further back may stand what was sent to it, or how it stands behind nothing but work.
-        let is_told = !goes_on || (state == of_record && state != State::Ready);
+        let judge = |asked: &Asked, said| turn::judge(&history, asked, said).state;
+        let state = judge(&self.memory.recall(id), lifecycle);
+        let of_record = judge(&Asked::default(), lifecycle);
+        let of_events = judge(
+            &Asked::default(),
+            Lifecycle {
+                outcomes: &[],
+                ..lifecycle
+            },
+        );
+        // Further back may stand what was sent to it, how it stands behind nothing but work, and what became of an outcome.
+        let is_told = state == of_record
+            && state != State::Ready
+            && (state == of_events || limit > GLANCED_AT[0]);
         let mut newest_first = history.events().rev();
         let idle = newest_first.find(|event| event.kind == "session.status_idle");
         Ok(Glance {
-            state: is_told.then_some(state),
+            state: (is_told || !goes_on).then_some(state),
             idle_at: idle.and_then(|idle| idle.at),
         })
     }

@@ -67,10 +67,10 @@ fn nothing_older_waits(follow: &Follow) -> bool {
 pub(super) fn is_passed(event: &Event, follow: &Follow, reading: &Reading) -> bool {
     let (history, rests) = (&follow.history, follow.rests());
     match (history.position(&event.id), &reading.thread) {
+        _ if follow.turn().state == State::Terminated => true,
         // The newest events tell it themselves.
         (Some(_), None) => false,
         (None, None) => nothing_older_waits(follow),
-        (_, Some(_)) if follow.turn().state == State::Terminated => true,
         // What is no question belongs to its thread, which works on while the session takes in others.
         (Some(place), Some(_)) => {
             let is_told = is_question(&event.kind) || rests || history.has_ended_since(place);

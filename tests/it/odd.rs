@@ -667,6 +667,26 @@ async fn an_interrupt_without_a_time_ends_no_reading_of_a_thread() {
     }
 }
 
+/// What was sent when the session ended is never taken in.
+#[tokio::test]
+async fn a_message_behind_the_end_of_a_session_ends_the_reading() {
+    let over = r#"{"id":"sevt_3","type":"session.status_terminated","processed_at":"2026-11-01T10:00:03Z"}"#;
+    let queued = r#"{"id":"sevt_4","type":"user.message","processed_at":null,"content":[]}"#;
+    let service = running(&[over, queued]).await;
+    let arguments = json!({"session_id": SESSION});
+    let page = client(&service)
+        .await
+        .call("get_events", arguments)
+        .await
+        .ok();
+    assert_eq!(page["cursor"], "sevt_3", "{page}");
+    assert_eq!(page["more"], false, "{page}");
+    assert!(
+        page["notes"].to_string().contains("never taken in"),
+        "{page}"
+    );
+}
+
 /// A list that lags behind may show a session that is archived; that one is missing which it shows proves nothing.
 #[tokio::test]
 async fn a_request_key_returns_nothing_that_is_archived_and_starts_nothing_beside_what_may_run() {
