@@ -253,7 +253,7 @@ fn behind(session: &Id, follow: &Follow, turn: &Turn, is_queued: bool) -> Option
     let note = match turn.state {
         State::Terminated => return None,
         State::NeedsAction if is_behind || follow.asked.just_sent && is_queued => {
-            "a message that is still queued is read once everything pending is answered; it allowed nothing and must not be sent again"
+            "a message still queued is read once everything pending is answered; it allowed nothing and must not be sent again"
         }
         State::BudgetReached if is_behind => "the message is queued until the budget is raised",
         _ if is_behind => "the message is queued behind the turn that runs, which ends first",
@@ -266,7 +266,7 @@ fn behind(session: &Id, follow: &Follow, turn: &Turn, is_queued: bool) -> Option
 fn reply_before(session: &Id, follow: &Follow, turn: &Turn) -> Option<String> {
     let reply = queue::reply_before(&follow.history, turn)?;
     Some(format!(
-        "the message waited for another turn to end, whose own reply is not shown here: {}",
+        "the message waited for another turn, whose reply is not shown here: {}",
         call(session.as_str(), &reply.id, 0)
     ))
 }

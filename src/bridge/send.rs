@@ -54,7 +54,7 @@ impl Bridge {
         );
         follow.look().await.map_err(Failure::while_trying(doing))?;
         if !matches!(follow.turn().state, State::Working | State::NeedsAction) {
-            let note = "nothing was running, so nothing was sent".to_owned();
+            let note = "nothing runs, so nothing was sent".to_owned();
             return Ok(self.conclude(session, &follow, vec![note]));
         }
         // Stopping one thread need not change how the session stands.

@@ -174,7 +174,7 @@ impl Bridge {
             }
             Err(Failure::Api { error, .. }) if !error.is_final() || error.is_not_found() => {
                 notes.push(match error.is_not_found() {
-                    true => "it is not found yet, or was deleted: the same call in two minutes starts anew if no list shows it".to_owned(),
+                    true => "it is not found yet, or deleted: in two minutes the same call starts anew if no list shows it".to_owned(),
                     false => format!("the session could not be read: {error}"),
                 });
                 let asked = self.memory.recall(id);

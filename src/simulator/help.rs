@@ -5,7 +5,7 @@ Nothing leaves this machine, nothing costs anything, and each message of its age
 marked as simulated only by a server that runs with --simulate, not by one that is given this address as ANTHROPIC_BASE_URL.
 
 SCRIPTS. Words in brackets, anywhere in a message, choose what the agent does; they combine.
-Without one it quotes the message and the turn is over. Unknown words are left alone.
+Without one it quotes the message and the turn is over. A missing number is 1, or as named. Unknown words are left alone.
 
   [work N]          N tool calls with results (bash, read, edit, grep, glob, write)
   [big N K]         N tool results of K kB each (20 if K is missing)
@@ -20,18 +20,18 @@ Without one it quotes the message and the turn is over. Unknown words are left a
   [quiet S]         S seconds without events in the middle of the turn; heartbeats go on
   [late S]          the last message appears S seconds after the idle event (1.5 if S is missing)
   [batch]           messages that arrive during the turn are answered in it
-  [approve N]       N bash calls that wait for user.tool_confirmation, whatever the agent's policy (1 if N is missing)
+  [approve N]       N bash calls that wait for user.tool_confirmation, under any policy
   [mcp]             an MCP tool call that waits for user.tool_confirmation
   [custom]          a custom tool call that waits for user.custom_tool_result
   [tool_result]     an allowed tool call that waits for user.tool_result, as in self-hosted environments
   [spurious]        what was just answered is announced once more as pending
-  [deliver N K]     N files result-1.txt … in the session's outputs (1 if N is missing), of K kB each (one line if K is missing)
+  [deliver N K]     N files result-1.txt … in the session's outputs, of K kB each (one line if K is missing)
   [deliver_hostile] files whose names must not become paths as they are
-  [delegate N S]    N child threads (1 if N is missing) work side by side, about S seconds; a policy always_ask asks for them
+  [delegate N S]    N child threads work side by side, about S seconds; a policy always_ask asks for them
   [outcome]         graded work: one verdict needs_revision, then satisfied; the same as user.define_outcome
   [outcome_fails]   graded work whose verdict is failed
   [outcome_max]     graded work that needs revision until max_iterations_reached
-  [outcome_gap S]   graded work; before each verdict the session is idle with end_turn for S seconds (1 if S is missing)
+  [outcome_gap S]   graded work; before each verdict the session is idle with end_turn for S seconds
   [budget]          uses up the session's budget and pauses; raising or removing it resumes the turn
   [refuse]          ends with refusal and stop_details
   [retries]         is rescheduled, then ends with retries_exhausted

@@ -122,7 +122,7 @@ impl Bridge {
     }
 
     async fn stand_of(&self, api: &Client, session: &Id) -> Result<Glance, Error> {
-        let known = match api.get_session(session).await {
+        let known = match Box::pin(api.get_session(session)).await {
             Err(error) if error.is_not_found() => return Err(error),
             known => known.ok(),
         };
