@@ -251,7 +251,7 @@ impl Bridge {
 fn behind(session: &Id, follow: &Follow, turn: &Turn, is_queued: bool) -> Option<String> {
     let is_behind = queue::is_behind(&follow.history, &follow.asked);
     let note = match turn.state {
-        State::Terminated => return None,
+        State::Terminated if is_queued => return None,
         State::NeedsAction if is_behind || follow.asked.just_sent && is_queued => {
             "a message still queued is read once everything pending is answered; it allowed nothing and must not be sent again"
         }

@@ -66,11 +66,12 @@ fn nothing_older_waits(follow: &Follow) -> bool {
 /// Whether what never got a time is passed over, and holds up nothing.
 pub(super) fn is_passed(event: &Event, follow: &Follow, reading: &Reading) -> bool {
     let (history, rests) = (&follow.history, follow.rests());
+    let is_over = || follow.turn().state == State::Terminated;
     match (history.position(&event.id), &reading.thread) {
-        _ if follow.turn().state == State::Terminated => true,
-        // The newest events tell it themselves.
-        (Some(_), None) => false,
+        // While the session is not over the newest events tell it themselves.
+        (Some(place), None) => is_over() && !history.is_queued(place),
         (None, None) => nothing_older_waits(follow),
+        (_, Some(_)) if is_over() => true,
         // What is no question belongs to its thread, which works on while the session takes in others.
         (Some(place), Some(_)) => {
             let is_told = is_question(&event.kind) || rests || history.has_ended_since(place);

@@ -685,6 +685,17 @@ async fn a_message_behind_the_end_of_a_session_ends_the_reading() {
         page["notes"].to_string().contains("never taken in"),
         "{page}"
     );
+    // Archived with one queued in the middle: no promise without an end.
+    let service = running(&[queued, IDLE]).await;
+    let archived = json!({"id": SESSION, "status": "idle", "archived_at": "2026-11-01T11:00:00Z"});
+    service.instead(("GET", "/sesn_odd"), 99, Some((200, &archived.to_string())));
+    let arguments = json!({"session_id": SESSION});
+    let page = client(&service)
+        .await
+        .call("get_events", arguments)
+        .await
+        .ok();
+    assert_eq!(page["more"], false, "{page}");
 }
 
 /// A list that lags behind may show a session that is archived; that one is missing which it shows proves nothing.
